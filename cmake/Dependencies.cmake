@@ -1,0 +1,14 @@
+# Every library the platform links, from Debian's packages. What each is for: docs/decisions/dependencies.md.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Poco 1.11 REQUIRED COMPONENTS Foundation Net JSON Util Data DataSQLite)
+find_package(simdjson REQUIRED)
+if(CLOUDFUNCTION_TESTS)
+  pkg_check_modules(CPPUNIT REQUIRED IMPORTED_TARGET cppunit)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()

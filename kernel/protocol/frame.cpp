@@ -1,0 +1,134 @@
+#include "protocol/frame.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace cf::protocol {
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "frames are copied as they lie in memory");
+
+namespace {
+
+constexpr size_t readSize = 64 * 1024;
+constexpr size_t keptCapacity = 1024 * 1024;
+
+template <typename T>
+T get(const char* at) {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+template <typename T>
+void put(std::string& out, T value) {
+    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+}  // namespace
+
+size_t beginFrame(std::string& out, FrameType type, uint64_t id) {
+    const size_t start = out.size();
+    put<uint32_t>(out, 0);
+    put(out, static_cast<uint8_t>(type));
+    put<uint8_t>(out, 0);
+    put<uint16_t>(out, 0);
+    put(out, id);
+    return start;
+}
+
+void endFrame(std::string& out, size_t start) {
+    const auto size = static_cast<uint32_t>(out.size() - start - headerSize);
+    std::memcpy(out.data() + start, &size, sizeof size);
+}
+
+void putU32(std::string& out, uint32_t value) { put(out, value); }
+
+void putItem(std::string& out, Tag tag, std::string_view value) {
+    put(out, static_cast<uint16_t>(tag));
+    put<uint16_t>(out, 0);
+    put(out, static_cast<uint32_t>(value.size()));
+    out.append(value);
+}
+
+void putItem(std::string& out, Tag tag, uint64_t value) {
+    putItem(out, tag, std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
+}
+
+void putInvoke(std::string& out, uint64_t id, std::string_view event, std::string_view context, const InvokeItems& items) {
+    const size_t start = beginFrame(out, FrameType::invoke, id);
+    put(out, static_cast<uint32_t>(event.size()));
+    put(out, static_cast<uint32_t>(context.size()));
+    out.append(event).append(context);
+    putItem(out, Tag::remainingMs, items.remainingMs);
+    putItem(out, Tag::invocationId, items.invocationId);
+    putItem(out, Tag::requestId, items.requestId);
+    putItem(out, Tag::deadlineMs, items.deadlineMs);
+    endFrame(out, start);
+}
+
+bool ItemReader::next() {
+    if (rest_.empty()) return false;
+    if (rest_.size() < itemHeaderSize) return malformed_ = true, false;
+    const auto size = get<uint32_t>(rest_.data() + 4);
+    if (size > rest_.size() - itemHeaderSize) return malformed_ = true, false;
+    tag_ = static_cast<Tag>(get<uint16_t>(rest_.data()));
+    value_ = rest_.substr(itemHeaderSize, size);
+    rest_.remove_prefix(itemHeaderSize + size);
+    return true;
+}
+
+uint64_t ItemReader::number() const { return value_.size() == 8 ? get<uint64_t>(value_.data()) : 0; }
+
+Answer readAnswer(std::string_view payload) {
+    Answer answer;
+    if (payload.size() < 4) return answer;
+    const auto size = get<uint32_t>(payload.data());
+    if (size > payload.size() - 4) return answer;
+    answer.document = payload.substr(4, size);
+    ItemReader items(payload.substr(4 + size));
+    while (items.next())
+        if (items.tag() == Tag::runNs) answer.runNs = items.number();
+    answer.ok = !items.malformed();
+    return answer;
+}
+
+char* FrameDecoder::space() {
+    if (begin_ == end_) {
+        begin_ = end_ = 0;
+        if (buffer_.size() > keptCapacity) {  // one large answer must not keep its memory for ever
+            buffer_.resize(readSize);
+            buffer_.shrink_to_fit();
+        }
+    } else if (begin_ > 0 && begin_ + wanted_ > buffer_.size()) {
+        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+        end_ -= begin_;
+        begin_ = 0;
+    }
+    // 64 bytes of slack keep a payload at the very end readable for validators that load whole registers.
+    const size_t need = std::max(wanted_ + 64, end_ + std::min(readSize, std::max<size_t>(wanted_, readSize)));
+    if (buffer_.size() < need && room() < readSize) buffer_.resize(std::max(need, end_ + readSize));
+    return buffer_.data() + end_;
+}
+
+FrameDecoder::State FrameDecoder::next(Frame& frame) {
+    if (brokenWhy_ != nullptr) return State::broken;
+    const size_t have = end_ - begin_;
+    wanted_ = headerSize;
+    if (have < headerSize) return State::needMore;
+    const char* at = buffer_.data() + begin_;
+    const auto size = get<uint32_t>(at);
+    const auto type = get<uint8_t>(at + 4);
+    if (type == 0 || type > lastFrameType) return brokenWhy_ = "unknown frame type", State::broken;
+    if (at[5] != 0 || get<uint16_t>(at + 6) != 0) return brokenWhy_ = "reserved header bits are set", State::broken;
+    if (size > maxFrame_) return brokenWhy_ = "frame is larger than allowed", State::broken;
+    wanted_ = headerSize + size;
+    if (have < wanted_) return State::needMore;
+    frame.type = static_cast<FrameType>(type);
+    frame.id = get<uint64_t>(at + 8);
+    frame.payload = {at + headerSize, size};
+    begin_ += wanted_;
+    wanted_ = headerSize;
+    return State::frame;
+}
+
+}  // namespace cf::protocol

@@ -1,0 +1,96 @@
+// The kernel's side of the launcher: asks it to start workers and tools, and hears how they end.
+//
+// Life: main() calls spawnLauncher() while it is still single-threaded and privileged, then drops its privileges;
+// LauncherClient is made on top of the socket and lives on one event loop. Every method is called on that loop's
+// thread, every callback runs on it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/failure.hpp"
+#include "base/unique_fd.hpp"
+#include "sandbox/launch_spec.hpp"
+
+namespace cf::sandbox {
+
+// What the launcher needs to know before it can do anything.
+struct LauncherOptions {
+    std::string instance{};       // names cgroups of this platform instance; [a-z0-9]+, from the data directory
+    uint32_t uidBase = 0;         // first user id of worker slots; 0: workers share the kernel's user
+    uint32_t uidCount = 0;
+    uid_t kernelUid = 0;          // user the kernel process will run as: gets back what tools wrote
+    gid_t kernelGid = 0;
+    bool strict = false;          // refuse to start when a layer is missing
+    std::string execStub{};       // path of the stub executable
+};
+
+struct LauncherProcess {
+    base::UniqueFd control{};  // SOCK_SEQPACKET
+    pid_t pid = -1;
+    std::vector<Layer> layers{};  // what this machine can give, tested by the launcher itself at its start
+};
+
+// Starts the launcher (posix_spawn of this same executable with the argument "launcher") and waits for its report of
+// layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is missing, or it does not start).
+base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
+
+// What `cloudfunction launcher` runs: the launcher process itself. `control` is its socket. Returns an exit code.
+int launcherMain(int control);
+
+using TaskId = uint64_t;
+
+class LauncherClient {
+public:
+    // A worker that runs. Descriptors are the kernel's ends; the caller owns them.
+    struct Worker {
+        TaskId task = 0;
+        base::UniqueFd socket{};      // the worker's fd 3
+        base::UniqueFd output{};      // its standard output, non-blocking
+        base::UniqueFd errors{};      // its standard error, non-blocking
+        base::UniqueFd pidfd{};       // readable when it is gone
+        base::UniqueFd memoryPeak{};  // pread gives the peak in bytes as text; -1 without a memory cgroup
+    };
+    using WorkerCallback = std::function<void(base::Result<Worker>)>;
+    using EndedCallback = std::function<void(const Ended&)>;
+    using DoneCallback = std::function<void(base::Result<void>)>;
+
+    LauncherClient(base::EventLoop& loop, LauncherProcess process);
+    ~LauncherClient();
+
+    // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
+    void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended);
+    // Makes `artifactDir` appear read-only at /function inside the worker.
+    void attach(TaskId worker, const std::string& artifactDir, DoneCallback done);
+    // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
+    void kill(TaskId task);
+
+    struct Tool {
+        TaskId task = 0;
+        base::UniqueFd input{};   // write end of its standard input
+        base::UniqueFd output{};  // read ends, blocking
+        base::UniqueFd errors{};
+    };
+    using ToolCallback = std::function<void(base::Result<Tool>)>;
+    void startTool(const ToolSpec& spec, ToolCallback started, EndedCallback ended);
+
+    // Runs `argv` outside of any sandbox, as the kernel's user, but able to read every path of the machine
+    // (CAP_DAC_READ_SEARCH): how executors are probed. The environment is the platform's own. Killed after `timeout`.
+    void startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout, ToolCallback started, EndedCallback ended);
+
+    // Told when the launcher process died; what it started lives on, nothing new starts until it is back.
+    void onLost(std::function<void()> callback);
+    const std::vector<Layer>& layers() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace cf::sandbox
