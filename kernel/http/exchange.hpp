@@ -1,0 +1,60 @@
+// One request and its answer, between the HTTP front and whoever handles it.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <functional>
+
+namespace cf::http {
+
+struct Header {
+    std::string_view name;  // as sent; compare without regard to case
+    std::string_view value;
+};
+
+// A request whose framing was checked (RFC 9112). All views live as long as the Exchange.
+struct Request {
+    std::string_view method;
+    std::string_view target;  // as sent
+    std::string_view path;    // target before '?', as sent (not percent-decoded)
+    std::string_view query;   // behind '?', as sent; empty without one
+    std::span<const Header> headers;
+    std::string_view body;    // 64 readable bytes follow it
+    std::string_view peer;    // address of the client, "127.0.0.1"
+
+    // First value of a header, or empty.
+    std::string_view header(std::string_view name) const;
+    bool hasHeader(std::string_view name) const;
+};
+
+// Lives from the moment a request is complete until it was answered and its handler let go of it. Handlers on other
+// threads keep the shared_ptr and post back to the loop to answer.
+class Exchange : public std::enable_shared_from_this<Exchange> {
+public:
+    virtual ~Exchange() = default;
+
+    const Request& request() const { return request_; }
+
+    // Loop thread, exactly once. `headers` is zero or more whole lines "Name: value\r\n" that hold no client-supplied
+    // CR or LF; Content-Length, Date and Connection are added here. Body pieces are written with the head in one
+    // writev; what does not fit at once is copied. For HEAD the body is counted and not sent. Nothing happens when
+    // the client is gone.
+    virtual void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) = 0;
+
+    // Loop thread: true once the client has closed or reset the connection.
+    virtual bool clientGone() const = 0;
+    // Loop thread: `callback` runs when the client goes before the answer was given. At most one.
+    virtual void onClientGone(std::function<void()> callback) = 0;
+
+protected:
+    Request request_{};
+};
+
+// Called on the loop thread with every complete request.
+using Handler = std::function<void(std::shared_ptr<Exchange>)>;
+
+}  // namespace cf::http
