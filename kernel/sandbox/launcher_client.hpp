@@ -66,8 +66,9 @@ public:
 
     // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended);
-    // Makes `artifactDir` appear read-only at /function inside the worker.
-    void attach(TaskId worker, const std::string& artifactDir, DoneCallback done);
+    // Binds a prewarmed worker to a version: its cgroup gets the version's `limits` (memory, processes, cpus), then
+    // `artifactDir` appears read-only at /function inside it.
+    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done);
     // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
     void kill(TaskId task);
 
