@@ -1,0 +1,126 @@
+# What the platform and its tests need from the machine, and how it gets there. Sourced by start_cloudfunction.sh and
+# run_tests.sh; this is the only list of packages in the project.
+#
+#   ensure_dependencies build            what start_cloudfunction.sh needs
+#   ensure_dependencies build tests      and what the tests need
+#
+# Asks nothing. Touches the package manager only when something is missing.
+
+# Debian packages without which nothing can be built.
+build_packages=(
+    g++ cmake ninja-build pkg-config
+    libpoco-dev libsimdjson-dev libsqlite3-dev libssl-dev
+)
+# Debian packages that only the tests need.
+test_packages=(libcppunit-dev git curl)
+
+# Language toolchains: command, oldest version that works, Debian package. A command that is on PATH and new enough is
+# used as it is. Each of them may be missing: its runtime is then reported as unavailable and the others work.
+toolchains=(
+    "python3 3.7 python3"
+    "node 14 nodejs"
+    "esbuild 0.8 esbuild"
+    "go 1.16 golang-go"
+)
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Go's own installer puts it where sudo's PATH does not look.
+if ! command -v go >/dev/null 2>&1 && [ -x /usr/local/go/bin/go ]; then
+    PATH="$PATH:/usr/local/go/bin"
+fi
+
+# True when version $1 is not older than $2.
+not_older() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# The version of a toolchain's command as digits and dots; empty when it does not run.
+toolchain_version() {
+    case "$1" in
+        go) go version 2>/dev/null ;;
+        *) "$1" --version 2>/dev/null ;;
+    esac | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1
+}
+
+# Prints those of the given packages that are not installed.
+missing_packages() {
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        return 0
+    fi
+    local installed package
+    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p')
+    for package in "$@"; do
+        grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"
+    done
+}
+
+# Prints the packages of the toolchains that are missing or too old.
+missing_toolchains() {
+    local entry command floor package version
+    for entry in "${toolchains[@]}"; do
+        read -r command floor package <<<"$entry"
+        if command -v "$command" >/dev/null 2>&1; then
+            version=$(toolchain_version "$command")
+            if [ -n "$version" ] && not_older "$version" "$floor"; then
+                continue
+            fi
+        fi
+        printf '%s\n' "$package"
+    done
+}
+
+# Runs apt-get as root, without a question and without waiting for ever for another apt-get.
+run_apt() {
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    if [ "$(id -u)" -eq 0 ]; then
+        "${apt[@]}" "$@" </dev/null >/dev/null
+    elif [ -t 0 ]; then
+        sudo "${apt[@]}" "$@" >/dev/null
+    else
+        sudo -n "${apt[@]}" "$@" </dev/null >/dev/null
+    fi
+}
+
+install_packages() { run_apt install -y --no-install-recommends "$@"; }
+
+ensure_dependencies() {
+    local required=() optional=() wanted=() group package
+    for group in "$@"; do
+        case "$group" in
+            build) wanted+=("${build_packages[@]}") ;;
+            tests) wanted+=("${test_packages[@]}") ;;
+        esac
+    done
+    mapfile -t required < <(missing_packages "${wanted[@]}")
+    mapfile -t optional < <(missing_toolchains)
+    if [ $((${#required[@]} + ${#optional[@]})) -eq 0 ]; then
+        return 0
+    fi
+
+    local all="${required[*]} ${optional[*]}"
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "Not all of what the platform uses was found, and there is no apt-get to install it with."
+        say "The Debian names of what to install: $all"
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        say "Missing: $all. Install it as root and start again:"
+        say "    apt-get install -y --no-install-recommends $all"
+        [ ${#required[@]} -eq 0 ]
+        return
+    fi
+
+    say "Installing: $all"
+    run_apt update || say "The package lists could not be refreshed; going on with the ones that are here."
+    if install_packages "${required[@]}" "${optional[@]}"; then
+        return 0
+    fi
+    # One package that this machine's sources do not have must not keep the rest away.
+    if [ ${#required[@]} -gt 0 ] && ! install_packages "${required[@]}"; then
+        say "Could not install ${required[*]}; the messages above say why. Install it and start again:"
+        say "    apt-get install -y --no-install-recommends ${required[*]}"
+        return 1
+    fi
+    for package in "${optional[@]}"; do
+        install_packages "$package" || say "Could not install $package; its runtime will not be available."
+    done
+}
