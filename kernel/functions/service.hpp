@@ -1,0 +1,98 @@
+// Everything that can be done with functions: the life of a save from validation to the live switch. api/ calls it on
+// control-plane threads; the invocation path reads the registry only. Saves of one function wait for each other,
+// saves of different functions run side by side.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.hpp"
+#include "functions/artifacts.hpp"
+#include "functions/document.hpp"
+#include "functions/function.hpp"
+#include "functions/limits.hpp"
+#include "functions/ports.hpp"
+#include "functions/registry.hpp"
+#include "functions/store.hpp"
+
+namespace cf::functions {
+
+struct ServiceOptions {
+    Limits limits{};
+    Retention retention{};
+    std::string dataDir{};  // artifacts/ and build/ lie here
+    std::chrono::milliseconds lockWait{60'000};  // how long a save waits for an earlier one of the same function
+};
+
+// What a save did.
+struct Saved {
+    FunctionPtr entry{};
+    std::shared_ptr<const Version> version{};  // the shown one, with its sources
+    bool created = false;
+    bool building = false;  // respond-async: the version is still being built
+};
+
+struct SaveRequest {
+    Patch patch{};
+    Caller caller{};
+    std::optional<uint64_t> ifRevision{};  // save only when the function is still at this revision
+    bool async = false;  // answer once the version is stored, build behind
+};
+
+struct ListRequest {
+    size_t limit = 100;
+    std::string cursor{};   // next_cursor of the page before
+    std::string runtime{};  // name or alias; empty: all
+    std::string query{};    // part of name or description, without regard to case
+};
+
+struct FunctionPage {
+    std::vector<FunctionPtr> functions{};  // by name, without regard to case
+    std::string nextCursor{};              // empty on the last page
+};
+
+class FunctionService {
+public:
+    // Everything passed in must outlive the service.
+    FunctionService(ServiceOptions options, Store& store, Registry& registry, RuntimeCatalog& runtimes,
+                    Builder& builder, Activator& activator);
+    // Waits for builds that run behind an answer.
+    ~FunctionService();
+
+    // Once, before anything else: fills the registry from the store, marks interrupted builds as failed, commits every
+    // callable function to the Activator and rebuilds artifacts that are missing (in the background).
+    base::Result<void> start();
+
+    // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy, store_failed.
+    // A version that does not build, or does not load, leaves nothing behind when it is the first of its function.
+    base::Result<Saved> create(SaveRequest request);
+    // `idOrName`; an unknown name with createIfMissing and a complete patch creates. More failures: not_found,
+    // precondition_failed. Nothing changed: no new version, no new revision.
+    base::Result<Saved> update(std::string_view idOrName, SaveRequest request, bool createIfMissing);
+    base::Result<void> remove(std::string_view idOrName, const Caller& caller, std::optional<uint64_t> ifRevision);
+
+    // Failure: not_found. The second form adds the sources of the shown version.
+    base::Result<FunctionPtr> find(std::string_view idOrName) const;
+    base::Result<Saved> read(std::string_view idOrName) const;
+    base::Result<FunctionPage> list(const ListRequest& request) const;
+    // Newest first, without sources; versions that are being built are included.
+    base::Result<std::vector<std::shared_ptr<const Version>>> versions(const FunctionEntry& entry) const;
+    base::Result<std::shared_ptr<const Version>> version(const FunctionEntry& entry, uint64_t number) const;
+    base::Result<std::string> buildLog(const FunctionEntry& entry, uint64_t number) const;
+    base::Result<Sources> sources(const std::string& functionId, uint64_t number) const;
+
+    // Deletes artifacts that no version has used for Retention::artifactGrace. Called by app/ every few minutes.
+    void collectGarbage();
+    const Limits& limits() const;
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace cf::functions
