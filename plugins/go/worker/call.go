@@ -1,0 +1,202 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Call is one invocation, as the generated adapter sees it. Valid until the adapter returns.
+type Call struct {
+	function     *function
+	id           uint64
+	event        []byte
+	context      []byte
+	remainingMs  uint64
+	deadlineMs   uint64
+	invocationID string
+	requestID    string
+	cancel       context.CancelFunc
+	cancelled    bool   // CANCEL came before the adapter asked for a context
+	reply        []byte // the answer's frame: header, room for the size, result
+	failed       *document
+	started      time.Time
+}
+
+// eventError says that the event does not fit what the handler wants.
+type eventError struct{ message, hint string }
+
+func (e *eventError) Error() string { return e.message }
+
+// read fills the call from the payload of an INVOKE frame; false when the payload is malformed.
+func (c *Call) read(payload []byte) bool {
+	if len(payload) < 8 {
+		return false
+	}
+	eventSize, contextSize := uint64(le.Uint32(payload)), uint64(le.Uint32(payload[4:]))
+	payload = payload[8:]
+	if eventSize+contextSize > uint64(len(payload)) {
+		return false
+	}
+	c.event = payload[:eventSize]
+	c.context = payload[eventSize : eventSize+contextSize]
+	items := payload[eventSize+contextSize:]
+	for len(items) > 0 {
+		tag, value, rest, ok := nextItem(items)
+		if !ok {
+			return false
+		}
+		switch tag {
+		case tagRemainingMs:
+			c.remainingMs = number(value)
+		case tagInvocationID:
+			c.invocationID = string(value)
+		case tagRequestID:
+			c.requestID = string(value)
+		case tagDeadlineMs:
+			c.deadlineMs = number(value)
+		}
+		items = rest
+	}
+	return true
+}
+
+// Any returns the event as the values that encoding/json makes of an interface{}.
+func (c *Call) Any() (interface{}, error) {
+	if len(c.event) == 0 {
+		return map[string]interface{}{}, nil
+	}
+	value, err := decodeAny(string(c.event))
+	if err != nil {
+		return nil, &eventError{message: "the event cannot be read: " + err.Error()}
+	}
+	return value, nil
+}
+
+// Decode reads the event into target, a pointer to the type that the handler takes.
+func (c *Call) Decode(target interface{}) error {
+	event := c.event
+	if len(event) == 0 {
+		event = []byte("{}")
+	}
+	err := json.Unmarshal(event, target)
+	if err == nil {
+		return nil
+	}
+	var mismatch *json.UnmarshalTypeError
+	if !errors.As(err, &mismatch) {
+		return &eventError{message: "the event cannot be read: " + strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	place, goType := "event", strings.TrimPrefix(mismatch.Type.String(), "main.")
+	if mismatch.Field != "" {
+		place += "." + mismatch.Field
+	}
+	return &eventError{
+		message: place + " is a JSON " + mismatch.Value + ", which does not fit the Go type " + goType,
+		hint:    "Send " + place + " as JSON that fits " + goType + ", or change the type that the handler takes.",
+	}
+}
+
+// Strings returns the context with every value as text: numbers and booleans as they were written, objects and
+// arrays as JSON, null as "".
+func (c *Call) Strings() map[string]string {
+	values := make(map[string]string, 8)
+	c.each(func(key string, d *decoder) error {
+		start := d.at
+		value, err := d.value()
+		switch v := value.(type) {
+		case string:
+			values[key] = v
+		case nil:
+			values[key] = ""
+		default:
+			values[key] = compact(d.text[start:d.at])
+		}
+		return err
+	})
+	f := c.function
+	values["invocation_id"] = c.invocationID
+	values["function_name"] = f.name
+	values["function_version"] = f.versionText
+	values["memory_limit_mb"] = f.memoryText
+	values["deadline_ms"] = strconv.FormatUint(c.deadlineMs, 10)
+	if _, given := values["request_id"]; !given {
+		values["request_id"] = c.requestID
+	}
+	return values
+}
+
+// Values returns the context with JSON's own types.
+func (c *Call) Values() map[string]interface{} {
+	values := make(map[string]interface{}, 8)
+	c.each(func(key string, d *decoder) error {
+		value, err := d.value()
+		values[key] = value
+		return err
+	})
+	f := c.function
+	values["invocation_id"] = c.invocationID
+	values["function_name"] = f.name
+	values["function_version"] = float64(f.version)
+	values["memory_limit_mb"] = float64(f.memoryMb)
+	values["deadline_ms"] = float64(c.deadlineMs)
+	if _, given := values["request_id"]; !given {
+		values["request_id"] = c.requestID
+	}
+	return values
+}
+
+// each walks over the context that the caller sent. The host accepts nothing but an object there, so a context of
+// another kind counts as empty.
+func (c *Call) each(member func(key string, d *decoder) error) {
+	d := decoder{text: string(c.context)}
+	if d.space(); d.at >= len(d.text) || d.text[d.at] != '{' {
+		return
+	}
+	_ = d.members(func(key string) error {
+		d.space()
+		return member(key, &d)
+	})
+}
+
+func compact(text string) string {
+	if text[0] != '{' && text[0] != '[' {
+		return text
+	}
+	var out bytes.Buffer
+	if json.Compact(&out, []byte(text)) != nil {
+		return text
+	}
+	return out.String()
+}
+
+// Context returns a context.Context that ends at the invocation's deadline, or when the caller gives up. Its values
+// are those of Values, by their names.
+func (c *Call) Context() context.Context {
+	deadline := time.Now().Add(time.Duration(c.remainingMs) * time.Millisecond)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	if c.remainingMs == 0 {
+		cancel()
+		ctx, cancel = context.WithCancel(context.Background())
+	}
+	c.function.attachCancel(c, cancel)
+	return &valueContext{Context: ctx, values: c.Values()}
+}
+
+type valueContext struct {
+	context.Context
+	values map[string]interface{}
+}
+
+func (v *valueContext) Value(key interface{}) interface{} {
+	if name, ok := key.(string); ok {
+		if value, known := v.values[name]; known {
+			return value
+		}
+	}
+	return v.Context.Value(key)
+}

@@ -1,0 +1,3 @@
+module cloudfunction.local/worker
+
+go 1.16
