@@ -1,0 +1,192 @@
+#include "build.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "esbuild.hpp"
+#include "source.hpp"
+
+namespace node_executor {
+
+namespace fs = std::filesystem;
+using cloudfunction::Failed;
+using cloudfunction::File;
+using cloudfunction::FunctionInfo;
+using cloudfunction::Job;
+using cloudfunction::jsonString;
+using cloudfunction::Remark;
+
+namespace {
+
+// Name under which a module's entry exports its handler, whatever the user exports; the worker knows it too.
+constexpr const char* aliasName = "__cloudfunction_handler";
+
+struct Verdict {
+    bool module = false;
+    cloudfunction::Remarks errors;
+};
+
+Verdict ask(const Job& job, std::string_view file, std::string_view source) {
+    const std::string remarks = job.check(file, source);
+    Verdict verdict;
+    simdjson::dom::parser parser;
+    for (const simdjson::dom::element element : parser.parse(remarks).get_array()) {
+        const std::string_view severity = element["severity"], kind = element["kind"], message = element["message"];
+        if (kind == "esm") verdict.module = true;
+        if (severity != "error") continue;
+        const uint64_t line = element["line"], column = element["column"];
+        verdict.errors.push_back({.file = std::string(file),
+                                  .line = static_cast<uint32_t>(line),
+                                  .column = static_cast<uint32_t>(column),
+                                  .message = std::string(message)});
+    }
+    return verdict;
+}
+
+class Build {
+public:
+    Build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain, const std::string& artifactDir)
+        : job_(job), function_(function), artifact_(artifactDir), entry_(entryOf(function)),
+          esbuild_(job, toolchain.esbuild, toolchain.version),
+          transpiles_(std::any_of(function.files.begin(), function.files.end(), [](const File& file) {
+              return languageOf(file.name) == Language::typed;
+          })) {}
+
+    void run() {
+        if (!entry_.problem.empty()) throw Failed(CF_INVALID, entry_.problem);
+        for (const auto& file : function_.files) outputs_[std::string(file.name)] = file.content;
+        for (const auto& file : function_.files) {
+            if (job_.cancelled()) throw Failed(CF_CANCELLED, "the build was cancelled");
+            take(file);
+        }
+        if (failed_) throw Failed(CF_INVALID, firstError_);
+        if (!transpiles_ && isModule(entry_.file)) makeModule();
+        writeManifest();
+        for (const auto& [name, content] : outputs_) write(name, content);
+    }
+
+private:
+    void take(const File& file) {
+        const Language language = languageOf(file.name);
+        if (language == Language::none) return;
+        if (language == Language::typed) return transpile(file);
+        const Verdict verdict = ask(job_, file.name, file.content);
+        for (const auto& remark : verdict.errors) report(remark);
+        if (!verdict.errors.empty()) return;
+        modules_[std::string(file.name)] = verdict.module;
+        if (verdict.module && transpiles_) transpile(file);
+    }
+
+    void transpile(const File& file) {
+        try {
+            outputs_[std::string(file.name)] = esbuild_.transform(file.name, file.content);
+        } catch (const Failed& failure) {
+            if (failure.status != CF_INVALID) throw;
+            fail(failure.message);
+        }
+    }
+
+    void report(const Remark& remark) {
+        job_.report(remark);
+        fail(remark.file + ":" + std::to_string(remark.line) + ": " + remark.message);
+    }
+
+    void fail(const std::string& message) {
+        if (!failed_) firstError_ = message;
+        failed_ = true;
+    }
+
+    bool packageSaysModule() const {
+        const File* package = findFile(function_, "package.json");
+        return package != nullptr && packageMember(package->content, "type") == "module";
+    }
+
+    bool isModule(const std::string& file) const {
+        if (file.ends_with(".mjs")) return true;
+        if (file.ends_with(".cjs")) return false;
+        const auto found = modules_.find(file);
+        return packageSaysModule() || (found != modules_.end() && found->second);
+    }
+
+    // Node.js decides by name and package.json what is a module; the artifact says it either way.
+    void makeModule() {
+        exportHandler();
+        if (entry_.file.ends_with(".mjs") || packageSaysModule()) return;
+        const bool othersAreScripts = std::any_of(modules_.begin(), modules_.end(), [&](const auto& file) {
+            return !file.second && file.first.ends_with(".js") && file.first != entry_.file && usesRequire(file.first);
+        });
+        if (othersAreScripts) {
+            // The entry alone changes its name: modules can import scripts, but not the other way round.
+            auto content = std::move(outputs_[entry_.file]);
+            outputs_.erase(entry_.file);
+            entry_.file = entry_.file.substr(0, entry_.file.rfind('.')) + ".mjs";
+            outputs_[entry_.file] = std::move(content);
+            return;
+        }
+        std::string& package = outputs_["package.json"];
+        const size_t brace = package.find('{');
+        if (brace == std::string::npos) {
+            package = "{\"type\":\"module\"}\n";
+        } else {
+            const size_t next = package.find_first_not_of(" \t\r\n", brace + 1);
+            const bool empty = next != std::string::npos && package[next] == '}';
+            package.insert(brace + 1, empty ? "\"type\":\"module\"" : "\"type\":\"module\",");
+        }
+    }
+
+    bool usesRequire(const std::string& file) const {
+        const std::string& source = outputs_.at(file);
+        return source.find("module.exports") != std::string::npos || source.find("require(") != std::string::npos ||
+               source.find("exports.") != std::string::npos;
+    }
+
+    // A top-level function needs no export: a line at the end gives it one, and no other line moves.
+    void exportHandler() {
+        if (entry_.name == "default") return;
+        std::string& source = outputs_[entry_.file];
+        std::string exported = source + "\nexport { " + entry_.name + " as " + aliasName + " };\n";
+        if (ask(job_, entry_.file, exported).errors.empty()) source = std::move(exported);
+    }
+
+    void writeManifest() {
+        outputs_[".cloudfunction.json"] =
+            "{\"entry\":" + jsonString(entry_.file) + ",\"name\":" + jsonString(entry_.name) + ",\"module\":" +
+            (!transpiles_ && isModule(entry_.file) ? "true" : "false") + ",\"transpiled\":" +
+            (transpiles_ ? "true" : "false") + "}\n";
+    }
+
+    void write(const std::string& name, const std::string& content) const {
+        const fs::path path = artifact_ / name;
+        std::error_code problem;
+        fs::create_directories(path.parent_path(), problem);
+        std::ofstream out(path, std::ios::binary | std::ios::trunc);
+        out.write(content.data(), static_cast<std::streamsize>(content.size()));
+        out.close();
+        if (!out) {
+            throw Failed(CF_FAILED, "cannot write " + name + " into the artifact", "is the data folder's disk full?");
+        }
+    }
+
+    const Job& job_;
+    const FunctionInfo& function_;
+    fs::path artifact_;
+    Entry entry_;
+    Esbuild esbuild_;
+    bool transpiles_;
+    bool failed_ = false;
+    std::string firstError_;
+    std::map<std::string, std::string> outputs_;  // by name in the artifact
+    std::map<std::string, bool> modules_;         // what the parser made of each .js, .mjs and .cjs file
+};
+
+}  // namespace
+
+void build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain, const std::string& artifactDir) {
+    Build(job, function, toolchain, artifactDir).run();
+}
+
+}  // namespace node_executor

@@ -1,0 +1,102 @@
+#include "esbuild.hpp"
+
+#include <charconv>
+#include <utility>
+
+#include "toolchain.hpp"
+
+namespace node_executor {
+
+using cloudfunction::Failed;
+using cloudfunction::Remark;
+
+namespace {
+
+std::string loaderOf(std::string_view file) {
+    const std::string_view extension = file.substr(file.rfind('.') + 1);
+    if (extension == "tsx" || extension == "jsx") return std::string(extension);
+    return extension.find("ts") != std::string_view::npos ? "ts" : "js";
+}
+
+uint32_t number(std::string_view text) {
+    uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+// "    index.ts:3:6:" into `remark`.
+bool parsePlace(std::string_view line, Remark& remark) {
+    if (!line.starts_with("    ") || !line.ends_with(":")) return false;
+    line = line.substr(4, line.size() - 5);
+    const size_t second = line.rfind(':');
+    const size_t first = second == std::string_view::npos || second == 0 ? std::string_view::npos : line.rfind(':', second - 1);
+    if (first == std::string_view::npos) return false;
+    remark.file = line.substr(0, first);
+    remark.line = number(line.substr(first + 1, second - first - 1));
+    remark.column = number(line.substr(second + 1)) + 1;
+    return remark.line > 0;
+}
+
+}  // namespace
+
+cloudfunction::Remarks parseEsbuildOutput(std::string_view text) {
+    constexpr std::string_view error = "[ERROR] ", warning = "[WARNING] ";
+    cloudfunction::Remarks remarks;
+    while (!text.empty()) {
+        const size_t end = text.find('\n');
+        const std::string_view line = text.substr(0, end);
+        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+        if (const size_t at = line.find(error); at != std::string_view::npos && at < 8) {
+            remarks.push_back({.file = {}, .message = std::string(line.substr(at + error.size()))});
+        } else if (const size_t mark = line.find(warning); mark != std::string_view::npos && mark < 8) {
+            remarks.push_back({.file = {}, .message = std::string(line.substr(mark + warning.size())), .warning = true});
+        } else if (!remarks.empty() && remarks.back().line == 0) {
+            parsePlace(line, remarks.back());
+        }
+    }
+    return remarks;
+}
+
+Esbuild::Esbuild(const cloudfunction::Job& job, std::string program, std::string target)
+    : job_(job), program_(std::move(program)), target_(std::move(target)) {}
+
+std::string Esbuild::transform(std::string_view file, std::string_view source) {
+    if (program_.empty()) {
+        throw Failed(CF_UNAVAILABLE, std::string(file) + " needs esbuild, which this machine does not have",
+                     "apt install esbuild, or set executor.node.esbuild to the program, and restart the platform");
+    }
+    if (!mounted_ && !belowUsr(program_)) job_.mount(program_, program_, CF_MOUNT_READ_ONLY);
+    mounted_ = true;
+    cloudfunction::Tool tool;
+    tool.argv = {program_,
+                 "--loader=" + loaderOf(file),
+                 "--sourcefile=" + std::string(file),
+                 "--format=cjs",
+                 "--target=node" + target_,
+                 "--sourcemap=inline",
+                 "--sources-content=false",
+                 "--charset=utf8",
+                 "--log-limit=50",
+                 "--color=false"};
+    // esbuild is a Go program; one thread is enough for one file and keeps it small.
+    tool.environment = {{"HOME", "/tmp"}, {"PATH", "/usr/bin:/bin"}, {"GOMAXPROCS", "1"}};
+    tool.input = source;
+    tool.timeoutMs = 60000;
+    cloudfunction::ToolRun run = job_.run(tool);
+    const auto remarks = parseEsbuildOutput(run.errors);
+    for (auto remark : remarks) {
+        if (remark.file.empty()) remark.file = file;
+        if (remark.message.starts_with("Top-level await is currently not supported")) {
+            remark.message = "await outside of a function works in JavaScript modules only; put it into an async function";
+        }
+        job_.report(remark);
+    }
+    if (run.ok()) return std::move(run.output);
+    for (const auto& remark : remarks) {
+        if (!remark.warning) throw Failed(CF_INVALID, std::string(file) + ": " + remark.message);
+    }
+    throw Failed(CF_FAILED, "esbuild failed on " + std::string(file) + ": " +
+                                (run.errors.empty() ? "it said nothing" : run.errors));
+}
+
+}  // namespace node_executor

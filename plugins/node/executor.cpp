@@ -1,0 +1,58 @@
+// The Node.js executor: JavaScript and TypeScript. Each operation lies in a file of its own beside this one.
+#include <utility>
+
+#include "build.hpp"
+#include "cloudfunction/executor.hpp"
+#include "launch.hpp"
+#include "manifest.hpp"
+#include "source.hpp"
+#include "toolchain.hpp"
+
+namespace node_executor {
+
+using cloudfunction::FunctionInfo;
+using cloudfunction::Host;
+using cloudfunction::Job;
+using cloudfunction::Plan;
+using cloudfunction::Remarks;
+
+class NodeExecutor final : public cloudfunction::Executor {
+public:
+    static constexpr const char* id = "node";
+    static constexpr const char* version = "1.0.0";
+
+    NodeExecutor(Host theHost, std::string_view foundBefore)
+        : Executor(theHost, foundBefore), home_(host().property("home")),
+          toolchain_(Toolchain::fromJson(foundBefore)) {}
+
+    std::string probe() override { return probeToolchain(host()).json(); }
+
+    std::string describe() override { return manifest(); }
+
+    Remarks validate(const FunctionInfo& function) override {
+        const Entry entry = entryOf(function);
+        if (entry.problem.empty()) return {};
+        return {{.file = {}, .message = entry.problem}};
+    }
+
+    void prepare(const Job& job, const FunctionInfo& function, const std::string& /*sourceDir*/,
+                 const std::string& artifactDir) override {
+        build(job, function, toolchain_, artifactDir);
+    }
+
+    void plan(const FunctionInfo* function, const Plan& plan) override {
+        planWorker(function, toolchain_, home_, plan);
+    }
+
+    bool describeExit(const cloudfunction::Exit& exit, std::string& message, std::string& hint) override {
+        return explainExit(exit, message, hint);
+    }
+
+private:
+    std::string home_;
+    Toolchain toolchain_;
+};
+
+}  // namespace node_executor
+
+CF_DEFINE_EXECUTOR(node_executor::NodeExecutor)

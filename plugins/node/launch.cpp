@@ -1,0 +1,95 @@
+#include "launch.hpp"
+
+#include <algorithm>
+
+namespace node_executor {
+
+namespace {
+
+constexpr std::string_view workerFolder = "/opt/cloudfunction/node";
+constexpr uint64_t mostAtOnce = 1000;  // as the worker's HELLO says
+
+// Line of `text` that begins at `at`.
+std::string lineAt(std::string_view text, size_t at) {
+    return std::string(text.substr(at, text.find('\n', at) - at));
+}
+
+}  // namespace
+
+uint32_t heapMb(uint32_t memoryMb) {
+    // Node.js itself, its threads' stacks and V8's code need about 40 MB that no heap limit counts, and buffers are
+    // outside of the heap too. A function that fills the heap is to meet V8's limit, whose message says so, before
+    // the sandbox's.
+    return memoryMb <= 96 ? std::max(16u, memoryMb / 3) : memoryMb - std::min(memoryMb / 2, 64u + memoryMb / 16);
+}
+
+void planWorker(const cloudfunction::FunctionInfo* function, const Toolchain& toolchain, const std::string& home,
+                const cloudfunction::Plan& plan) {
+    if (toolchain.node.empty()) {
+        throw cloudfunction::Failed(CF_UNAVAILABLE, "Node.js was not found on this machine", "apt install nodejs");
+    }
+    const uint32_t memoryMb = function != nullptr && function->memoryMb > 0 ? function->memoryMb : prewarmedMemoryMb;
+    bool ownStart = memoryMb != prewarmedMemoryMb;
+
+    plan.argument(toolchain.node);
+    plan.argument("--max-old-space-size=" + std::to_string(heapMb(memoryMb)));
+    if (memoryMb <= 256) plan.argument("--max-semi-space-size=4");
+    // Lets CHECK parse modules; functions see one more class in `vm`.
+    plan.argument("--experimental-vm-modules");
+    plan.argument(std::string(workerFolder) + "/worker.js");
+
+    plan.mount(home, workerFolder);
+    if (toolchain.outsideOfUsr()) {
+        const std::string& source = toolchain.prefix.empty() ? toolchain.node : toolchain.prefix;
+        plan.mount(source, source);
+    }
+
+    plan.environment("PATH", "/usr/local/bin:/usr/bin:/bin");
+    plan.environment("HOME", "/tmp");
+    plan.environment("TMPDIR", "/tmp");
+    bool languageSet = false;
+    if (function != nullptr) {
+        for (const auto& [name, value] : function->environment) {
+            if (std::find(startEnvironment.begin(), startEnvironment.end(), name) == startEnvironment.end()) continue;
+            plan.environment(name, value);
+            languageSet = languageSet || name == "LANG";
+            ownStart = true;
+        }
+    }
+    if (!languageSet) plan.environment("LANG", "C.UTF-8");
+
+    plan.set(CF_PLAN_CONCURRENCY, mostAtOnce);
+    plan.set(CF_PLAN_CHECKS, 1);
+    if (ownStart) plan.set(CF_PLAN_NOT_PREWARMED, 1);
+}
+
+bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::string& hint) {
+    const std::string_view errors = exit.lastErrors;
+    if (errors.find("JavaScript heap out of memory") != std::string_view::npos) {
+        message = "heap out of memory: the function's objects need more than its " + std::to_string(exit.memoryMb) +
+                  " MB of memory allow";
+        hint = "raise memory_mb, or keep less in memory at once";
+        return true;
+    }
+    size_t uncaught = errors.rfind("\nUncaught ");
+    if (uncaught != std::string_view::npos) ++uncaught;
+    else if (errors.starts_with("Uncaught ")) uncaught = 0;
+    if (uncaught != std::string_view::npos && exit.exitCode == 1) {
+        message = "an error outside of the handler's own run ended the worker: " + lineAt(errors, uncaught);
+        hint = "it was thrown in a timer, an event or a promise that nothing waits for; catch it there, or await it";
+        return true;
+    }
+    if (const size_t fatal = errors.find("FATAL ERROR: "); fatal != std::string_view::npos) {
+        message = "Node.js gave up: " + lineAt(errors, fatal);
+        return true;
+    }
+    if (exit.exitCode >= 0) {
+        message = "the worker left with exit code " + std::to_string(exit.exitCode) +
+                  "; the function, or something it uses, called process.exit";
+        hint = "return from the handler, or throw an error, instead of leaving the process";
+        return true;
+    }
+    return false;
+}
+
+}  // namespace node_executor

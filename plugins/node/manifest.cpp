@@ -1,0 +1,118 @@
+#include "manifest.hpp"
+
+#include <array>
+#include <string_view>
+
+#include "cloudfunction/executor.hpp"
+#include "launch.hpp"
+
+namespace node_executor {
+
+using cloudfunction::jsonString;
+
+namespace {
+
+struct Template {
+    std::string_view name, title, handler, runtime, code;
+};
+
+constexpr std::array<Template, 5> templates = {{
+    {"hello", "Hello", "handler", "node", R"js(function handler(event, context) {
+    return { message: "Hello from Node.js", event: event };
+}
+)js"},
+    {"data-analysis", "Data analysis", "analyzeData", "node", R"js(// Event: {"data": [3, 1, 2]}
+function analyzeData(event, context) {
+    const data = event.data || [];
+    if (data.length === 0) return { error: "No data provided" };
+    const sorted = [...data].sort((a, b) => a - b);
+    const middle = Math.floor(sorted.length / 2);
+    const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
+    const variance = data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length;
+    return {
+        count: data.length,
+        mean,
+        median: sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
+        deviation: Math.sqrt(variance),
+    };
+}
+)js"},
+    {"webhook", "Webhook", "webhook", "node", R"js(// Checks the signature that a sender made with the shared secret in the environment variable WEBHOOK_SECRET.
+// Event: {"body": "text as it was sent", "signature": "sha256=..."}
+const { createHmac, timingSafeEqual } = require("crypto");
+
+function webhook(event, context) {
+    const secret = process.env.WEBHOOK_SECRET;
+    if (!secret) throw new Error("set WEBHOOK_SECRET in the function's environment");
+    const expected = Buffer.from("sha256=" + createHmac("sha256", secret).update(event.body || "").digest("hex"));
+    const given = Buffer.from(event.signature || "");
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+        return { accepted: false, reason: "the signature does not match" };
+    }
+    const message = JSON.parse(event.body);
+    console.log("accepted", message.type, "request", context.request_id);
+    return { accepted: true, type: message.type };
+}
+)js"},
+    {"scheduled-job", "Scheduled job", "job", "node", R"js(// To be called at regular times. What it prints stands in the log; a thrown error marks the run as failed.
+async function job(event, context) {
+    const started = Date.now();
+    const items = event.items || [];
+    let done = 0;
+    for (const item of items) {
+        if (Date.now() > context.deadline_ms - 1000) {
+            console.warn("out of time, the rest is for the next run");
+            break;
+        }
+        console.log("processing", item);
+        ++done;
+    }
+    return { done, left: items.length - done, took_ms: Date.now() - started };
+}
+)js"},
+    {"typescript", "TypeScript", "handler", "typescript", R"js(interface Order {
+    items: { name: string; price: number; quantity: number }[];
+}
+
+interface Receipt {
+    total: number;
+    lines: string[];
+}
+
+// Event: {"items": [{"name": "tea", "price": 3.5, "quantity": 2}]}
+export async function handler(event: Order, context: Record<string, unknown>): Promise<Receipt> {
+    const items = event.items ?? [];
+    return {
+        total: items.reduce((sum, item) => sum + item.price * item.quantity, 0),
+        lines: items.map((item) => `${item.quantity} x ${item.name}`),
+    };
+}
+)js"},
+}};
+
+std::string templateList() {
+    std::string out;
+    for (const auto& [name, title, handler, runtime, code] : templates) {
+        if (!out.empty()) out += ',';
+        out += "{\"name\":" + jsonString(name) + ",\"title\":" + jsonString(title) + ",\"handler\":" +
+               jsonString(handler) + ",\"runtime\":" + jsonString(runtime) + ",\"code\":" + jsonString(code) + "}";
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string manifest() {
+    std::string start;
+    for (const auto name : startEnvironment) start += (start.empty() ? "" : ",") + jsonString(name);
+    return R"({"display_name":"Node.js","runtimes":[{"name":"node","display_name":"Node.js",)"
+           R"("aliases":[{"name":"nodejs"},{"name":"javascript"},{"name":"js"},)"
+           R"({"name":"typescript","source_file":"index.ts"},{"name":"ts","source_file":"index.ts"}],)"
+           R"("source_file":"index.js",)"
+           R"("file_extensions":[".js",".mjs",".cjs",".ts",".mts",".cts",".jsx",".tsx"],)"
+           R"("editor_mode":"javascript","default_handler":"handler","templates":[)" +
+           templateList() + R"(]}],"start_environment":[)" + start + R"(],"default_limits":{"memory_mb":)" +
+           std::to_string(prewarmedMemoryMb) + "}}";
+}
+
+}  // namespace node_executor

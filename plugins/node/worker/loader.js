@@ -1,0 +1,97 @@
+'use strict';
+// LOAD: turns an artifact's folder and a handler's name into a function to call.
+//
+// The executor leaves `.cloudfunction.json` in the artifact: {"entry": "index.js", "module": false, "name": "handler",
+// "transpiled": false}. A folder without it is looked at by convention.
+const fs = require('fs');
+const Module = require('module');
+const path = require('path');
+const { pathToFileURL } = require('url');
+const { Fault, setRoot } = require('./errors');
+
+const MANIFEST = '.cloudfunction.json';
+const ALIAS = '__cloudfunction_handler'; // the executor exports a module's bare function under this name
+const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.tsx', '.jsx'];
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
+
+function locate(folder, handler) {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(folder, MANIFEST), 'utf8'));
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  const dot = handler.lastIndexOf('.');
+  const stem = dot < 0 ? 'index' : handler.slice(0, dot);
+  const extension = EXTENSIONS.find((e) => fs.existsSync(path.join(folder, stem + e)));
+  if (!extension) throw new Fault('HandlerNotFound', `there is no file ${stem}.js for the handler "${handler}"`);
+  return { entry: stem + extension, module: extension === '.mjs', name: handler.slice(dot + 1) };
+}
+
+// Compiled TypeScript keeps its files' names; this lets `require('./util')`, './util.ts' and './util.js' find them.
+function acceptTranspiled() {
+  const load = (module, file) => module._compile(fs.readFileSync(file, 'utf8'), file);
+  for (const extension of EXTENSIONS.slice(3)) Module._extensions[extension] = load;
+  const resolve = Module._resolveFilename;
+  const sources = { '.js': ['.ts', '.tsx', '.jsx'], '.mjs': ['.mts'], '.cjs': ['.cts'] };
+  Module._resolveFilename = function (request, ...rest) {
+    try {
+      return resolve.call(this, request, ...rest);
+    } catch (error) {
+      const extension = path.extname(request);
+      for (const other of /^\.{0,2}\//.test(request) ? sources[extension] || [] : []) {
+        try {
+          return resolve.call(this, request.slice(0, -extension.length) + other, ...rest);
+        } catch (_) { /* the first error names what the user wrote */ }
+      }
+      throw error;
+    }
+  };
+  require('./sourcemaps').install();
+}
+
+// The value on the last line is the function that the handler names, if there is one: no export is needed.
+function loadScript(file, name) {
+  let source = fs.readFileSync(file, 'utf8');
+  if (source.charCodeAt(0) === 0xfeff) source = source.slice(1);
+  if (source.startsWith('#!')) source = '//' + source.slice(2);
+  const accessor = name === 'default' ? '' : `\n;return typeof ${name} === 'undefined' ? undefined : ${name};`;
+  const module = new Module(file, null);
+  module.filename = file;
+  module.paths = Module._nodeModulePaths(path.dirname(file));
+  Module._cache[file] = module;
+  const found = module._compile(source + accessor, file);
+  module.loaded = true;
+  return { exports: module.exports, found };
+}
+
+function pick(exported, found, name) {
+  const isObject = exported !== null && (typeof exported === 'object' || typeof exported === 'function');
+  const byDefault = isObject ? exported.default : undefined;
+  const candidates = [isObject ? exported[name] : undefined, found, byDefault,
+    byDefault !== null && typeof byDefault === 'object' ? byDefault[name] : undefined, exported];
+  return candidates.find((candidate) => typeof candidate === 'function');
+}
+
+// Resolves to the handler; rejects with what user code threw, or with a Fault in words.
+async function load(folder, handler) {
+  setRoot(folder);
+  const { entry, module, name, transpiled } = locate(folder, handler);
+  if (!IDENTIFIER.test(name)) throw new Fault('HandlerNotFound', `"${name}" is not the name of a function`);
+  const file = path.join(folder, entry);
+  process.argv[1] = file;
+  if (transpiled) acceptTranspiled();
+  let exported, found;
+  if (module) {
+    exported = await import(pathToFileURL(file).href);
+    found = exported[ALIAS];
+  } else {
+    ({ exports: exported, found } = loadScript(file, name));
+  }
+  const chosen = pick(exported, found, name);
+  if (chosen) return chosen;
+  const names = Object.keys(exported || {}).filter((key) => typeof exported[key] === 'function' && key !== ALIAS);
+  throw new Fault('HandlerNotFound', `there is no function named ${name} in ${entry}`,
+    names.length > 0 ? `functions exported: ${names.join(', ')}` : `add: function ${name}(event, context) { ... }`);
+}
+
+module.exports = { load };

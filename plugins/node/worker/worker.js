@@ -1,0 +1,273 @@
+'use strict';
+// The worker of the Node.js executor: speaks docs/worker-protocol.md on fd 3, loads one function, calls it.
+// Runs on Node.js 14 and later without any package. Everything it needs later is referenced here, before user code.
+const net = require('net');
+const { writeSync } = require('fs');
+const { performance } = require('perf_hooks');
+const { AsyncLocalStorage } = require('async_hooks');
+const wire = require('./wire');
+const { Fault, documentOf, resultFault, setRoot, textOf, tooLarge } = require('./errors');
+const { capture } = require('./output');
+const { load } = require('./loader');
+
+const { HEADER, MAX_PAYLOAD, TYPE, TAG, exit, get32, get64, writeAnswer } = wire;
+const MOST_AT_ONCE = 1000;
+const parse = JSON.parse;
+const stringify = JSON.stringify;
+const now = performance.now.bind(performance);
+const then = Function.prototype.call.bind(Promise.prototype.then);
+const resolved = Promise.resolve.bind(Promise);
+const listenerCount = process.listenerCount.bind(process);
+
+let handler = null;
+let loading = false;
+let stopping = false;
+let limit = 1; // invocations at once
+let running = 0;
+let current = null; // the invocation that runs, with a limit of 1
+let storage = null; // knows the invocation that runs, with a higher one
+const backlog = []; // INVOKE frames that wait for their turn
+const about = { name: '', version: 0, memory: 0 };
+
+const output = capture(() => (storage === null ? current : storage.getStore() || null));
+
+// Invocations -------------------------------------------------------------------------------------------------------
+
+// The items of INVOKE come in one fixed order, so their places follow from the sizes before them.
+function contextOf(buffer, at, end) {
+  const id = end + 24;
+  const idEnd = id + get32(buffer, end + 20);
+  const request = idEnd + 8;
+  const requestEnd = request + get32(buffer, idEnd + 4);
+  const own = end - at > 2 ? parse(buffer.utf8Slice(at, end)) : null;
+  if (own === null || typeof own !== 'object') {
+    return {
+      invocation_id: buffer.latin1Slice(id, idEnd),
+      function_name: about.name,
+      function_version: about.version,
+      memory_limit_mb: about.memory,
+      deadline_ms: get64(buffer, requestEnd + 8),
+      request_id: buffer.utf8Slice(request, requestEnd),
+    };
+  }
+  own.invocation_id = buffer.latin1Slice(id, idEnd);
+  own.function_name = about.name;
+  own.function_version = about.version;
+  own.memory_limit_mb = about.memory;
+  own.deadline_ms = get64(buffer, requestEnd + 8);
+  if (own.request_id === undefined) own.request_id = buffer.utf8Slice(request, requestEnd);
+  return own;
+}
+
+function finish() {
+  --running;
+  current = null;
+  output.between();
+}
+
+function fail(invocation, error) {
+  const elapsed = (now() - invocation.started) * 1e6;
+  writeAnswer(TYPE.ERROR, invocation.low, invocation.high, documentOf(error), elapsed);
+  finish();
+}
+
+function succeed(invocation, result) {
+  const elapsed = (now() - invocation.started) * 1e6;
+  let text;
+  try {
+    text = stringify(result);
+    if (text === undefined) {
+      if (result !== undefined) {
+        throw new TypeError(typeof result === 'object' ? 'its toJSON gives nothing' : `it is a ${typeof result}`);
+      }
+      text = 'null';
+    }
+  } catch (error) {
+    fail(invocation, resultFault(error));
+    return;
+  }
+  if (writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed)) finish();
+  else fail(invocation, tooLarge());
+}
+
+// Runs the INVOKE frame at `at`. A handler that returns a plain value is answered before this returns.
+function begin(buffer, at) {
+  const event = at + HEADER + 8;
+  const context = event + get32(buffer, at + HEADER);
+  const end = context + get32(buffer, at + HEADER + 4);
+  const invocation = { low: get32(buffer, at + 8), high: get32(buffer, at + 12), printed: 0, started: now() };
+  ++running;
+  let result;
+  try {
+    const given = event === context ? {} : parse(buffer.utf8Slice(event, context));
+    const surroundings = contextOf(buffer, context, end);
+    if (storage === null) {
+      current = invocation;
+      result = handler(given, surroundings);
+    } else {
+      result = storage.run(invocation, handler, given, surroundings);
+    }
+    if (result !== null && typeof result === 'object' && typeof result.then === 'function') {
+      then(result instanceof Promise ? result : resolved(result),
+        (value) => { succeed(invocation, value); drain(); },
+        (error) => { fail(invocation, error); drain(); });
+      return;
+    }
+  } catch (error) {
+    fail(invocation, error);
+    return;
+  }
+  succeed(invocation, result);
+}
+
+function drain() {
+  while (backlog.length > 0 && running < limit && handler !== null) begin(backlog.shift(), 0);
+  if (stopping && running === 0 && !loading) exit(0);
+}
+
+// Life --------------------------------------------------------------------------------------------------------------
+
+function loadFailed(error) {
+  loading = false;
+  wire.writeText(TYPE.LOAD_FAILED, documentOf(error));
+}
+
+function startLoading(buffer, at, end) {
+  let folder = '/function';
+  let name = 'handler';
+  loading = true;
+  wire.readItems(buffer, at, end, (tag, value) => {
+    if (tag === TAG.ARTIFACT) folder = value;
+    else if (tag === TAG.HANDLER) name = value;
+    else if (tag === TAG.FUNCTION_NAME) about.name = value;
+    else if (tag === TAG.FUNCTION_VERSION) about.version = value;
+    else if (tag === TAG.MEMORY_MB) about.memory = value;
+    else if (tag === TAG.CONCURRENCY) limit = Math.max(1, Math.min(value, MOST_AT_ONCE));
+    else if (tag === TAG.ENVIRONMENT) {
+      const equals = value.indexOf('=', 1);
+      if (equals > 0) process.env[value.slice(0, equals)] = value.slice(equals + 1);
+    }
+  });
+  if (limit > 1) storage = new AsyncLocalStorage();
+  setRoot(folder);
+  try {
+    process.chdir(folder);
+  } catch (_) { /* the loader says what is missing */ }
+  load(folder, name).then((found) => {
+    if (!loading) return;
+    handler = found;
+    loading = false;
+    output.between();
+    wire.writeText(TYPE.READY, '');
+    drain();
+  }, (error) => {
+    loadFailed(error);
+    exit(1);
+  });
+}
+
+function check(buffer, at, end, low, high) {
+  let file = 'index.js';
+  let source = '';
+  wire.readItems(buffer, at, end, (tag, value) => {
+    if (tag === TAG.FILE) file = value;
+    else if (tag === TAG.SOURCE) source = value;
+  });
+  wire.writeText(TYPE.CHECKED, stringify(require('./checker').check(file, source)), low, high);
+}
+
+function take(buffer, at, end) {
+  const type = buffer[at + 4];
+  if (type === TYPE.INVOKE) {
+    if (handler !== null && running < limit && backlog.length === 0) {
+      begin(buffer, at);
+    } else {
+      const copy = wire.secured(wire.alloc(end - at));
+      buffer.copy(copy, 0, at, end);
+      backlog.push(copy);
+    }
+  } else if (type === TYPE.LOAD) {
+    startLoading(buffer, at + HEADER, end);
+  } else if (type === TYPE.CHECK) {
+    check(buffer, at + HEADER, end, get32(buffer, at + 8), get32(buffer, at + 12));
+  } else if (type === TYPE.STOP) {
+    stopping = true;
+    drain();
+  }
+  // CANCEL is best effort: JavaScript cannot be interrupted from within. Later frame types are none of ours.
+}
+
+// Bytes to frames. A frame that arrives in pieces is put together in a buffer of its own size.
+const head = wire.secured(wire.alloc(HEADER));
+let partial = null;
+let held = 0;
+
+function sizeOf(buffer, at) {
+  const size = get32(buffer, at);
+  if (size > MAX_PAYLOAD) exit(1);
+  return HEADER + size;
+}
+
+function feed(count, buffer) {
+  let at = 0;
+  if (held > 0) {
+    if (partial === null) {
+      at = Math.min(HEADER - held, count);
+      buffer.copy(head, held, 0, at);
+      held += at;
+      if (held < HEADER) return;
+      partial = wire.secured(wire.alloc(sizeOf(head, 0)));
+      head.copy(partial, 0, 0, HEADER);
+    }
+    const part = Math.min(partial.length - held, count - at);
+    buffer.copy(partial, held, at, at + part);
+    held += part;
+    at += part;
+    if (held < partial.length) return;
+    const frame = partial;
+    partial = null;
+    held = 0;
+    take(frame, 0, frame.length);
+  }
+  while (count - at >= HEADER) {
+    const end = at + sizeOf(buffer, at);
+    if (end > count) break;
+    take(buffer, at, end);
+    at = end;
+  }
+  held = count - at;
+  if (held === 0) return;
+  if (held < HEADER) {
+    buffer.copy(head, 0, at, count);
+  } else {
+    partial = wire.secured(wire.alloc(sizeOf(buffer, at)));
+    buffer.copy(partial, 0, at, count);
+  }
+}
+
+// What nothing caught ends the worker, as Node.js has it, unless user code listens for it itself.
+function crash(event, error) {
+  if (listenerCount(event) > 1) return;
+  if (loading) loadFailed(error);
+  try {
+    writeSync(2, 'Uncaught ' + textOf(error) + '\n');
+  } catch (_) { /* nobody reads it */ }
+  exit(1);
+}
+process.on('uncaughtException', (error) => crash('uncaughtException', error));
+process.on('unhandledRejection', (error) => crash('unhandledRejection', error));
+process.on('exit', (code) => {
+  if (!loading) return;
+  loadFailed(new Fault('ExitedWhileLoading', `the code called process.exit(${code}) while it was loaded`,
+    'code outside of the handler runs once, when the function is loaded'));
+});
+
+const input = wire.secured(wire.alloc(64 * 1024));
+const kernel = new net.Socket({
+  fd: 3, readable: true, writable: true,
+  onread: { buffer: input, callback: (count) => { feed(count, input); return true; } },
+});
+kernel.on('end', () => exit(0));
+kernel.on('error', () => exit(0));
+kernel.on('close', () => exit(0));
+wire.writeHello(process.versions.node, MOST_AT_ONCE);
