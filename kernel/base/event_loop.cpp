@@ -10,6 +10,7 @@
 #include <functional>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace cf::base {
 
@@ -106,7 +107,9 @@ void EventLoop::run() {
         }
         if (posted) runPosted();
         timers_.run(now_);
-        for (auto& task : roundEnds_) task();
+        // By index: a task may add another one for this same round.
+        for (size_t i = 0; i < roundEnds_.size(); ++i) std::exchange(roundEnds_[i], nullptr)();
+        roundEnds_.clear();
     }
 }
 

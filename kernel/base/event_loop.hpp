@@ -54,8 +54,8 @@ public:
     void cancel(TimerId id) { timers_.cancel(id); }
 
     // Loop thread: `task` runs once after the events of the present round, before the loop sleeps: where output that a
-    // round produced is gathered into one write. Registered for good by long-lived parts.
-    void onRoundEnd(Task task) { roundEnds_.push_back(std::move(task)); }
+    // round produced is gathered into one write.
+    void atRoundEnd(Task task) { roundEnds_.push_back(std::move(task)); }
 
     // Loop thread: the time at the start of the present round; cheaper than asking the clock.
     Clock::time_point now() const { return now_; }

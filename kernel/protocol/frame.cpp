@@ -120,7 +120,7 @@ FrameDecoder::State FrameDecoder::next(Frame& frame) {
     const auto type = get<uint8_t>(at + 4);
     if (type == 0 || type > lastFrameType) return brokenWhy_ = "unknown frame type", State::broken;
     if (at[5] != 0 || get<uint16_t>(at + 6) != 0) return brokenWhy_ = "reserved header bits are set", State::broken;
-    if (size > maxFrame_) return brokenWhy_ = "frame is larger than allowed", State::broken;
+    if (size > maxFrame_) return tooLarge_ = true, brokenWhy_ = "frame is larger than allowed", State::broken;
     wanted_ = headerSize + size;
     if (have < wanted_) return State::needMore;
     frame.type = static_cast<FrameType>(type);

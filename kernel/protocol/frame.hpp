@@ -88,6 +88,8 @@ public:
     // The next whole frame, whose payload is valid until the next space() call; `broken` for good after a bad header.
     State next(Frame& frame);
     const char* brokenWhy() const { return brokenWhy_; }
+    // True when it broke because a frame said to be larger than maxFrame.
+    bool tooLarge() const { return tooLarge_; }
     // Bytes kept for a frame that is not complete yet.
     size_t buffered() const { return end_ - begin_; }
 
@@ -98,6 +100,7 @@ private:
     size_t wanted_ = headerSize;
     uint32_t maxFrame_;
     const char* brokenWhy_ = nullptr;
+    bool tooLarge_ = false;
 };
 
 }  // namespace cf::protocol

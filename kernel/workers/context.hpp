@@ -1,0 +1,51 @@
+// What every part of workers/ stands on: the loop, the launcher, limits and the ears outside of this folder.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/event_loop.hpp"
+#include "base/json.hpp"
+#include "sandbox/launcher_client.hpp"
+#include "workers/target.hpp"
+
+namespace cf::workers {
+
+enum class Stream : uint8_t { output = 1, errors = 2 };
+
+// An executor's words on a worker's end; both empty when it has nothing to add.
+struct ExitWords {
+    std::string message{};
+    std::string hint{};
+};
+
+struct Options {
+    uint32_t cores = 2;            // how many workers a short function spreads over
+    uint32_t maxWorkers = 256;     // on this platform, prewarmed ones included
+    uint32_t prewarmed = 2;        // per runtime
+    uint32_t queueSize = 1000;     // waiting invocations of one function
+    std::chrono::milliseconds queueTimeout{30'000};
+    uint32_t maxResponseBytes = 6u << 20;
+    sandbox::Limits limits{};      // of every worker, but for memory
+
+    // A line (or part of one) that a function printed. `invocationId` is empty outside of an invocation.
+    std::function<void(const Target&, std::string_view invocationId, Stream, std::string_view text)> onLog{};
+    // Asks a runtime's executor to explain an end.
+    std::function<ExitWords(const std::string& runtime, const sandbox::Ended&, std::string_view lastErrors)> explain{};
+    // A runtime's prewarmed workers do not start (`why`), or do again (empty).
+    std::function<void(const std::string& runtime, const std::string& why)> onRuntimeTrouble{};
+};
+
+// Shared by reference; lives as long as the Dispatcher.
+struct Context {
+    base::EventLoop& loop;
+    sandbox::LauncherClient& launcher;
+    Options options;
+    base::JsonValidator validator{};
+    uint32_t workers = 0;  // alive or starting, of all kinds
+};
+
+}  // namespace cf::workers

@@ -1,0 +1,181 @@
+#include "workers/dispatcher.hpp"
+
+#include <algorithm>
+
+namespace cf::workers {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto startTimeout = 10s;
+constexpr auto sweepInterval = 1s;
+}  // namespace
+
+Dispatcher::Dispatcher(base::EventLoop& loop, sandbox::LauncherClient& launcher, Options options)
+    : context_{loop, launcher, std::move(options)} {
+    sweep();
+}
+
+Dispatcher::~Dispatcher() { context_.loop.cancel(sweep_); }
+
+void Dispatcher::addRuntime(const std::string& runtime, LaunchPlan plan, uint32_t memoryMb) {
+    auto& entry = runtimes_[runtime];
+    entry.checker.reset();
+    entry.prewarmed = std::make_unique<PrewarmedPool>(context_, runtime, std::move(plan), memoryMb);
+    if (entry.prewarmed->plan().checks) entry.checker = std::make_unique<Checker>(context_, *entry.prewarmed);
+}
+
+void Dispatcher::check(const std::string& runtime, std::string file, std::string source, Checker::Callback callback) {
+    const auto at = runtimes_.find(runtime);
+    if (at == runtimes_.end() || !at->second.checker)
+        return callback(base::Failure{.reason = "check_failed", .detail = "workers of " + runtime + " check no sources"});
+    at->second.checker->check(std::move(file), std::move(source), std::move(callback));
+}
+
+void Dispatcher::stage(TargetPtr target, VersionPool::LoadedCallback callback) {
+    auto& function = functions_[target->functionId];
+    if (function.staged) drain(std::move(function.staged), nullptr);
+    function.staged = std::make_unique<VersionPool>(context_, *this, target);
+    const size_t busy = function.live ? function.live->busy() : 0;
+    const size_t count = std::max<size_t>({1, busy, target->minWorkers});
+    function.staged->preload(count, [this, id = target->functionId, callback = std::move(callback)](base::Result<void> result) {
+        if (!result) unstage(id);
+        callback(std::move(result));
+    });
+}
+
+void Dispatcher::unstage(const std::string& functionId) {
+    const auto at = functions_.find(functionId);
+    if (at == functions_.end()) return;
+    if (at->second.staged) drain(std::move(at->second.staged), nullptr);
+    if (!at->second.live) functions_.erase(at);
+}
+
+void Dispatcher::commit(TargetPtr target) {
+    auto& function = functions_[target->functionId];
+    auto old = std::move(function.live);
+    if (function.staged && function.staged->target()->version == target->version) {
+        function.live = std::move(function.staged);
+        function.live->retarget(target);
+    } else {
+        if (function.staged) drain(std::move(function.staged), nullptr);
+        function.live = std::make_unique<VersionPool>(context_, *this, std::move(target));
+    }
+    if (old) drain(std::move(old), function.live.get());
+}
+
+void Dispatcher::update(TargetPtr target) {
+    const auto at = functions_.find(target->functionId);
+    if (at != functions_.end() && at->second.live && at->second.live->target()->version == target->version)
+        at->second.live->retarget(std::move(target));
+}
+
+void Dispatcher::remove(const std::string& functionId) {
+    const auto at = functions_.find(functionId);
+    if (at == functions_.end()) return;
+    Function function = std::move(at->second);
+    functions_.erase(at);
+    if (function.staged) drain(std::move(function.staged), nullptr);
+    if (function.live) drain(std::move(function.live), nullptr);
+}
+
+// What was only queued goes to the successor, or fails: its function does not exist any more.
+void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor) {
+    auto queued = pool->drain();
+    if (pool->workers() > 0) draining_.push_back(std::move(pool));
+    else retire(context_.loop, std::move(pool));
+    for (auto& call : queued) {
+        if (successor != nullptr) {
+            call->target = successor->target();
+            successor->submit(std::move(call));
+        } else {
+            Outcome outcome;
+            outcome.failure = {.reason = "not_found", .detail = "the function was deleted while the invocation waited"};
+            call->finished(outcome);
+        }
+    }
+}
+
+void Dispatcher::poolEmpty(VersionPool& pool) {
+    const auto at = std::find_if(draining_.begin(), draining_.end(), [&](const auto& p) { return p.get() == &pool; });
+    if (at == draining_.end()) return;
+    retire(context_.loop, std::move(*at));
+    draining_.erase(at);
+}
+
+void Dispatcher::invoke(InvocationPtr invocation) {
+    const auto at = functions_.find(invocation->target->functionId);
+    if (at != functions_.end() && at->second.live) return at->second.live->submit(std::move(invocation));
+    Outcome outcome;
+    outcome.failure = {.reason = "not_found", .detail = "the function does not exist any more"};
+    invocation->finished(outcome);
+}
+
+std::unique_ptr<Worker> Dispatcher::provide(const TargetPtr& target, WorkerOwner& owner) {
+    const auto runtime = runtimes_.find(target->runtime);
+    const bool generic = !target->plan.notPrewarmed;
+    std::unique_ptr<Worker> worker;
+    if (generic && runtime != runtimes_.end() && runtime->second.prewarmed) worker = runtime->second.prewarmed->take();
+    if (worker) {
+        worker->setOwner(owner);
+    } else {
+        if (context_.workers >= context_.options.maxWorkers && !makeRoom()) return nullptr;
+        worker = std::make_unique<Worker>(context_, owner, target->plan, target->memoryMb, startTimeout);
+    }
+    worker->bind(target);
+    return worker;
+}
+
+// On a full platform the worker that was idle for the longest time makes room, whoever's it is.
+bool Dispatcher::makeRoom() {
+    Worker* oldest = nullptr;
+    for (const auto& [id, function] : functions_) {
+        Worker* candidate = function.live ? function.live->leastRecentlyUsed() : nullptr;
+        if (candidate != nullptr && (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed())) oldest = candidate;
+    }
+    if (oldest != nullptr) {
+        oldest->stop();
+        return true;
+    }
+    for (auto& [name, runtime] : runtimes_)
+        if (runtime.prewarmed && runtime.prewarmed->shrink(1) > 0) return true;
+    return false;
+}
+
+void Dispatcher::sweep() {
+    const auto now = Clock::now();
+    for (auto& [id, function] : functions_)
+        if (function.live) function.live->retireIdle(now);
+    sweep_ = context_.loop.after(sweepInterval, [this] { sweep(); });
+}
+
+Dispatcher::Counts Dispatcher::counts() const {
+    Counts counts;
+    counts.workers = context_.workers;
+    for (const auto& [name, runtime] : runtimes_)
+        if (runtime.prewarmed) counts.prewarmed += static_cast<uint32_t>(runtime.prewarmed->size());
+    for (const auto& [id, function] : functions_)
+        if (function.live) {
+            counts.busy += static_cast<uint32_t>(function.live->busy());
+            counts.queued += static_cast<uint32_t>(function.live->queued());
+        }
+    for (const auto& pool : draining_) counts.busy += static_cast<uint32_t>(pool->busy());
+    return counts;
+}
+
+bool Dispatcher::idle() const {
+    const Counts now = counts();
+    return now.busy == 0 && now.queued == 0;
+}
+
+void Dispatcher::shutDown() {
+    context_.loop.cancel(sweep_);
+    sweep_ = 0;
+    context_.options.maxWorkers = 0;  // nothing new starts
+    std::vector<std::string> ids;
+    for (const auto& [id, function] : functions_) ids.push_back(id);
+    for (const auto& id : ids) remove(id);
+    runtimes_.clear();
+}
+
+}  // namespace cf::workers

@@ -1,0 +1,300 @@
+#include "workers/version_pool.hpp"
+
+#include <algorithm>
+
+#include "workers/worker_end.hpp"
+
+namespace cf::workers {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr double shortRunUs = 1000;   // functions below it may wait inside a busy worker's socket
+constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
+constexpr size_t maxDepth = 32;
+constexpr auto growDelay = 5ms;       // after which a function that did not answer yet counts as a long one
+constexpr double newSample = 0.1;
+}  // namespace
+
+VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr target)
+    : context_(context), source_(source), target_(std::move(target)) {}
+
+VersionPool::~VersionPool() {
+    context_.loop.cancel(queueTimer_);
+    context_.loop.cancel(growTimer_);
+}
+
+size_t VersionPool::busy() const {
+    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->load() > 0; }));
+}
+
+void VersionPool::submit(InvocationPtr invocation) {
+    if (Worker* worker = queue_.empty() ? pick() : nullptr) return worker->send(std::move(invocation));
+    if (queue_.size() >= context_.options.queueSize)
+        return fail(std::move(invocation),
+                    {.reason = "queue_full",
+                     .detail = "too many invocations of this function are waiting already",
+                     .hint = "call again later, or raise queue.size or max_workers",
+                     .limit = std::to_string(context_.options.queueSize) + " waiting invocations",
+                     .observed = std::to_string(queue_.size())});
+    queue_.push_back(std::move(invocation));
+    armQueue();
+    grow();
+}
+
+// How many invocations a worker may hold at once right now.
+size_t VersionPool::depthNow() const {
+    if (target_->concurrency > 1) return target_->concurrency;
+    if (meanRunUs_ < 0 || meanRunUs_ >= shortRunUs) return 1;
+    return std::clamp(static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0)), size_t{1}, maxDepth);
+}
+
+// Most recently used idle worker first; for short functions and parallel ones otherwise the least loaded.
+Worker* VersionPool::pick() {
+    Worker* best = nullptr;
+    Worker* least = nullptr;
+    size_t ready = 0;
+    for (const auto& worker : workers_) {
+        if (!worker->takesWork()) continue;
+        ++ready;
+        if (worker->load() == 0) {
+            if (best == nullptr || worker->lastUsed() > best->lastUsed()) best = worker.get();
+        } else if (least == nullptr || worker->load() < least->load()) {
+            least = worker.get();
+        }
+    }
+    if (best != nullptr && target_->concurrency <= 1) return best;
+    if (target_->concurrency > 1) {
+        if (least != nullptr && least->load() < target_->concurrency) return least;
+        return best;
+    }
+    // Waiting in a socket pays only once the function has the workers that it can use.
+    const size_t wanted = std::min<size_t>(context_.options.cores, target_->maxWorkers == 0 ? SIZE_MAX : target_->maxWorkers);
+    if (least == nullptr || ready < wanted) return nullptr;
+    return least->load() < depthNow() ? least : nullptr;
+}
+
+void VersionPool::feed() {
+    while (!queue_.empty()) {
+        if (queue_.front()->abandoned) {
+            fail(std::exchange(queue_.front(), nullptr), {.reason = "client_gone", .detail = "the caller went away"});
+            queue_.pop_front();
+            continue;
+        }
+        Worker* worker = pick();
+        if (worker == nullptr) return grow();
+        InvocationPtr call = std::move(queue_.front());
+        queue_.pop_front();
+        worker->send(std::move(call));
+    }
+}
+
+// Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as many workers as
+// there are cores and gets more when it has not answered after a moment, or is known to be a long one.
+void VersionPool::grow() {
+    if (draining_ || queue_.empty()) return;
+    const size_t parallel = std::max<size_t>(1, target_->concurrency);
+    size_t wanted = (queue_.size() + parallel - 1) / parallel;
+    const bool isShort = meanRunUs_ >= 0 && meanRunUs_ < shortRunUs;
+    if (isShort || meanRunUs_ < 0) {
+        const size_t cores = context_.options.cores;
+        const bool unknownForLong = meanRunUs_ < 0 && growTimer_ == 0 && busy() >= cores;
+        if (!unknownForLong) {
+            const size_t alive = workers_.size();
+            wanted = std::min(wanted, alive >= cores ? 0 : cores - alive);
+            if (meanRunUs_ < 0) armGrow();
+        }
+    }
+    if (target_->maxWorkers > 0) wanted = std::min<size_t>(wanted, target_->maxWorkers > workers_.size() ? target_->maxWorkers - workers_.size() : 0);
+    while (starting_ < wanted) {
+        const size_t before = workers_.size();
+        startOne();
+        if (workers_.size() == before) break;
+    }
+    // With nothing alive and nothing to be had the queue would only run into its deadline: say so at once.
+    if (workers_.empty() && !queue_.empty())
+        failQueue({.reason = "platform_full",
+                   .detail = "the platform has no room for another worker",
+                   .hint = "call again later, or raise workers.max",
+                   .limit = std::to_string(context_.options.maxWorkers) + " workers"}, {});
+}
+
+void VersionPool::armGrow() {
+    if (growTimer_ != 0) return;
+    growTimer_ = context_.loop.after(growDelay, [this] {
+        growTimer_ = 0;
+        if (starting_ > 0 && meanRunUs_ < 0) armGrow();
+        else grow();
+    });
+}
+
+void VersionPool::startOne() {
+    auto worker = source_.provide(target_, *this);
+    if (!worker) return;
+    ++starting_;
+    workers_.push_back(std::move(worker));
+}
+
+void VersionPool::preload(size_t count, LoadedCallback callback) {
+    loaded_ = std::move(callback);
+    preloadLeft_ = count;
+    for (size_t i = 0; i < count; ++i) startOne();
+    if (starting_ < count) preloadLeft_ = starting_;  // a full platform does not fail a save
+    if (preloadLeft_ == 0) loaded({});
+}
+
+void VersionPool::loaded(base::Result<void> result) {
+    if (auto callback = std::exchange(loaded_, nullptr)) callback(std::move(result));
+}
+
+void VersionPool::workerReady(Worker& worker) {
+    --starting_;
+    loadFailures_ = 0;
+    if (preloadLeft_ > 0 && --preloadLeft_ == 0) loaded({});
+    if (draining_) return worker.stop();
+    feed();
+}
+
+void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
+    const auto run = static_cast<double>(outcome.run.count());
+    meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
+    if (draining_ && worker.load() == 0) worker.stop();
+    else if (!queue_.empty()) feed();
+    finish(std::move(call), outcome);
+}
+
+void VersionPool::finish(InvocationPtr call, Outcome& outcome) {
+    if (call->begun != Clock::time_point{})
+        outcome.queued = std::max(std::chrono::microseconds(0),
+                                  std::chrono::duration_cast<std::chrono::microseconds>(call->begun - call->received));
+    call->finished(outcome);
+}
+
+void VersionPool::fail(InvocationPtr call, const base::Failure& failure) {
+    Outcome outcome;
+    outcome.failure = failure;
+    outcome.cold = call->cold;
+    outcome.init = call->init;
+    finish(std::move(call), outcome);
+}
+
+void VersionPool::failQueue(const base::Failure& failure, std::string_view document) {
+    std::deque<InvocationPtr> calls;
+    calls.swap(queue_);
+    for (auto& call : calls) {
+        Outcome outcome;
+        outcome.failure = failure;
+        outcome.document = document;
+        finish(std::move(call), outcome);
+    }
+}
+
+void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
+    const auto at = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w.get() == &worker; });
+    if (at == workers_.end()) return;
+    const bool neverReady = worker.initTime().count() == 0;
+    if (neverReady) --starting_;
+    retire(context_.loop, std::move(*at));
+    workers_.erase(at);
+
+    const auto failure = failureOf(end, *target_);
+    // With several invocations on one worker nobody knows whose fault it was but for one that was alone.
+    const bool severalBegun = end.begun.size() > 1;
+    for (auto& call : end.begun) {
+        Outcome outcome;
+        outcome.failure = failure;
+        if (severalBegun && end.cause != WorkerEnd::Cause::timedOut)
+            outcome.failure.hint += std::string(outcome.failure.hint.empty() ? "" : "; ") + "several invocations ran on this worker, another one may be the cause";
+        outcome.cold = call->cold;
+        outcome.init = call->init;
+        outcome.memoryPeakBytes = end.memoryPeakBytes;
+        outcome.run = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - call->begun);
+        finish(std::move(call), outcome);
+    }
+    requeue(std::move(end.notBegun));
+
+    if (neverReady && end.cause != WorkerEnd::Cause::stopped) {
+        ++loadFailures_;
+        if (loaded_) {
+            preloadLeft_ = 0;
+            auto loadFailure = failure;
+            loadFailure.observed = end.loadError;
+            loaded(std::move(loadFailure));
+        }
+        const bool hopeless = std::none_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->takesWork(); });
+        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2)) failQueue(failure, end.loadError);
+    }
+    if (draining_ && workers_.empty()) return source_.poolEmpty(*this);
+    feed();
+}
+
+void VersionPool::requeue(std::vector<InvocationPtr> calls) {
+    for (auto at = calls.rbegin(); at != calls.rend(); ++at) {
+        if ((*at)->retried) {
+            fail(std::move(*at), {.reason = "worker_lost", .detail = "the worker that this invocation waited for died twice", .hint = "call again"});
+            continue;
+        }
+        (*at)->retried = true;
+        (*at)->begun = {};
+        (*at)->cold = false;
+        queue_.push_front(std::move(*at));
+    }
+    armQueue();
+}
+
+void VersionPool::armQueue() {
+    if (queueTimer_ != 0 || queue_.empty()) return;
+    queueTimer_ = context_.loop.at(queue_.front()->received + context_.options.queueTimeout, [this] {
+        queueTimer_ = 0;
+        expireQueue();
+    });
+}
+
+void VersionPool::expireQueue() {
+    const auto now = Clock::now();
+    while (!queue_.empty() && now >= queue_.front()->received + context_.options.queueTimeout) {
+        InvocationPtr call = std::move(queue_.front());
+        queue_.pop_front();
+        fail(std::move(call), {.reason = "queue_timeout",
+                               .detail = "no worker became free in time",
+                               .hint = "call again later, or raise max_workers",
+                               .limit = std::to_string(context_.options.queueTimeout.count()) + " ms"});
+    }
+    armQueue();
+}
+
+void VersionPool::retarget(TargetPtr target) {
+    const bool needsNewWorkers = target->memoryMb != target_->memoryMb || target->concurrency != target_->concurrency;
+    target_ = std::move(target);
+    for (auto& worker : workers_) {
+        // The size of a worker is fixed when it is bound: those of the old size leave once they are done.
+        if (needsNewWorkers) worker->stop();
+        else if (worker->state() == Worker::State::ready) worker->retarget(target_);
+    }
+}
+
+std::deque<InvocationPtr> VersionPool::drain() {
+    draining_ = true;
+    for (auto& worker : workers_) worker->stop();
+    return std::exchange(queue_, {});
+}
+
+void VersionPool::retireIdle(Clock::time_point now) {
+    size_t alive = workers_.size();
+    for (auto& worker : workers_) {
+        if (alive <= target_->minWorkers) return;
+        if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= target_->keepAlive) {
+            worker->stop();
+            --alive;
+        }
+    }
+}
+
+Worker* VersionPool::leastRecentlyUsed() const {
+    Worker* oldest = nullptr;
+    for (const auto& worker : workers_)
+        if (worker->takesWork() && worker->load() == 0 && (oldest == nullptr || worker->lastUsed() < oldest->lastUsed())) oldest = worker.get();
+    return oldest;
+}
+
+}  // namespace cf::workers

@@ -1,0 +1,138 @@
+// One worker process as the kernel sees it: its socket, its life from HELLO to its end, what it is working on.
+// Reference: docs/worker-protocol.md. The worker is hostile: whatever it says is checked here.
+//
+// Loop thread only. A worker is owned by a WorkerOwner (first a prewarmed pool, later a version's pool), which must not
+// destroy it inside one of its callbacks but with retire() below.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/frame.hpp"
+#include "workers/context.hpp"
+#include "workers/invocation.hpp"
+#include "workers/watch.hpp"
+
+namespace cf::workers {
+
+class Worker;
+
+// Why a worker is gone, and what it leaves behind.
+struct WorkerEnd {
+    enum class Cause { stopped, crashed, timedOut, outOfMemory, protocolError, responseTooLarge, loadTimedOut, loadFailed, notStarted, killed };
+    Cause cause = Cause::crashed;
+    std::string detail{};        // a sentence
+    std::string hint{};
+    std::string loadError{};     // the error document of a LOAD_FAILED
+    uint64_t memoryPeakBytes = 0;
+    std::vector<InvocationPtr> begun{};     // in its hands when it ended
+    std::vector<InvocationPtr> notBegun{};  // only waiting in its socket
+};
+
+class WorkerOwner {
+public:
+    virtual ~WorkerOwner() = default;
+    virtual void workerWaits(Worker&) {}                            // said HELLO
+    virtual void workerReady(Worker&) {}                            // said READY
+    virtual void workerChecked(Worker&, std::string_view /*remarks*/) {}
+    // An answer came; the worker has room again. `outcome` is complete but for queue time.
+    virtual void workerAnswered(Worker&, InvocationPtr, Outcome&) {}
+    // The last call about this worker; give it to retire().
+    virtual void workerGone(Worker&, WorkerEnd&&) = 0;
+};
+
+class Worker {
+public:
+    enum class State { starting, waiting, binding, loading, ready, dying };
+
+    // Asks the launcher to start it. `generic` workers have no target yet.
+    Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uint32_t memoryMb, std::chrono::milliseconds startTimeout);
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    void setOwner(WorkerOwner& owner) { owner_ = &owner; }
+    // Binds it to a version for life: attach and LOAD follow as soon as it has said HELLO.
+    void bind(TargetPtr target);
+    // Takes new settings of the same version; they count from the next invocation on.
+    void retarget(TargetPtr target) { target_ = std::move(target); }
+    // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
+    void send(InvocationPtr invocation);
+    // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
+    void check(std::string_view file, std::string_view source);
+    // Lets it leave when what it has is done.
+    void stop();
+    void kill(WorkerEnd::Cause cause, std::string detail);
+
+    State state() const { return state_; }
+    const TargetPtr& target() const { return target_; }
+    size_t load() const { return inFlight_.size(); }
+    bool takesWork() const { return state_ == State::ready && !leaving_; }
+    bool wasCold() const { return !answeredOnce_; }
+    Clock::time_point lastUsed() const { return lastUsed_; }
+    std::chrono::microseconds initTime() const { return initTime_; }
+
+private:
+    void started(base::Result<sandbox::LauncherClient::Worker> worker);
+    void ended(const sandbox::Ended& ended);
+    void attach();
+    void sendLoad();
+    void onSocket(uint32_t events);
+    void readFrames();
+    bool onFrame(const protocol::Frame& frame);
+    bool onHello(std::string_view payload);
+    bool onAnswer(const protocol::Frame& frame);
+    bool onLogFrame(const protocol::Frame& frame);
+    bool broken(std::string detail);
+    void onPipe(Stream stream);
+    void print(Stream stream, Invocation* invocation, std::string_view text);
+    Invocation* printing();
+    void flushSoon();
+    void flush();
+    void armDeadline();
+    void onDeadline();
+    void expire(size_t index);
+    void beginDying(WorkerEnd::Cause cause, std::string detail);
+    void finishDying();
+    void sampleMemory(bool now);
+
+    Context& context_;
+    WorkerOwner* owner_;
+    State state_ = State::starting;
+    TargetPtr target_;
+    sandbox::TaskId task_ = 0;
+    base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
+    std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
+    protocol::FrameDecoder decoder_;
+    std::string out_;
+    bool flushQueued_ = false;
+    bool wantsWrite_ = false;
+    bool leaving_ = false;
+    bool answeredOnce_ = false;
+    bool saidHello_ = false;
+    std::deque<InvocationPtr> inFlight_;
+    std::vector<uint64_t> cancelled_;  // answers that may still come, of calls that were given up
+    Clock::time_point lastUsed_{}, bound_{};
+    std::chrono::microseconds initTime_{0};
+    base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;
+    std::string lastErrors_;
+    std::string loadError_;
+    uint64_t memoryPeakBytes_ = 0;
+    Clock::time_point memorySampled_{};
+    WorkerEnd::Cause cause_ = WorkerEnd::Cause::crashed;
+    std::string causeDetail_;
+    bool hasEnded_ = false;
+    sandbox::Ended ended_{};
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+// Destroys what may still be on the stack above us: after the events of this round.
+template <typename T>
+void retire(base::EventLoop& loop, std::unique_ptr<T> owned) {
+    if (owned) loop.post([keep = std::shared_ptr<T>(std::move(owned))] {});
+}
+
+}  // namespace cf::workers

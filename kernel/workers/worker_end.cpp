@@ -1,0 +1,71 @@
+#include "workers/worker_end.hpp"
+
+#include <cstring>
+
+namespace cf::workers {
+
+namespace {
+
+std::string megabytes(uint64_t bytes) {
+    const uint64_t tenths = bytes * 10 / (1u << 20);
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MB";
+}
+
+}  // namespace
+
+void describeEnd(const Context& context, const TargetPtr& target, const sandbox::Ended& ended, std::string_view lastErrors,
+                 WorkerEnd& end) {
+    ExitWords words;
+    if (context.options.explain && target) words = context.options.explain(target->runtime, ended, lastErrors);
+    if (!words.message.empty()) {
+        end.detail = words.message;
+        end.hint = words.hint;
+    } else if (ended.signal != 0) {
+        end.detail = "the worker was ended by signal " + std::to_string(ended.signal) + " (" + ::strsignal(ended.signal) + ")";
+    } else if (ended.exitCode >= 0) {
+        end.detail = "the worker exited with code " + std::to_string(ended.exitCode) + " before it answered";
+    }
+    if (!lastErrors.empty() && words.message.empty()) {
+        std::string_view tail = lastErrors.substr(lastErrors.size() > 400 ? lastErrors.size() - 400 : 0);
+        end.detail += "; it last wrote: " + base::toValidUtf8(tail);
+    }
+}
+
+base::Failure failureOf(const WorkerEnd& end, const Target& target) {
+    using Cause = WorkerEnd::Cause;
+    switch (end.cause) {
+        case Cause::timedOut:
+            return {.reason = "function_timeout",
+                    .detail = "the function did not answer within its timeout",
+                    .hint = "make it faster or raise timeout",
+                    .limit = std::to_string(target.timeout.count()) + " ms",
+                    .observed = "still running after " + std::to_string(target.timeout.count()) + " ms; it was ended"};
+        case Cause::outOfMemory:
+            return {.reason = "memory_exceeded",
+                    .detail = "the function used more memory than it may",
+                    .hint = "raise memory, or use less of it",
+                    .limit = std::to_string(target.memoryMb) + " MB",
+                    .observed = end.memoryPeakBytes == 0 ? "" : "peak " + megabytes(end.memoryPeakBytes)};
+        case Cause::protocolError:
+            return {.reason = "worker_protocol_error",
+                    .detail = "the worker broke the protocol and was ended: " + end.detail,
+                    .hint = "the code must not write to descriptor 3"};
+        case Cause::responseTooLarge:
+            return {.reason = "response_too_large", .detail = end.detail, .hint = "return less, or a reference to where the data is"};
+        case Cause::loadTimedOut:
+            return {.reason = "init_timeout",
+                    .detail = "loading the function took too long",
+                    .hint = "do less when the code is loaded, or raise init_timeout",
+                    .limit = std::to_string(target.initTimeout.count()) + " ms"};
+        case Cause::loadFailed:
+            return {.reason = "load_failed", .detail = end.detail, .hint = end.hint};
+        case Cause::notStarted:
+            return {.reason = "worker_not_started", .detail = "no worker could be started: " + end.detail, .hint = end.hint};
+        case Cause::crashed:
+        case Cause::stopped:
+        case Cause::killed: break;
+    }
+    return {.reason = "worker_crashed", .detail = end.detail, .hint = end.hint};
+}
+
+}  // namespace cf::workers

@@ -1,0 +1,14 @@
+// Turns the end of a worker into words for the callers whose invocations it took along.
+#pragma once
+
+#include "workers/worker.hpp"
+
+namespace cf::workers {
+
+// Fills detail and hint from the executor's explanation, else from exit code and signal.
+void describeEnd(const Context& context, const TargetPtr& target, const sandbox::Ended& ended, std::string_view lastErrors, WorkerEnd& end);
+
+// What the caller of an invocation that was running then is told.
+base::Failure failureOf(const WorkerEnd& end, const Target& target);
+
+}  // namespace cf::workers
