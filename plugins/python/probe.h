@@ -1,0 +1,30 @@
+// Looks for an interpreter. Used by the executor's probe() alone, in the throw-away process where the host calls it:
+// starts processes and waits for them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cf::python {
+
+// The oldest version that the worker shim runs on.
+inline constexpr int floorMajor = 3;
+inline constexpr int floorMinor = 7;
+
+// What an interpreter said about itself, kept as the JSON object that `create` gets.
+struct Interpreter {
+    std::string version;     // "3.11.2"
+    std::string executable;  // the real file: no symbolic link, no version manager's script
+    // Folders that it needs besides /usr, /lib and /bin, to be seen at the same path in a sandbox.
+    std::vector<std::string> mounts;
+
+    std::string toJson() const;
+    // Of an empty text or one that is not of toJson: an Interpreter without `executable`.
+    static Interpreter fromJson(std::string_view json);
+};
+
+// The first interpreter that is good enough: `configured` alone where it is not empty, else `python3` as PATH has it,
+// else /usr/bin/python3. Throws cloudfunction::Failed(CF_UNAVAILABLE), naming what was found and what to install.
+Interpreter findInterpreter(const std::string& configured);
+
+}  // namespace cf::python

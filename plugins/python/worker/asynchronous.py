@@ -1,0 +1,123 @@
+"""Handlers that are `async def`: one event loop, as many invocations at once as the function allows."""
+import os
+import sys
+from collections import deque
+
+wire = part('wire')
+errors = part('errors')
+serial = part('serial')
+concurrent = part('concurrent')
+leaving = part('leaving')
+
+
+def _import_asyncio(root):
+    """The language's own, even if the user has files named like modules that it needs."""
+    own = [entry for entry in sys.path if (entry + '/').startswith(root)]
+    sys.path[:] = [entry for entry in sys.path if entry not in own]
+    try:
+        import asyncio
+    finally:
+        sys.path[:0] = own
+    return asyncio
+
+
+class _Server:
+    def __init__(self, function, asyncio):
+        self._function = function
+        self._context = serial.context_maker(function)
+        self._cancelled = asyncio.CancelledError
+        self._buffer = bytearray()
+        self._queue = deque()
+        self._tasks = {}
+        self._stopping = False
+        self._loop = _loop(asyncio)
+
+    def run(self):
+        self._loop.add_reader(wire.FD, self._readable)
+        while True:
+            try:
+                self._loop.run_forever()
+                return
+            except BaseException as error:  # SystemExit of a task that the handler started and forgot
+                sys.stderr.write('a background task ended with %s: %s\n' % (type(error).__name__, error))
+                if self._stopping and not self._tasks:
+                    return
+
+    def _readable(self):
+        data = os.read(wire.FD, 262144)
+        if not data:
+            self._loop.remove_reader(wire.FD)
+            self._loop.stop()
+            return
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        while len(buffer) - at >= 16:
+            size, kind, _, _, id = wire.HEADER.unpack_from(buffer, at)
+            if len(buffer) - at - 16 < size:
+                break
+            at += 16 + size
+            self._take(kind, id, bytes(buffer[at - size:at]))
+        del buffer[:at]
+
+    def _take(self, kind, id, payload):
+        if kind == wire.INVOKE:
+            self._queue.append((id, payload))
+            self._next()
+        elif kind == wire.CANCEL:
+            if id in self._tasks:
+                self._tasks[id].cancel()
+        elif kind == wire.STOP:
+            self._stopping = True
+            self._loop.remove_reader(wire.FD)
+            self._leave_when_done()
+
+    def _next(self):
+        while self._queue and len(self._tasks) < self._function.concurrency:
+            id, payload = self._queue.popleft()
+            self._tasks[id] = self._loop.create_task(self._run(id, payload))
+
+    def _leave_when_done(self):
+        if self._stopping and not self._tasks and not self._queue:
+            self._loop.stop()
+
+    async def _run(self, id, payload):
+        concurrent.begin(id)
+        begun = 0
+        try:
+            given = concurrent.arguments(self._function, self._context, payload)
+            begun = serial.clock()
+            result = self._function.handler(*given)
+            if hasattr(result, '__await__'):
+                result = await result
+            frame = serial.answered(id, result, serial.clock() - begun)
+        except self._cancelled:
+            frame = serial.failed(id, {'type': 'Cancelled', 'message': 'the invocation was cancelled', 'stack': []},
+                                  serial.clock() - begun if begun else 0)
+        except BaseException as error:
+            frame = serial.failed(id, errors.document(error), serial.clock() - begun if begun else 0)
+        concurrent.answer(id, frame)
+        self._tasks.pop(id, None)
+        self._next()
+        self._leave_when_done()
+
+
+def _loop(asyncio):
+    """The loop that the module may have made use of while it was imported, or a new one."""
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or loop.is_closed():
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+    return loop
+
+
+def serve(function):
+    """Answers until STOP (then finishes what runs) or the end of the socket."""
+    concurrent.install()
+    _Server(function, _import_asyncio(function.root)).run()

@@ -1,0 +1,38 @@
+"""CHECK: says where a source is wrong without running any of it."""
+import warnings
+
+wire = part('wire')
+
+_REMARKS = 50
+
+
+def _remark(file, line, column, message, severity, kind):
+    return {'file': file, 'line': max(0, line or 0), 'column': max(0, column or 0), 'message': message,
+            'severity': severity, 'kind': kind}
+
+
+def remarks(file, source):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        try:
+            compile(source, file, 'exec', 0, True)
+            found = []
+        except SyntaxError as error:
+            found = [_remark(file, error.lineno, error.offset, str(error.msg), 'error', type(error).__name__)]
+        except RecursionError:
+            found = [_remark(file, 0, 0, 'the source is nested too deep', 'error', 'RecursionError')]
+        except (ValueError, OverflowError, MemoryError) as error:
+            found = [_remark(file, 0, 0, str(error) or 'the source is too complex', 'error', type(error).__name__)]
+    for warning in caught[:_REMARKS]:
+        found.append(_remark(file, warning.lineno, 0, str(warning.message), 'warning', warning.category.__name__))
+    return found
+
+
+def answer(payload):
+    file, source = '', b''
+    for tag, value in wire.items(payload):
+        if tag == wire.FILE:
+            file = value.decode()
+        elif tag == wire.SOURCE:
+            source = value
+    wire.send_frame(wire.CHECKED, 0, wire.dumps(remarks(file, source)))

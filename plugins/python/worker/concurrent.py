@@ -1,0 +1,46 @@
+"""What the two modes with several invocations at once share: who prints, and who is still to be answered."""
+from _contextvars import ContextVar
+from _struct import Struct
+
+wire = part('wire')
+output = part('output')
+
+_SIZES = Struct('<II')
+_running = ContextVar('cloudfunction_invocation', default=0)
+
+# Ids that have begun and were not answered. A task or thread that an invocation leaves behind still carries its id,
+# but prints as nobody once the answer is out.
+live = set()
+
+
+def _owner():
+    id = _running.get()
+    return id if id in live else 0
+
+
+def install():
+    output.owner[0] = _owner
+
+
+def begin(id):
+    """Called in the invocation's own context (task or thread)."""
+    _running.set(id)
+    live.add(id)
+
+
+def answer(id, frame):
+    """Sends the answer of an invocation after everything that it printed."""
+    output.finish(id)
+    with wire.lock:
+        live.discard(id)
+        wire.send(frame)
+
+
+def arguments(function, make_context, payload):
+    """(event, context)[:arity] of an INVOKE."""
+    event_size, context_size = _SIZES.unpack_from(payload)
+    middle = 8 + event_size
+    event = wire.loads(payload[8:middle])
+    if function.arity == 2:
+        return event, make_context(payload, middle, middle + context_size)
+    return (event,) if function.arity else ()

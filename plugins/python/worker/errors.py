@@ -1,0 +1,152 @@
+"""Exceptions as error documents: type, message, the user's own frames, the place, and what to do about it."""
+import sys
+
+wire = part('wire')
+
+# The artifact's folder with a slash at its end; set by LOAD.
+root = ''
+
+MESSAGE = 8 * 1024
+FRAMES = 50
+LINE = 300
+DOCUMENT = 64 * 1024
+
+_open = open
+_getattr = getattr
+
+
+def encode(document):
+    """Bytes of an error document within the limit."""
+    data = _dumps(document)
+    if len(data) > DOCUMENT:
+        document = dict(document, message=document['message'][:MESSAGE // 8], stack=document['stack'][-10:])
+        data = _dumps(document)
+        if len(data) > DOCUMENT:
+            data = _dumps({'type': document['type'][:200], 'message': document['message'][:1000], 'stack': []})
+    return data
+
+
+def _dumps(document):
+    try:
+        return wire.dumps(document)
+    except UnicodeEncodeError:  # a lone surrogate in a text of the user's
+        return wire.dumps({key: _clean(value) for key, value in document.items()})
+
+
+def _clean(value):
+    if isinstance(value, str):
+        return value.encode('utf-8', 'backslashreplace').decode()
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(error):
+    """str(error), whatever its class does."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = 'its text cannot be read: __str__ raised an exception'
+    return text if len(text) <= MESSAGE else text[:MESSAGE] + ' [cut]'
+
+
+def _source_line(path, number):
+    """One line of a source file, without its indent; '' where it cannot be read."""
+    try:
+        with _open(path, encoding='utf-8', errors='replace') as file:
+            for at, line in enumerate(file, 1):
+                if at == number:
+                    return line.strip()[:LINE]
+    except (OSError, ValueError):
+        pass
+    return ''
+
+
+def _own_frames(traceback):
+    """(file as the user named it, line, function, path) of the user's own frames, outermost first."""
+    frames = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_filename.startswith(root):
+            frames.append((code.co_filename[len(root):], traceback.tb_lineno, code.co_name, code.co_filename))
+        traceback = traceback.tb_next
+    return frames
+
+
+def _printed(frames):
+    """Frames as the language prints them, the middle left out where there are too many."""
+    left_out = len(frames) - FRAMES
+    if left_out > 0:
+        head, tail = frames[:10], frames[10 + left_out:]
+    else:
+        head, tail = frames, []
+    stack = []
+    for name, line, function, path in head:
+        stack.append(_frame(name, line, function, path))
+    if tail:
+        stack.append('[%d more frames]' % left_out)
+        cache = {}
+        for frame in tail:
+            if frame not in cache:
+                cache[frame] = _frame(*frame)
+            stack.append(cache[frame])
+    return stack
+
+
+def _frame(name, line, function, path):
+    text = 'File "%s", line %d, in %s' % (name, line or 0, function)
+    source = _source_line(path, line)
+    return '%s\n    %s' % (text, source) if source else text
+
+
+def document(error, loading=False):
+    """The error document of an exception."""
+    kind = type(error).__name__
+    message = _text(error)
+    frames = _own_frames(error.__traceback__)
+    result = {'type': kind, 'message': message, 'stack': _printed(frames)}
+    if frames:
+        result['file'], result['line'] = frames[-1][0], frames[-1][1] or 0
+    if isinstance(error, SyntaxError):
+        _place_of_syntax_error(error, result)
+    elif isinstance(error, SystemExit):
+        result['message'] = ('the function called sys.exit(%s)' % message if not loading else
+                             'the module called sys.exit(%s) while it was imported' % message)
+        result['hint'] = 'return from the handler instead; a worker serves many invocations'
+    hint = _hint(error, result)
+    if hint:
+        result['hint'] = hint
+    return result
+
+
+def _place_of_syntax_error(error, result):
+    path = error.filename or ''
+    if path.startswith(root):
+        result['file'] = path[len(root):]
+        result['line'] = error.lineno or 0
+        result['column'] = max(0, error.offset or 0)
+        result['message'] = str(error.msg)
+    elif path:
+        result['message'] = '%s (%s, line %s)' % (error.msg, path, error.lineno)
+
+
+def _hint(error, result):
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _missing_module(error.name)
+    if isinstance(error, ImportError) and 'relative import' in result['message']:
+        return 'files at the top are modules of their own: write `import name` instead of `from . import name`'
+    if isinstance(error, MemoryError):
+        return 'the function reached its memory limit: raise "memory_mb", or hold less at once'
+    if isinstance(error, RecursionError):
+        return 'a function calls itself without end, or deeper than sys.getrecursionlimit() = %d' % (
+            sys.getrecursionlimit())
+    if isinstance(error, OSError) and error.errno == 30:
+        return 'only /tmp is writable'
+    return ''
+
+
+def _missing_module(name):
+    top = name.partition('.')[0]
+    version = '%d.%d' % sys.version_info[:2]
+    if top in _getattr(sys, 'stdlib_module_names', ()):
+        return 'module %s belongs to Python %s, but this interpreter was installed without it' % (name, version)
+    return ('module %s is not in the standard library of Python %s; put its source into "files" (%s.py or %s/__init__.py)'
+            % (top, version, top, top))

@@ -1,0 +1,239 @@
+"""LOAD: environment, search path, the user's module, the handler."""
+import builtins
+import os
+import sys
+import time
+
+wire = part('wire')
+
+_CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
+
+
+class Refused(Exception):
+    """Why the function cannot be loaded, in the words of an error document."""
+
+    def __init__(self, type, message, hint='', **place):
+        super().__init__(message)
+        self.document = dict({'type': type, 'message': message, 'stack': []}, **place)
+        if hint:
+            self.document['hint'] = hint
+
+
+class Context(dict):
+    """The second argument of a handler: context['user'] and context.user are the same."""
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError('the context has no %r; it has %s' % (name, ', '.join(map(str, self)))) from None
+
+    __setattr__ = dict.__setitem__
+
+    def __delattr__(self, name):
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def copy(self):
+        return Context(self)
+
+    def __reduce__(self):
+        return dict, (dict(self),)
+
+
+class Function:
+    """What LOAD said and what was found.
+
+    handler       the callable
+    arity         how many of event and context it is given
+    mode          which loop serves it: serial, threads or asynchronous
+    concurrency   how many invocations it gets at once
+    root          the artifact's folder, with a slash at its end
+    """
+
+    def __init__(self):
+        self.environment = []
+        self.handler = None
+        self.arity = 2
+        self.mode = 'serial'
+        self.concurrency = 1
+        self.root = self.wanted = self.name = ''
+        self.version = self.memory_mb = 0
+
+    def common_context(self):
+        """The part of every context that is the same for all invocations."""
+        return {'function_name': self.name, 'function_version': self.version, 'memory_limit_mb': self.memory_mb}
+
+
+def _read(payload):
+    function = Function()
+    for tag, value in wire.items(payload):
+        if tag == wire.ARTIFACT:
+            function.root = value.decode().rstrip('/') + '/'
+        elif tag == wire.HANDLER:
+            function.wanted = value.decode()
+        elif tag == wire.ENVIRONMENT:
+            function.environment.append(value)
+        elif tag == wire.FUNCTION_NAME:
+            function.name = value.decode()
+        elif tag == wire.FUNCTION_VERSION:
+            function.version = wire.number(value)
+        elif tag == wire.MEMORY_MB:
+            function.memory_mb = wire.number(value)
+        elif tag == wire.CONCURRENCY:
+            function.concurrency = max(1, wire.number(value))
+    return function
+
+
+def _prepare_process(function):
+    """Environment, working directory and search path as the user expects them."""
+    for variable in function.environment:
+        name, _, value = variable.partition(b'=')
+        if name:
+            os.environb[name] = value
+    if b'TZ' in os.environb:
+        time.tzset()
+    try:
+        os.chdir(function.root)
+    except OSError:
+        pass
+    sys.path.insert(0, function.root.rstrip('/'))
+    if sys.flags.ignore_environment:  # else the interpreter has read it itself
+        sys.path[1:1] = [entry for entry in os.environ.get('PYTHONPATH', '').split(':') if entry]
+    sys.argv = [function.root + 'main.py']
+    builtins.exit = builtins.quit = sys.exit  # `site` would have done it
+
+
+def _locate(function):
+    """(module, name of the callable, module's file) of the handler."""
+    module, _, name = function.wanted.rpartition('.')
+    if not module:
+        sources = sorted(entry for entry in os.listdir(function.root) if entry.endswith('.py'))
+        if 'main.py' in sources:
+            module = 'main'
+        elif len(sources) == 1:
+            module = sources[0][:-3]
+        else:
+            raise Refused('HandlerNotFound', 'the handler "%s" does not say which of %s it is in'
+                          % (function.wanted, ', '.join(sources) or 'no files'),
+                          'name it module.function, for example "%s.%s"'
+                          % (sources[0][:-3] if sources else 'main', function.wanted))
+    base = function.root + module.replace('.', '/')
+    for file in (base + '.py', base + '/__init__.py'):
+        if os.path.isfile(file):
+            return module, name, file[len(function.root):]
+    raise Refused('HandlerNotFound', 'there is no file %s.py for the handler "%s"'
+                  % (module.replace('.', '/'), function.wanted),
+                  'the handler is module.function, where module is one of your files')
+
+
+def _import(function, module, file):
+    """The user's module, even where the interpreter has one of the same name loaded."""
+    loaded = sys.modules.get(module)
+    if loaded is not None and not str(getattr(loaded, '__file__', '')).startswith(function.root):
+        if module in sys.builtin_module_names:
+            raise Refused('HandlerNotFound', '%s has the name of a module that is part of the interpreter' % file,
+                          'give %s another name' % file, file=file)
+        del sys.modules[module]
+    __import__(module)
+    return sys.modules[module]
+
+
+def _find(module, name, file):
+    handler = getattr(module, name, None)
+    if callable(handler):
+        return handler
+    defined = [key for key, value in vars(module).items()
+               if callable(value) and not key.startswith('_') and not isinstance(value, type)
+               and getattr(value, '__module__', None) == module.__name__]
+    hint = ('functions in %s: %s' % (file, ', '.join(defined)) if defined else
+            '%s defines no function; write `def %s(event, context):`' % (file, name))
+    if handler is not None:
+        raise Refused('HandlerNotFound', '"%s" in %s is of type %s, not a function'
+                      % (name, file, type(handler).__name__), hint, file=file)
+    raise Refused('HandlerNotFound', 'there is no function "%s" in %s' % (name, file), hint, file=file)
+
+
+def _signature(handler):
+    """(how many of event and context it takes, whether it is `async def`)."""
+    outer = handler
+    call = handler
+    while True:  # through decorators that said what they wrap (functools.wraps), and through functools.partial
+        inner = getattr(call, '__wrapped__', None)
+        if inner is None:
+            break
+        call = inner
+    bound = 0
+    if not hasattr(call, '__code__'):
+        if hasattr(call, '__func__'):
+            bound, call = 1, call.__func__
+        elif not isinstance(call, type) and hasattr(type(call).__call__, '__code__'):
+            bound, call = 1, type(call).__call__
+    elif hasattr(call, '__self__') and hasattr(call, '__func__'):
+        bound = 1
+    asynchronous = any(getattr(getattr(f, '__code__', None), 'co_flags', 0) & _CO_COROUTINE for f in (outer, call))
+    code = getattr(call, '__code__', None)
+    if code is None:
+        return _inspected(handler), asynchronous
+    if code.co_flags & _CO_VARARGS:
+        return 2, asynchronous
+    most = code.co_argcount - bound
+    least = most - len(call.__defaults__ or ())
+    only = code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount]
+    missing = [name for name in only if name not in (call.__kwdefaults__ or {})]
+    if least > 2 or missing:
+        what = ('%d arguments' % least) if least > 2 else 'the keyword argument "%s"' % missing[0]
+        raise Refused('HandlerSignature', 'the handler "%s" needs %s, but it is called with event and context'
+                      % (getattr(call, '__name__', 'handler'), what),
+                      'write `def %s(event, context):`' % getattr(call, '__name__', 'handler'))
+    return min(most, 2), asynchronous
+
+
+def _inspected(handler):
+    """For what has no code of its own, such as functools.partial: the slow way."""
+    import inspect
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        return 2
+    for count in (2, 1, 0):
+        try:
+            signature.bind(*(None,) * count)
+            return count
+        except TypeError:
+            pass
+    raise Refused('HandlerSignature', 'the handler cannot be called with event and context: it takes %s' % signature,
+                  'write `def handler(event, context):`')
+
+
+def load(payload):
+    """The loaded function, or None after LOAD_FAILED has been sent."""
+    errors = part('errors')
+    output = part('output')
+    for name in ('serial', 'leaving'):
+        part(name)
+    function = _read(payload)
+    errors.root = function.root
+    try:
+        _prepare_process(function)
+        module, name, file = _locate(function)
+        function.handler = _find(_import(function, module, file), name, file)
+        function.arity, asynchronous = _signature(function.handler)
+    except Refused as refused:
+        document = refused.document
+    except BaseException as error:
+        document = errors.document(error, loading=True)
+    else:
+        if asynchronous:
+            function.mode = 'asynchronous'
+        elif function.concurrency > 1:
+            function.mode = 'threads'
+        part(function.mode)
+        output.finish(0)
+        return function
+    output.finish(0)
+    wire.send_frame(wire.LOAD_FAILED, 0, errors.encode(document))
+    return None

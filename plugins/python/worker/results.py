@@ -1,0 +1,122 @@
+"""Why a result is not JSON: which value, where it is, and what to return instead. Only read when encoding failed."""
+wire = part('wire')
+
+DEPTH = 300  # how deep the search goes; a result that is nested deeper fails for that alone
+_SEEN = 200000  # how many values the search looks at
+
+_HINTS = {
+    'datetime': 'return value.isoformat()', 'date': 'return value.isoformat()', 'time': 'return value.isoformat()',
+    'timedelta': 'return value.total_seconds()', 'Decimal': 'return float(value) or str(value)',
+    'UUID': 'return str(value)', 'PosixPath': 'return str(value)', 'Fraction': 'return float(value)',
+    'set': 'return list(value) or sorted(value)', 'frozenset': 'return list(value) or sorted(value)',
+    'bytes': "return value.decode() for text, base64.b64encode(value).decode() for anything else",
+    'bytearray': 'return value.decode() for text, base64.b64encode(value).decode() for anything else',
+    'memoryview': 'return bytes(value).decode() for text, base64.b64encode(value).decode() for anything else',
+    'generator': 'return list(value)', 'map': 'return list(value)', 'filter': 'return list(value)',
+    'zip': 'return list(value)', 'range': 'return list(value)', 'dict_keys': 'return list(value)',
+    'dict_values': 'return list(value)', 'dict_items': 'return dict(value)', 'ndarray': 'return value.tolist()',
+    'coroutine': 'write `await` before the call', 'async_generator': 'return [x async for x in value]',
+    'complex': 'return [value.real, value.imag]', 'function': 'call it: return value()',
+}
+
+
+class _Found(Exception):
+    pass
+
+
+def _where(path):
+    return 'the result' + ''.join(path)
+
+
+def _found(path, what, hint=''):
+    raise _Found('%s %s' % (_where(path), what), hint)
+
+
+def _surrogate(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return -1
+
+
+def _look(value, path, inside, count):
+    count[0] += 1
+    if count[0] > _SEEN:
+        _found([], 'is not JSON')
+    if len(path) > DEPTH:
+        _found(path[:3], 'is nested more than %d levels deep' % DEPTH, 'return a flatter structure')
+    if isinstance(value, str):
+        at = _surrogate(value)
+        if at >= 0:
+            _found(path, 'is text with half a character (a lone surrogate) at index %d, which UTF-8 cannot hold' % at,
+                   "text.encode('utf-8', 'replace').decode() replaces it")
+    elif value is None or isinstance(value, bool):
+        pass
+    elif isinstance(value, float):
+        if value != value or value in (float('inf'), float('-inf')):
+            _found(path, 'is %s, which JSON cannot express' % value, 'return None or a text instead')
+    elif isinstance(value, int):
+        try:
+            int.__repr__(value)
+        except ValueError:
+            _found(path, 'is an integer of too many digits', 'return it as hex(value)')
+    elif isinstance(value, (dict, list, tuple)):
+        if id(value) in inside:
+            _found(path, 'refers to itself', 'return a structure without cycles')
+        inside.add(id(value))
+        if isinstance(value, dict):
+            for key, item in value.items():
+                _look_at_key(key, path)
+                _look(item, path + ['[%.60r]' % (key,)], inside, count)
+        else:
+            for index, item in enumerate(value):
+                _look(item, path + ['[%d]' % index], inside, count)
+        inside.discard(id(value))
+    else:
+        _found(path, 'is of type %s, which JSON cannot express' % type(value).__name__,
+               _HINTS.get(type(value).__name__) or _general_hint(value))
+
+
+def _look_at_key(key, path):
+    if isinstance(key, str):
+        if _surrogate(key) >= 0:
+            _found(path, 'has a key with half a character (a lone surrogate)')
+    elif isinstance(key, float):
+        if key != key or key in (float('inf'), float('-inf')):
+            _found(path, 'has the key %s, which JSON cannot express' % key)
+    elif not (key is None or isinstance(key, (bool, int))):
+        _found(path, 'has a key of type %s; keys of a JSON object are text' % type(key).__name__,
+               'return {str(key): value for key, value in ...}')
+
+
+def _general_hint(value):
+    if hasattr(value, '__dataclass_fields__'):
+        return 'return dataclasses.asdict(value)'
+    if hasattr(value, '__await__'):
+        return 'write `await` before it'
+    return 'return a dict, list, text, number, True, False or None'
+
+
+def document(value, error):
+    """The error document of a result that could not be encoded."""
+    hint = ''
+    try:
+        _look(value, [], set(), [0])
+        message = 'the result is not JSON: %s' % part('errors')._text(error)
+        if isinstance(error, RecursionError):
+            message, hint = 'the result is nested too deep', 'return a flatter structure'
+    except _Found as found:
+        message, hint = found.args
+    except BaseException as other:  # the user's own classes take part in the search
+        message = 'the result is not JSON: %s' % part('errors')._text(other)
+    result = {'type': 'ResultNotJson', 'message': message, 'stack': []}
+    if hint:
+        result['hint'] = hint
+    return result
+
+
+def too_large(size):
+    return {'type': 'ResultTooLarge', 'stack': [],
+            'message': 'the result has %d bytes, the limit is %d' % (size, wire.MAX_PAYLOAD - 64),
+            'hint': 'return less, or store it elsewhere and return where'}
