@@ -1,0 +1,139 @@
+"""The properties: the file of the project names every key, and what is wrong is refused by name."""
+import re
+import subprocess
+
+from platform_fixture import BINARY, SOURCE, OwnPlatformTest, Platform, free_port, request
+
+
+def keys_of_the_file():
+    text = (SOURCE / 'config/cloudfunction.properties').read_text()
+    return re.findall(r'^#?([a-z][a-z0-9_.<>]*) =', text, re.M), text
+
+
+class Configuration(OwnPlatformTest):
+    def keys(self):
+        done = subprocess.run([BINARY, 'config', '--keys'], stdout=subprocess.PIPE, check=True, timeout=20)
+        return [line.split(None, 1)[0] for line in done.stdout.decode().splitlines() if line]
+
+    def effective(self, properties=None, environment=None):
+        platform = Platform(properties, environment)
+        self.addCleanup(platform.remove)
+        command = platform.command()
+        done = subprocess.run([BINARY, 'config', *command[2:]], env=platform.clean_environment(), cwd=platform.home,
+                              stdout=subprocess.PIPE, check=True, timeout=20)
+        return dict(re.findall(r'^([a-z][a-z0-9_.]*) = ?(.*?)$', done.stdout.decode(), re.M))
+
+    def test_the_file_names_every_key_and_no_other(self):
+        in_file, _ = keys_of_the_file()
+        self.assertEqual(len(set(in_file)), len(in_file), 'a key stands twice')
+        self.assertEqual(set(self.keys()), set(in_file))
+
+    def test_the_file_shows_the_defaults(self):
+        defaults = self.effective({})
+        _, text = keys_of_the_file()
+        shown = dict(re.findall(r'^([a-z][a-z0-9_.]*) =[ ]?(.*?)$', text, re.M))
+        for key, value in shown.items():
+            if key not in ('server.port', 'data.dir'):  # the fixture sets these two
+                self.assertEqual(value, defaults[key], key)
+        self.assertEqual(('8080', './functions'), (shown['server.port'], shown['data.dir']))
+
+    def test_the_file_of_the_project_is_accepted(self):
+        platform = self.start()
+        platform.stop()
+        text = (SOURCE / 'config/cloudfunction.properties').read_text()
+        platform.properties = {}
+        platform.environment = {'CLOUDFUNCTION_PORT': platform.port, 'CLOUDFUNCTION_WORKDIR': platform.data}
+        command = platform.command()
+        (platform.home / 'cloudfunction.properties').write_text(text)
+        platform.command = lambda: command
+        platform.start()
+
+    def test_every_key_has_a_comment(self):
+        lines = (SOURCE / 'config/cloudfunction.properties').read_text().splitlines()
+        for number, line in enumerate(lines):
+            if re.match(r'#?[a-z][a-z0-9_.<>]* =', line):
+                above = lines[number - 1]
+                self.assertTrue(above.startswith('#') or ' = ' in above, line)
+
+    def test_the_environment_overrides(self):
+        port = free_port()
+        effective = self.effective({'server.port': 1, 'workers.keep_alive': 5},
+                                   {'CLOUDFUNCTION_PORT': port, 'CLOUDFUNCTION_TIMEOUT': '4',
+                                    'CLOUDFUNCTION_WORKDIR': '/tmp/elsewhere', 'CLOUDFUNCTION_WORKERS_KEEP_ALIVE': '77'})
+        self.assertEqual((str(port), '4', '/tmp/elsewhere', '77'),
+                         tuple(effective[k] for k in ('server.port', 'invoke.timeout', 'data.dir',
+                                                      'workers.keep_alive')))
+
+    def test_the_default_timeout(self):
+        self.start({'invoke.timeout': 12})
+        name = self.function('python', 'def handler():\n    return 1\n')
+        self.assertEqual(12, self.get(f'/api/v1/functions/{name}').json['timeout'])
+
+    def test_unknown_keys_are_refused_by_name(self):
+        said = self.refused({'server.prot': 80})
+        self.assertIn('server.prot', said)
+        said = self.refused(environment={'CLOUDFUNCTION_SERVER_PROT': '80'})
+        self.assertIn('CLOUDFUNCTION_SERVER_PROT', said)
+
+    def test_bad_values_are_refused_with_the_range(self):
+        for key, value, hints in (('server.port', '70000', ('0', '65535')), ('server.port', 'http', ('0', '65535')),
+                                  ('auth.mode', 'open', ('auto', 'token', 'none')),
+                                  ('invoke.timeout', '0', ('0.1', '900')),
+                                  ('invoke.on_disconnect', 'run', ('finish', 'cancel')),
+                                  ('log.level', 'loud', ('debug', 'error')), ('sandbox.strict', 'maybe', ('true', 'false')),
+                                  ('workers.max', '-1', ('1',)), ('queue.size', '1.5', ('0',))):
+            with self.subTest(f'{key} = {value}'):
+                said = self.refused({key: value})
+                for text in (key, value, *hints):
+                    self.assertIn(text, said)
+
+    def test_every_mistake_is_named_at_once(self):
+        said = self.refused({'queue.size': 'x', 'workers.max': 'y', 'colour': 'red'})
+        for text in ('queue.size', 'workers.max', 'colour'):
+            self.assertIn(text, said)
+
+    def test_bad_environment_values_are_refused_by_their_name(self):
+        self.assertIn('CLOUDFUNCTION_PORT', self.refused(environment={'CLOUDFUNCTION_PORT': 'x'}))
+
+    def test_a_missing_file_is_said(self):
+        done = subprocess.run([BINARY, 'serve', '--config', '/nonexistent.properties'], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=20)
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn(b'/nonexistent.properties', done.stdout)
+
+    def test_unknown_arguments_are_refused(self):
+        done = subprocess.run([BINARY, 'serve', '--nonsense'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        self.assertNotEqual(0, done.returncode)
+        self.assertIn(b'--nonsense', done.stdout)
+
+    def test_records_can_be_off(self):
+        self.start({'records.enabled': 'false'})
+        name = self.function('python', 'def handler():\n    return 1\n')
+        self.assertEqual(1, self.result(name))
+
+    def test_a_token_is_not_shown(self):
+        effective = self.effective({'auth.token': 'a-token-that-is-long-enough-1234'})
+        self.assertNotIn('a-token', effective['auth.token'])
+
+
+class MissingToolchain(OwnPlatformTest):
+    def test_the_rest_works_and_says_what_to_install(self):
+        platform = self.start({'executor.go.path': '/nonexistent'})
+        runtimes = {r['name']: r for r in self.get('/api/v1/runtimes').json['runtimes']}
+        self.assertFalse(runtimes['go']['available'])
+        self.assertIn('/nonexistent', runtimes['go']['reason'])
+        self.assertIn('golang', runtimes['go']['hint'])
+        self.assertIn('golang', platform.log(), 'said at the start too')
+        answer = self.create('go', 'func handler() interface{} { return 1 }')
+        document = self.assertProblem(answer, 422, 'runtime_unavailable')
+        self.assertIn('golang', document['hint'])
+        name = self.function('python', 'def handler():\n    return 1\n')
+        self.assertEqual(1, self.result(name))
+
+    def test_what_is_said_at_the_start(self):
+        platform = self.start()
+        said = platform.log()
+        self.assertIn(f'http://127.0.0.1:{platform.port}', said.replace('localhost', '127.0.0.1'))
+        self.assertIn('/api/', said)
+        for runtime in request(platform.url, 'GET', '/api/v1/runtimes').json['runtimes']:
+            self.assertIn(runtime.get('display_name', runtime['name']), said)

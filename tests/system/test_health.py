@@ -1,0 +1,106 @@
+"""What the platform says about itself."""
+import re
+import time
+
+from platform_fixture import SOURCE, SystemTest
+
+
+class Health(SystemTest):
+    def test_the_document(self):
+        document = self.get('/api/health').json
+        for field in ('status', 'services', 'executors', 'sandbox', 'store', 'version'):
+            self.assertIn(field, document)
+        for name, state in document['services'].items():
+            self.assertIsInstance(state, str, name)
+        self.assertRegex(document['version'], r'^\d+\.\d+\.\d+')
+
+    def test_it_says_which_layers_of_the_sandbox_are_missing(self):
+        layers = self.get('/api/health').json['sandbox']['layers']
+        self.assertTrue(layers)
+        for name, layer in (layers.items() if isinstance(layers, dict) else ((x['name'], x) for x in layers)):
+            self.assertIsInstance(layer['active'], bool, name)
+            if not layer['active']:
+                self.assertTrue(layer['detail'], f'{name} is missing and nobody says why')
+
+    def test_executors(self):
+        executors = self.get('/api/health').json['executors']
+        self.assertEqual({'go', 'node', 'python'}, set(executors))
+
+    def test_no_store_in_between(self):
+        self.assertIn('no-store', self.get('/api/health').headers.get('Cache-Control', ''))
+
+    def test_answers_while_functions_are_busy(self):
+        name = self.function('python', 'def handler(event):\n    n = 0\n    while n < 10 ** 8: n += 1\n', timeout=2)
+
+        def work(index):
+            if index < 2:
+                return self.invoke(name, expect=None).status
+            time.sleep(0.5)
+            return self.get('/api/health').status
+        self.assertEqual(200, self.parallel(3, work)[2])
+
+
+class Runtimes(SystemTest):
+    def test_the_document(self):
+        runtimes = {r['name']: r for r in self.get('/api/v1/runtimes').json['runtimes']}
+        self.assertLessEqual({'go', 'node', 'python'}, set(runtimes))
+        for name, runtime in runtimes.items():
+            with self.subTest(name):
+                self.assertTrue(runtime['display_name'])
+                self.assertTrue(runtime['file_extensions'])
+                self.assertTrue(runtime['default_handler'])
+                self.assertTrue(runtime['templates'])
+                if runtime['available']:
+                    self.assertRegex(runtime['version'], r'^\d+\.\d+')
+                else:
+                    self.assertTrue(runtime['reason'])
+                    self.assertTrue(runtime['hint'])
+
+    def test_every_template_works(self):
+        for runtime in self.get('/api/v1/runtimes').json['runtimes']:
+            for template in runtime['templates']:
+                with self.subTest(f'{runtime["name"]} {template["name"]}'):
+                    name = self.function(runtime['name'], template['code'],
+                                         template.get('handler', runtime['default_handler']))
+                    answer = self.invoke(name, template.get('event', {}), expect=None)
+                    self.assertEqual(200, answer.status, answer)
+
+
+class Openapi(SystemTest):
+    def test_the_reference_is_served(self):
+        answer = self.get('/api/openapi.yaml')
+        self.assertEqual(200, answer.status, answer)
+        self.assertIn('openapi: 3.1', answer.text)
+        self.assertEqual((SOURCE / 'docs/http-api.yaml').read_text(), answer.text)
+
+    def test_every_path_of_it_is_routed(self):
+        for path, operations in paths_of(self.get('/api/openapi.yaml').text):
+            for method in operations:
+                with self.subTest(f'{method} {path}'):
+                    target = re.sub(r'\{[^}]*\}', 'none', path)
+                    answer = self.call(method.upper(), target, {} if method in ('post', 'put', 'patch') else None)
+                    self.assertNotEqual(405, answer.status, answer)
+                    if answer.status == 404:
+                        self.assertNotIn('no such path', answer.text.lower(), answer)
+
+
+class Companions(SystemTest):
+    properties = {'health.services.crawler': 'http://127.0.0.1:1/health'}
+
+    def test_a_companion_never_makes_the_platform_degraded(self):
+        document = self.get('/api/health').json
+        self.assertEqual('unreachable', document['services']['crawler'])
+        self.assertNotIn('crawler', str(document.get('problems', '')))
+
+
+def paths_of(text):
+    """[(path, [methods])] of an OpenAPI document, by its indentation."""
+    found, inside = [], False
+    for line in text.splitlines():
+        if re.match(r'\S', line):
+            inside = line.startswith('paths:')
+        elif inside and (match := re.match(r'  (/[^:]*|"/[^"]*"|\'/[^\']*\'):', line)):
+            found.append((match[1].strip('"\''), []))
+        elif inside and (match := re.match(r'    (get|put|post|patch|delete):', line)):
+            found[-1][1].append(match[1])
+    return found

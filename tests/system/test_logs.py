@@ -1,0 +1,77 @@
+"""What functions print and what calls leave behind: log files, records."""
+from platform_fixture import AGAINST, SystemTest, wait_until
+
+PRINT = {
+    'python': 'import logging, sys\ndef handler(event):\n    print("printed", event)\n    logging.warning("logged %s", event)\n'
+              '    print("to stderr", file=sys.stderr)\n    return event\n',
+    'node': 'function handler(event) { console.log("printed", event); console.warn("logged", event);\n'
+            '  console.error("to stderr"); return event }',
+    'go': 'func handler(event interface{}) interface{} {\n    fmt.Println("printed", event)\n    log.Println("logged", event)\n'
+          '    fmt.Fprintln(os.Stderr, "to stderr")\n    return event\n}\n',
+}
+
+
+class Logs(SystemTest):
+    def record(self, invocation_id):
+        def found():
+            answer = self.get(f'/api/v1/invocations/{invocation_id}')
+            return answer.json if answer.status == 200 else None
+        return wait_until(found, 'the record')
+
+    def test_what_is_printed_is_in_the_record_and_in_the_file(self):
+        for runtime, code in PRINT.items():
+            with self.subTest(runtime):
+                name = self.function(runtime, code)
+                answer = self.invoke(name, 'marker-1').json
+                record = self.record(answer['invocation_id'])
+                for text in ('printed marker-1', 'logged marker-1', 'to stderr'):
+                    self.assertIn(text, str(record['logs']))
+                lines = wait_until(lambda: self.get(f'/api/v1/functions/{name}/logs?tail=50').json['lines'], 'log lines')
+                self.assertIn('printed marker-1', str(lines))
+                if not AGAINST:
+                    folder = self.platform.data / name / 'logs'
+                    text = wait_until(lambda: ''.join(p.read_text() for p in folder.glob('*.log')), f'a log in {folder}')
+                    self.assertIn('printed marker-1', text)
+
+    def test_lines_of_one_invocation(self):
+        name = self.function('python', 'def handler(event):\n    print("says", event)\n')
+        first, second = (self.invoke(name, word).json['invocation_id'] for word in ('alpha', 'beta'))
+        path = f'/api/v1/functions/{name}/logs?invocation_id={second}'
+        lines = wait_until(lambda: self.get(path).json['lines'], 'log lines')
+        self.assertIn('says beta', str(lines))
+        self.assertNotIn('alpha', str(lines))
+        self.assertNotEqual(first, second)
+
+    def test_records(self):
+        name = self.function('python', 'def handler(event):\n    if event: raise ValueError("bad")\n    return 1\n')
+        good, bad = self.invoke(name, 0).json['invocation_id'], self.invoke(name, 1).json['invocation_id']
+        self.record(bad)
+        listed = self.get(f'/api/v1/functions/{name}/invocations').json['invocations']
+        self.assertEqual([bad, good], [r['invocation_id'] for r in listed])
+        record = self.record(bad)
+        self.assertEqual('error', record['status'])
+        self.assertEqual('ValueError', record['error']['type'])
+        self.assertEqual(1, record['version'])
+        self.assertGreater(record['duration_ms'], 0)
+
+    def test_records_of_failures(self):
+        name = self.function('python', 'import time\ndef handler(event):\n    print("before the end")\n    time.sleep(9)\n',
+                             timeout=0.3)
+        record = self.record(self.invoke(name, expect=504).json['invocation_id'])
+        self.assertIn('function_timeout', str(record))
+        self.assertIn('before the end', str(record['logs']))
+
+    def test_a_flood_is_cut_and_the_call_answers(self):
+        name = self.function('python', 'def handler(event):\n    for n in range(event):\n        print("x" * 1000)\n    return 1\n')
+        answer = self.invoke(name, 20000).json
+        self.assertEqual(1, answer['result'])
+        self.assertLess(len(str(self.record(answer['invocation_id'])['logs'])), 1_000_000)
+
+    def test_odd_bytes(self):
+        name = self.function('python', 'import os\ndef handler(event):\n    print("nul \\0 escape \\x1b[31m")\n'
+                                       '    os.write(1, b"raw \\xff\\n")\n    return 1\n')
+        self.assertEqual(1, self.result(name))
+        self.assertEqual(200, self.get(f'/api/v1/functions/{name}/logs').status)
+
+    def test_an_invocation_that_never_was(self):
+        self.assertProblem(self.get('/api/v1/invocations/01J00000000000000000000000'), 404, 'not_found')

@@ -1,0 +1,100 @@
+"""Functions as HTTP endpoints: /function/{name}/{path}."""
+import json
+
+from platform_fixture import SystemTest
+
+ECHO = 'def handler(event):\n    return event\n'
+ANSWER = 'import json\ndef handler(event):\n    return json.loads(event["body"])\n'
+
+
+class FunctionUrls(SystemTest):
+    def endpoint(self, code, runtime='python', **fields):
+        http = {'enabled': True, **fields.pop('http', {})}
+        return '/function/' + self.function(runtime, code, http=http, **fields)
+
+    def test_off_unless_enabled(self):
+        name = self.function('python', ECHO)
+        self.assertEqual(404, self.get(f'/function/{name}').status)
+
+    def test_the_event(self):
+        url = self.endpoint(ECHO)
+        answer = self.call('PUT', url + '/a/b%20c?x=1&y=2&x=3', 'body text', {'Content-Type': 'text/plain', 'X-Mine': 'yes'})
+        self.assertEqual(200, answer.status, answer)
+        event = answer.json
+        self.assertEqual({'method', 'path', 'query', 'headers', 'body', 'is_base64'}, set(event))
+        self.assertEqual(('PUT', 'body text', False), (event['method'], event['body'], event['is_base64']))
+        self.assertIn(event['path'], ('/a/b c', '/a/b%20c'))
+        self.assertEqual('2', event['query']['y'])
+        self.assertEqual('yes', {k.lower(): v for k, v in event['headers'].items()}['x-mine'])
+
+    def test_every_method(self):
+        url = self.endpoint(ECHO)
+        for method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE'):
+            with self.subTest(method):
+                self.assertEqual(method, self.call(method, url).json['method'])
+        self.assertEqual((200, b''), (lambda a: (a.status, a.body))(self.call('HEAD', url)))
+
+    def test_a_form_needs_no_json(self):
+        url = self.endpoint(ECHO)
+        answer = self.call('POST', url, 'a=1&b=2', {'Content-Type': 'application/x-www-form-urlencoded'})
+        self.assertEqual('a=1&b=2', answer.json['body'])
+
+    def test_bytes_come_as_base64(self):
+        event = self.call('POST', self.endpoint(ECHO), b'\xff\x00\xfe', {'Content-Type': 'application/octet-stream'}).json
+        self.assertEqual(('/wD+', True), (event['body'], event['is_base64']))
+
+    def test_a_response_of_the_functions_own(self):
+        url = self.endpoint(ANSWER)
+        answer = self.post(url, {'status_code': 201, 'headers': {'Content-Type': 'text/html', 'X-Mine': 'a'},
+                                 'body': '<p>Hello \u4f60</p>'})
+        self.assertEqual((201, 'text/html', 'a', '<p>Hello \u4f60</p>'),
+                         (answer.status, answer.headers['Content-Type'], answer.headers['X-Mine'], answer.text))
+
+    def test_any_other_json_is_the_body(self):
+        url = self.endpoint(ANSWER)
+        for value in ([1, 'two'], 5, 'text', None, {'a': 1}):
+            with self.subTest(repr(value)):
+                answer = self.post(url, json.dumps(value))
+                self.assertEqual((200, value), (answer.status, answer.json))
+                self.assertEqual('application/json', answer.headers.get_content_type())
+
+    def test_base64_bodies(self):
+        answer = self.post(self.endpoint(ANSWER), {'status_code': 200, 'headers': {'Content-Type': 'image/png'},
+                                                   'body': '/wD+', 'is_base64': True})
+        self.assertEqual((200, b'\xff\x00\xfe'), (answer.status, answer.body))
+
+    def test_impossible_responses(self):
+        url = self.endpoint(ANSWER)
+        for response in ({'status_code': 99, 'body': ''}, {'status_code': 1000, 'body': ''},
+                         {'status_code': 'ok', 'body': ''},
+                         {'status_code': 200, 'headers': {'X': 'a\r\nInjected: yes'}, 'body': ''},
+                         {'status_code': 200, 'headers': {'X Y': 'a'}, 'body': ''}):
+            with self.subTest(response):
+                answer = self.post(url, response)
+                self.assertEqual(502, answer.status, answer)
+                self.assertNotIn('Injected', answer.headers)
+
+    def test_failures(self):
+        url = self.endpoint('import os\ndef handler(event):\n    raise ValueError("secret text")\n')
+        self.assertEqual(500, self.get(url).status)
+        url = self.endpoint('import os\ndef handler(event):\n    os._exit(1)\n')
+        self.assertEqual(502, self.get(url).status)
+        url = self.endpoint('import time\ndef handler(event):\n    time.sleep(60)\n', timeout=0.3)
+        self.assertEqual(504, self.get(url).status)
+
+    def test_pages_of_other_origins_only_as_allowed(self):
+        url = self.endpoint(ECHO, http={'cors': {'origins': ['https://app.example']}})
+        preflight = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'PUT'}
+        answer = self.call('OPTIONS', url, headers=preflight)
+        self.assertEqual((204, 'https://app.example'), (answer.status, answer.headers['Access-Control-Allow-Origin']))
+        answer = self.get(url, {'Origin': 'https://app.example'})
+        self.assertEqual('https://app.example', answer.headers['Access-Control-Allow-Origin'])
+        self.assertNotIn('Access-Control-Allow-Origin', self.get(url, {'Origin': 'https://evil.example'}).headers)
+
+    def test_in_each_language(self):
+        for runtime, code in (('node', 'const handler = (e) => ({ status_code: 202, body: e.method })'),
+                              ('go', 'func handler(e map[string]interface{}) (interface{}, error) {\n'
+                                     '    return map[string]interface{}{"status_code": 202, "body": e["method"]}, nil\n}')):
+            with self.subTest(runtime):
+                answer = self.get(self.endpoint(code, runtime))
+                self.assertEqual((202, 'GET'), (answer.status, answer.text))
