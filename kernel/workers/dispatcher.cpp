@@ -111,6 +111,12 @@ void Dispatcher::invoke(InvocationPtr invocation) {
     invocation->finished(outcome);
 }
 
+void Dispatcher::cancel(Invocation& invocation) {
+    const auto at = functions_.find(invocation.target->functionId);
+    if (at != functions_.end() && at->second.live) at->second.live->cancel(invocation);
+    for (auto& pool : draining_) pool->cancel(invocation);
+}
+
 std::unique_ptr<Worker> Dispatcher::provide(const TargetPtr& target, WorkerOwner& owner) {
     const auto runtime = runtimes_.find(target->runtime);
     const bool generic = !target->plan.notPrewarmed;

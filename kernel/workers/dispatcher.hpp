@@ -26,7 +26,7 @@ public:
     void check(const std::string& runtime, std::string file, std::string source, Checker::Callback callback);
 
     // Loads workers of a version that is not live yet, as many as the present one has busy, at least one. On success the
-    // version waits for commit(); on failure nothing is left. `observed` of a load_failed holds its error document.
+    // version waits for commit(); on failure nothing is left.
     void stage(TargetPtr target, VersionPool::LoadedCallback callback);
     // The staged (or a never staged) version takes all new invocations; the one before runs dry.
     void commit(TargetPtr target);
@@ -40,6 +40,9 @@ public:
     // Where an invocation enters; its target is of a committed version. Answers through Invocation::finished, possibly
     // before this returns.
     void invoke(InvocationPtr invocation);
+
+    // The caller of an unanswered invocation is gone and wants it ended. It is answered all the same.
+    void cancel(Invocation& invocation);
 
     struct Counts {
         uint32_t workers = 0;  // alive or starting

@@ -116,7 +116,7 @@ void VersionPool::grow() {
         failQueue({.reason = "platform_full",
                    .detail = "the platform has no room for another worker",
                    .hint = "call again later, or raise workers.max",
-                   .limit = std::to_string(context_.options.maxWorkers) + " workers"}, {});
+                   .limit = std::to_string(context_.options.maxWorkers) + " workers"});
 }
 
 void VersionPool::armGrow() {
@@ -178,15 +178,21 @@ void VersionPool::fail(InvocationPtr call, const base::Failure& failure) {
     finish(std::move(call), outcome);
 }
 
-void VersionPool::failQueue(const base::Failure& failure, std::string_view document) {
+void VersionPool::failQueue(const base::Failure& failure) {
     std::deque<InvocationPtr> calls;
     calls.swap(queue_);
-    for (auto& call : calls) {
-        Outcome outcome;
-        outcome.failure = failure;
-        outcome.document = document;
-        finish(std::move(call), outcome);
+    for (auto& call : calls) fail(std::move(call), failure);
+}
+
+void VersionPool::cancel(Invocation& invocation) {
+    const auto at = std::find_if(queue_.begin(), queue_.end(), [&](const auto& c) { return c.get() == &invocation; });
+    if (at != queue_.end()) {
+        InvocationPtr call = std::move(*at);
+        queue_.erase(at);
+        return fail(std::move(call), {.reason = "client_gone", .detail = "the caller went away"});
     }
+    for (auto& worker : workers_)
+        if (worker->cancel(invocation)) return;
 }
 
 void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
@@ -217,12 +223,10 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
         ++loadFailures_;
         if (loaded_) {
             preloadLeft_ = 0;
-            auto loadFailure = failure;
-            loadFailure.observed = end.loadError;
-            loaded(std::move(loadFailure));
+            loaded(failure);
         }
         const bool hopeless = std::none_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->takesWork(); });
-        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2)) failQueue(failure, end.loadError);
+        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2)) failQueue(failure);
     }
     if (draining_ && workers_.empty()) return source_.poolEmpty(*this);
     feed();

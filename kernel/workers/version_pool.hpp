@@ -34,6 +34,8 @@ public:
 
     const TargetPtr& target() const { return target_; }
     void submit(InvocationPtr invocation);
+    // The caller does not want it any more: drops it where it waits, ends its worker where it runs.
+    void cancel(Invocation& invocation);
     // Starts `count` workers before any call, and tells how it went.
     void preload(size_t count, LoadedCallback callback);
     // New settings of the same version.
@@ -63,7 +65,7 @@ private:
     void requeue(std::vector<InvocationPtr> calls);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
-    void failQueue(const base::Failure& failure, std::string_view document);
+    void failQueue(const base::Failure& failure);
     void expireQueue();
     void armQueue();
     void armGrow();

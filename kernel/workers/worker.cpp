@@ -144,6 +144,21 @@ void Worker::send(InvocationPtr invocation) {
     flushSoon();
 }
 
+bool Worker::cancel(Invocation& invocation) {
+    const auto at = std::find_if(inFlight_.begin(), inFlight_.end(), [&](const auto& call) { return call.get() == &invocation; });
+    if (at == inFlight_.end()) return false;
+    if (inFlight_.size() == 1) {
+        kill(WorkerEnd::Cause::killed, "the caller went away");
+    } else if (target_->concurrency > 1) {
+        const size_t start = protocol::beginFrame(out_, FrameType::cancel, invocation.frameId);
+        protocol::endFrame(out_, start);
+        flushSoon();
+    } else if (at == inFlight_.begin()) {
+        kill(WorkerEnd::Cause::killed, "the caller went away");
+    }
+    return true;
+}
+
 void Worker::check(std::string_view file, std::string_view source) {
     const size_t start = protocol::beginFrame(out_, FrameType::check, 0);
     protocol::putItem(out_, Tag::file, file);

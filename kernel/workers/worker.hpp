@@ -61,6 +61,8 @@ public:
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
     void send(InvocationPtr invocation);
+    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside. False: not here.
+    bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
     // Lets it leave when what it has is done.

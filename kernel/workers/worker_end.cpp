@@ -1,5 +1,6 @@
 #include "workers/worker_end.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace cf::workers {
@@ -31,6 +32,27 @@ void describeEnd(const Context& context, const TargetPtr& target, const sandbox:
     }
 }
 
+base::Failure failureOfLoad(std::string_view errorDocument) {
+    base::Failure failure{.reason = "load_failed", .detail = "the function could not be loaded"};
+    simdjson::dom::parser parser;
+    simdjson::dom::element root;
+    if (parser.parse(errorDocument.data(), errorDocument.size()).get(root)) return failure;
+    const auto textOf = [&](const char* key) {
+        std::string_view value;
+        return root[key].get(value) ? std::string{} : std::string(value);
+    };
+    const auto numberOf = [&](const char* key) {
+        uint64_t value = 0;
+        return root[key].get(value) ? 0u : static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
+    };
+    const std::string type = textOf("type"), message = textOf("message");
+    failure.detail = "the function could not be loaded: " + (type.empty() ? message : type + ": " + message);
+    failure.hint = textOf("hint");
+    base::SourceRemark remark{.file = textOf("file"), .line = numberOf("line"), .column = numberOf("column"), .message = message};
+    if (!remark.file.empty()) failure.remarks.push_back(std::move(remark));
+    return failure;
+}
+
 base::Failure failureOf(const WorkerEnd& end, const Target& target) {
     using Cause = WorkerEnd::Cause;
     switch (end.cause) {
@@ -58,7 +80,7 @@ base::Failure failureOf(const WorkerEnd& end, const Target& target) {
                     .hint = "do less when the code is loaded, or raise init_timeout",
                     .limit = std::to_string(target.initTimeout.count()) + " ms"};
         case Cause::loadFailed:
-            return {.reason = "load_failed", .detail = end.detail, .hint = end.hint};
+            return failureOfLoad(end.loadError);
         case Cause::notStarted:
             return {.reason = "worker_not_started", .detail = "no worker could be started: " + end.detail, .hint = end.hint};
         case Cause::crashed:

@@ -1,0 +1,85 @@
+#include "api/http_invocation.hpp"
+
+#include <cstring>
+
+#include "api/problem.hpp"
+#include "base/clock.hpp"
+
+namespace cf::api {
+
+namespace {
+
+// The caller's id when it is 1 to 128 characters of [A-Za-z0-9._:-]; empty otherwise.
+std::string_view saneRequestId(std::string_view id) {
+    if (id.size() > 128) return {};
+    for (const char c : id) {
+        const bool ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == ':' || c == '-';
+        if (!ok) return {};
+    }
+    return id;
+}
+
+}  // namespace
+
+void appendMs(std::string& out, std::chrono::microseconds time) {
+    const auto hundredths = static_cast<uint64_t>(time.count() < 0 ? 0 : (time.count() + 5) / 10);
+    out += std::to_string(hundredths / 100);
+    out += '.';
+    out += static_cast<char>('0' + hundredths / 10 % 10);
+    out += static_cast<char>('0' + hundredths % 10);
+}
+
+std::string timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome) {
+    std::string headers;
+    headers.reserve(256);
+    ((headers += "X-Invocation-Id: ").append(call.idText()) += "\r\nX-Request-Id: ").append(call.requestId);
+    appendMs(headers += "\r\nX-Duration-Ms: ", outcome.run);
+    appendMs(headers += "\r\nX-Queue-Ms: ", outcome.queued);
+    if (outcome.cold) appendMs(headers += "\r\nX-Init-Ms: ", outcome.init);
+    return headers += "\r\n";
+}
+
+HttpInvocation::HttpInvocation(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, workers::TargetPtr function)
+    : dependencies_(dependencies), exchange_(std::move(exchange)) {
+    static thread_local base::UlidGenerator ids;
+    target = std::move(function);
+    received = workers::Clock::now();
+    ids.next(base::unixMs(base::WallClock::now()), id);
+    requestId = saneRequestId(exchange_->request().header("X-Request-Id"));
+    if (requestId.empty()) requestId = idText();
+}
+
+void HttpInvocation::watchCaller() {
+    // Safe without ownership: the exchange calls back before it was answered only, and finished() always answers.
+    exchange_->onClientGone([this] {
+        abandoned = true;
+        if (dependencies_.onDisconnect == OnDisconnect::cancel) dependencies_.dispatcher.cancel(*this);
+    });
+}
+
+int HttpInvocation::respondProblem(const base::Failure& failure, const workers::Outcome& outcome, std::string_view moreHeaders) {
+    auto response = problem(failure, ProblemContext{.instance = exchange_->request().path, .requestId = requestId, .invocationId = idText()});
+    // problem() brings X-Request-Id itself.
+    std::string headers = timingHeaders(*this, outcome);
+    const size_t from = headers.find("X-Request-Id: ");
+    headers.erase(from, headers.find("\r\n", from) + 2 - from);
+    headers.append(moreHeaders);
+    exchange_->respond(response.status, response.headers + headers, {response.body});
+    return response.status;
+}
+
+const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::Exchange& exchange, std::string_view idOrName) {
+    if (const LiveFunction* function = dependencies.live.find(idOrName)) return function;
+    base::Failure failure{.reason = "not_found",
+                          .detail = "there is no function \"" + std::string(idOrName.substr(0, 128)) + "\"",
+                          .hint = "GET /api/v1/functions lists the functions that exist"};
+    if (dependencies.registry.find(idOrName))
+        failure = {.reason = "function_not_ready",
+                   .detail = "the function has no version that is ready to be called",
+                   .hint = "look at its versions: one is still being built, or the last one failed"};
+    const auto response = problem(failure, exchange.request());
+    exchange.respond(response.status, response.headers, {response.body});
+    return nullptr;
+}
+
+}  // namespace cf::api

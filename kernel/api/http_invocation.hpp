@@ -1,0 +1,55 @@
+// An invocation whose source and sink is an HTTP exchange: what the invoke resource and function URLs share.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.hpp"
+#include "base/ulid.hpp"
+#include "functions/registry.hpp"
+#include "http/exchange.hpp"
+#include "api/live_functions.hpp"
+#include "workers/dispatcher.hpp"
+
+namespace cf::api {
+
+enum class OnDisconnect { finish, cancel };
+
+// What both entries stand on. References outlive them. Loop thread only.
+struct InvokeDependencies {
+    base::EventLoop& loop;
+    workers::Dispatcher& dispatcher;
+    const LiveFunctions& live;
+    const functions::Registry& registry;  // to tell "does not exist" from "is not ready"
+    OnDisconnect onDisconnect = OnDisconnect::finish;
+    // Told about every invocation that got an id: `source` is "http" or "url", `status` the HTTP status of the answer.
+    std::function<void(const workers::Invocation&, const workers::Outcome&, std::string_view source, int status)> record{};
+};
+
+// Lines "X-Invocation-Id", "X-Request-Id", "X-Duration-Ms", "X-Queue-Ms" and, when cold, "X-Init-Ms".
+std::string timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome);
+// Milliseconds with two decimals, e.g. "1.92".
+void appendMs(std::string& out, std::chrono::microseconds time);
+
+class HttpInvocation : public workers::Invocation {
+public:
+    HttpInvocation(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, workers::TargetPtr target);
+
+    const http::Exchange& exchange() const { return *exchange_; }
+    // Watches the caller's connection; call last before handing the invocation over.
+    void watchCaller();
+
+protected:
+    // Answers with the outcome's failure as a problem document; returns its status.
+    int respondProblem(const base::Failure& failure, const workers::Outcome& outcome, std::string_view moreHeaders = {});
+
+    const InvokeDependencies& dependencies_;
+    std::shared_ptr<http::Exchange> exchange_;
+};
+
+// Finds what `idOrName` names, or answers the exchange (404, or 409 while it has no ready version) and gives null.
+const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::Exchange& exchange, std::string_view idOrName);
+
+}  // namespace cf::api

@@ -1,0 +1,60 @@
+#include "api/invoke.hpp"
+
+#include "api/problem.hpp"
+
+namespace cf::api {
+
+namespace {
+
+class Call final : public HttpInvocation {
+public:
+    using HttpInvocation::HttpInvocation;
+
+    void finished(const workers::Outcome& outcome) override {
+        using Kind = workers::Outcome::Kind;
+        int status = 200;
+        if (outcome.kind == Kind::failure) {
+            status = respondProblem(outcome.failure, outcome);
+        } else {
+            const bool isError = outcome.kind == Kind::error;
+            std::string headers = timingHeaders(*this, outcome);
+            headers += isError ? "Content-Type: application/json\r\nX-Function-Error: Unhandled\r\n" : "Content-Type: application/json\r\n";
+            std::string front, back;
+            front.reserve(192);
+            ((front += "{\"invocation_id\":\"").append(idText()) += "\",\"request_id\":\"").append(requestId);
+            front += isError ? "\",\"status\":\"error\",\"error\":" : "\",\"status\":\"success\",\"result\":";
+            back.reserve(96);
+            appendMs(back += ",\"duration_ms\":", outcome.run);
+            back += ",\"memory_mb\":";
+            if (outcome.memoryPeakBytes == 0) {
+                back += "null";
+            } else {
+                const uint64_t tenths = outcome.memoryPeakBytes * 10 / (1u << 20);
+                ((back += std::to_string(tenths / 10)) += '.') += static_cast<char>('0' + tenths % 10);
+            }
+            back += outcome.cold ? ",\"cold_start\":true,\"version\":" : ",\"cold_start\":false,\"version\":";
+            (back += std::to_string(target->version)) += "}\n";
+            exchange_->respond(200, headers, {front, outcome.document, back});
+        }
+        if (dependencies_.record) dependencies_.record(*this, outcome, "http", status);
+    }
+};
+
+}  // namespace
+
+void InvokeResource::handle(std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) {
+    const LiveFunction* function = findOrAnswer(dependencies_, *exchange, idOrName);
+    if (function == nullptr) return;
+    const auto body = base::sliceInvokeBody(validator_, exchange->request().body);
+    if (!body) {
+        const auto response = problem(body.failure(), exchange->request());
+        return exchange->respond(response.status, response.headers, {response.body});
+    }
+    auto call = std::make_unique<Call>(dependencies_, std::move(exchange), function->target);
+    call->event = body->event;
+    call->context = body->context;
+    call->watchCaller();
+    dependencies_.dispatcher.invoke(std::move(call));
+}
+
+}  // namespace cf::api
