@@ -77,6 +77,19 @@ func (c *Call) Any() (interface{}, error) {
 	return value, nil
 }
 
+// Object returns an event that is an object; null gives a nil map.
+func (c *Call) Object() (map[string]interface{}, error) {
+	value, err := c.Any()
+	if err != nil || value == nil {
+		return nil, err
+	}
+	if object, ok := value.(map[string]interface{}); ok {
+		return object, nil
+	}
+	return nil, &eventError{message: "the event is not a JSON object, but the handler takes a map",
+		hint: "Send an object, or have the handler take interface{}."}
+}
+
 // Decode reads the event into target, a pointer to the type that the handler takes.
 func (c *Call) Decode(target interface{}) error {
 	event := c.event

@@ -98,7 +98,7 @@ func (f *function) ofPanic(value interface{}) *document {
 // isUsers tells the user's own functions from the standard library, this package and the generated adapter.
 func (f *function) isUsers(name string) bool {
 	if strings.HasPrefix(name, "main.") {
-		return name != "main.main" && !strings.HasPrefix(name, "main.cloudfunction")
+		return name != "main.main" && !strings.HasPrefix(name, "main.cloudfunction__")
 	}
 	return strings.HasPrefix(name, f.Module+"/")
 }

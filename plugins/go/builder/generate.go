@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Generated names begin with this; the worker leaves them out of stacks by it.
+const own = "cloudfunction__"
+
+const (
+	workerModule = "cloudfunction.local/worker"
+	adapterFile  = own + "adapter.go"
+)
+
+// generate writes the module to compile into `target`: the user's folder, with the function's files changed where they
+// must be, a main beside them, and a go.mod that knows the worker.
+func (t *tree) generate(target string, h *handler, chain *toolchain) error {
+	if err := copyFolder(t.dir, target); err != nil {
+		return err
+	}
+	if h.event == typedEvent {
+		// In the handler's own file, because only there the names in its type mean what they mean.
+		kind := t.sourceOf(h.file, h.eventType)
+		h.file.adapter = fmt.Sprintf("\n\n//line %s:1\nfunc %sevent() *%s { var event %s; return &event }\n", adapterFile, own, kind, kind)
+	}
+	for _, f := range t.files {
+		t.becomeMain(f)
+		if err := os.WriteFile(filepath.Join(target, f.name), f.finalText(), 0o644); err != nil {
+			return err
+		}
+	}
+	main := filepath.Join(target, own+"main.go")
+	if err := os.WriteFile(main, []byte(h.mainSource(t.module)), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(target, "go.mod"), t.moduleFile(chain), 0o644)
+}
+
+// becomeMain has a file declare package main, and takes the name off a main function of the user's: the program's
+// main is the generated one, but what the user's mentions must go on to count as used.
+func (t *tree) becomeMain(f *file) {
+	if !f.bare && f.ast.Name.Name != "main" {
+		at := f.origin(t.offset(f.ast.Name.Pos()))
+		end := at + len(f.ast.Name.Name)
+		line, column := f.place(end)
+		rest := string(f.original[end:])
+		if newline := strings.IndexByte(rest, '\n'); newline >= 0 {
+			rest = rest[:newline]
+		}
+		insert := "main"
+		if strings.TrimSpace(rest) != "" {
+			insert += fmt.Sprintf("/*line :%d:%d*/", line, column)
+		}
+		f.changes = append(f.changes, edit{at: at, remove: end - at, insert: insert})
+	}
+	for _, declaration := range f.ast.Decls {
+		if d, ok := declaration.(*ast.FuncDecl); ok && d.Recv == nil && d.Name.Name == "main" {
+			at := f.origin(t.offset(d.Name.Pos()))
+			f.changes = append(f.changes, edit{at: at, remove: len("main"), insert: "_   "})
+		}
+	}
+}
+
+func (h *handler) mainSource(module string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "package main\n\nimport %sworker %q\n\n", own, workerModule)
+	fmt.Fprintf(&b, "func main() {\n\t%sworker.Serve(%sworker.Function{Handler: %q, Module: %q, Invoke: %sinvoke})\n}\n\n", own, own, h.name, module, own)
+	fmt.Fprintf(&b, "func %sinvoke(call *%sworker.Call) (interface{}, error) {\n", own, own)
+	const checked = "\tif err != nil {\n\t\treturn nil, err\n\t}\n"
+	event := ""
+	switch h.event {
+	case unusedEvent:
+		event = "nil"
+	case anyEvent:
+		event = "event"
+		b.WriteString("\tevent, err := call.Any()\n" + checked)
+	case objectEvent:
+		event = "event"
+		b.WriteString("\tevent, err := call.Object()\n" + checked)
+	case typedEvent:
+		event = "*event"
+		b.WriteString("\tevent := " + own + "event()\n\tif err := call.Decode(event); err != nil {\n\t\treturn nil, err\n\t}\n")
+	}
+	context := map[contextForm]string{unusedContext: "nil", stringsContext: "call.Strings()", valuesContext: "call.Values()", goContext: "call.Context()"}[h.context]
+	arguments := []string{event, context}
+	if h.contextFirst {
+		arguments = []string{context, event}
+	}
+	call := h.name + "(" + strings.Trim(strings.Join(arguments, ", "), ", ") + ")"
+	switch h.result {
+	case noResult:
+		b.WriteString("\t" + call + "\n\treturn nil, nil\n")
+	case valueResult:
+		b.WriteString("\treturn " + call + ", nil\n")
+	case errorResult:
+		b.WriteString("\treturn nil, " + call + "\n")
+	case valueAndErrorResult:
+		b.WriteString("\treturn " + call + "\n")
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// moduleFile is the user's go.mod, or one that asks for the language of the toolchain, and the worker's place.
+func (t *tree) moduleFile(chain *toolchain) []byte {
+	text := string(t.goMod)
+	if t.goMod == nil {
+		text = "module " + t.module + "\n\ngo " + chain.language() + "\n"
+	}
+	worker := filepath.Join(chain.home, "worker")
+	return []byte(text + "\nrequire " + workerModule + " v0.0.0\n\nreplace " + workerModule + " => " + strconv.Quote(worker) + "\n")
+}
+
+// copyFolder copies the regular files below `from`; the function may read, embed or import any of them.
+func copyFolder(from, to string) error {
+	return filepath.Walk(from, func(path string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		if info.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		return copyFile(path, target)
+	})
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,3 @@
+module cloudfunction.local/builder
+
+go 1.16
