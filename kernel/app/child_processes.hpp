@@ -1,0 +1,34 @@
+// Blocking use of the launcher from threads that are not its loop: runs probes and build tools, feeds their input,
+// collects their output, ends them at their deadline.
+#pragma once
+
+#include "base/event_loop.hpp"
+#include "executors/ports.hpp"
+#include "sandbox/launcher_client.hpp"
+
+namespace cf::app {
+
+class ChildProcesses final : public executors::ProcessRunner, public executors::ToolRunner {
+public:
+    // Both outlive it; the loop must be running while run() is called.
+    ChildProcesses(base::EventLoop& loop, sandbox::LauncherClient& launcher) : loop_(loop), launcher_(launcher) {}
+
+    base::Result<ProcessRunner::Outcome> run(const std::vector<std::string>& argv, std::string_view input, std::chrono::milliseconds timeout) override;
+    base::Result<ToolRunner::Outcome> run(const sandbox::ToolSpec& spec, std::string_view input, const Receive& receive,
+                                          executors::Clock::time_point deadline, const std::atomic<bool>& cancel) override;
+
+private:
+    struct Shared;
+    struct Verdict {
+        sandbox::Ended ended{};
+        bool timedOut = false;
+        bool cancelled = false;
+    };
+    base::Result<Verdict> drive(const std::shared_ptr<Shared>& shared, std::string_view input, const Receive& receive,
+                                executors::Clock::time_point deadline, const std::atomic<bool>& cancel);
+
+    base::EventLoop& loop_;
+    sandbox::LauncherClient& launcher_;
+};
+
+}  // namespace cf::app

@@ -1,0 +1,150 @@
+#include "app/settings.hpp"
+
+#include <unistd.h>
+
+#include <Poco/AutoPtr.h>
+#include <Poco/Exception.h>
+#include <Poco/Util/PropertyFileConfiguration.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "app/settings_keys.hpp"
+
+namespace cf::app {
+
+namespace {
+
+constexpr std::string_view prefix = "CLOUDFUNCTION_";
+constexpr std::string_view companionPrefix = "health.services.";
+constexpr std::string_view executorPrefix = "executor.";
+
+// Variables that belong to the scripts and tests around the platform, not to its configuration.
+bool isForeign(const std::string& name) {
+    for (const char* other : {"BINARY", "SOURCE", "AGAINST", "AGAINST_TOKEN", "SHARED", "CONFIG"})
+        if (name == other) return true;
+    return name.rfind("TEST_", 0) == 0 || name.rfind("BENCH_", 0) == 0;
+}
+
+std::string variableOf(const std::string& key) {
+    std::string out;
+    for (const char c : key) out += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return out;
+}
+
+std::string keyOfVariable(const std::string& name) {
+    if (name == "PORT") return "server.port";
+    if (name == "WORKDIR") return "data.dir";
+    if (name == "TIMEOUT") return "invoke.timeout";
+    for (const Key& key : keys())
+        if (variableOf(key.name) == name) return key.name;
+    // CLOUDFUNCTION_EXECUTOR_<ID>_<KEY>: ids hold no underscore there, the rest of the key may.
+    if (name.rfind("EXECUTOR_", 0) == 0) {
+        std::string rest;
+        for (const char c : name.substr(9)) rest += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        const size_t dot = rest.find('_');
+        if (dot != std::string::npos && dot > 0) return "executor." + rest.substr(0, dot) + "." + rest.substr(dot + 1);
+    }
+    return {};
+}
+
+void collect(const Poco::Util::AbstractConfiguration& configuration, const std::string& at, std::map<std::string, std::string>& values) {
+    Poco::Util::AbstractConfiguration::Keys children;
+    configuration.keys(at, children);
+    if (children.empty() && !at.empty()) values[at] = configuration.getRawString(at, "");
+    for (const auto& child : children) collect(configuration, at.empty() ? child : at + "." + child, values);
+    // A key may have a value and children at once.
+    if (!children.empty() && !at.empty() && configuration.hasProperty(at)) values[at] = configuration.getRawString(at, "");
+}
+
+// The key that was probably meant.
+std::string nearest(const std::string& wrong) {
+    std::string best;
+    size_t bestDistance = 4;
+    for (const Key& key : keys()) {
+        std::vector<size_t> row(key.name.size() + 1);
+        for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+        for (size_t i = 1; i <= wrong.size(); ++i) {
+            size_t diagonal = std::exchange(row[0], i);
+            for (size_t j = 1; j < row.size(); ++j)
+                diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + (wrong[i - 1] != key.name[j - 1])}));
+        }
+        if (row.back() < bestDistance) {
+            bestDistance = row.back();
+            best = key.name;
+        }
+    }
+    return best;
+}
+
+}  // namespace
+
+std::string describeKeys() {
+    std::string out;
+    for (const Key& key : keys()) out += key.name + "\t" + (key.standard.empty() ? "\"\"" : key.standard) + "\t" + key.range + "\n";
+    out += "health.services.<name>\t\"\"\tan http URL\n";
+    out += "executor.<id>.<key>\t\"\"\ttext\n";
+    return out;
+}
+
+SettingsResult readSettings(const std::string& file) {
+    SettingsResult result;
+    std::map<std::string, std::string> values;
+    std::map<std::string, std::string> sources;
+    for (const Key& key : keys()) values[key.name] = key.standard;
+
+    const auto accept = [&](const std::string& key, const std::string& value, const std::string& source) {
+        const bool known = std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name == key; });
+        const bool family = (key.rfind(companionPrefix, 0) == 0 && key.size() > companionPrefix.size()) ||
+                            (key.rfind(executorPrefix, 0) == 0 && key.find('.', executorPrefix.size()) != std::string::npos);
+        if (!known && !family) {
+            const std::string meant = nearest(key);
+            result.errors.push_back(source + ": unknown property \"" + key + "\"" + (meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
+            return;
+        }
+        values[key] = value;
+        sources[key] = source;
+    };
+
+    if (!file.empty()) {
+        try {
+            const Poco::AutoPtr<Poco::Util::PropertyFileConfiguration> configuration(new Poco::Util::PropertyFileConfiguration(file));
+            std::map<std::string, std::string> read;
+            collect(*configuration, "", read);
+            for (const auto& [key, value] : read) accept(key, value, file);
+        } catch (const Poco::Exception& exception) {
+            result.errors.push_back("cannot read the properties file " + file + ": " + exception.displayText());
+        }
+    }
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string text = *variable;
+        if (text.rfind(prefix, 0) != 0) continue;
+        const size_t equals = text.find('=');
+        const std::string name = text.substr(prefix.size(), equals - prefix.size());
+        if (equals == std::string::npos || isForeign(name)) continue;
+        const std::string source = std::string(prefix) + name;
+        const std::string key = keyOfVariable(name);
+        if (key.empty()) result.errors.push_back("environment variable " + source + " names no property");
+        else accept(key, text.substr(equals + 1), source);
+    }
+
+    for (const Key& key : keys()) {
+        if (!key.apply(result.settings, values[key.name]))
+            result.errors.push_back((sources.contains(key.name) ? sources[key.name] + ": " : std::string{}) + key.name + " = \"" +
+                                    (key.name == "auth.token" ? "..." : values[key.name]) + "\" is not accepted; it takes " + key.range);
+        result.effective.emplace_back(key.name, key.name == "auth.token" && !values[key.name].empty() ? "(set)" : values[key.name]);
+    }
+    for (const auto& [key, value] : values) {
+        if (key.rfind(companionPrefix, 0) == 0) {
+            if (value.rfind("http://", 0) != 0) result.errors.push_back(sources[key] + ": " + key + " = \"" + value + "\" is not accepted; it takes an http:// URL");
+            result.settings.companions[key.substr(companionPrefix.size())] = value;
+            result.effective.emplace_back(key, value);
+        } else if (key.rfind(executorPrefix, 0) == 0) {
+            result.settings.executorProperties[key.substr(executorPrefix.size())] = value;
+            result.effective.emplace_back(key, value);
+        }
+    }
+    return result;
+}
+
+}  // namespace cf::app

@@ -1,0 +1,64 @@
+// The effective configuration: properties file, environment on top, every value checked. Read once at the start.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace cf::app {
+
+struct Settings {
+    std::vector<std::string> addresses{};
+    uint16_t port = 8080;
+    std::vector<std::string> allowedHosts{};
+    uint32_t maxConnections = 0;
+    uint32_t maxBodyBytes = 0;
+    std::chrono::milliseconds headerTimeout{0};
+    std::chrono::milliseconds idleTimeout{0};
+    std::string authMode{};  // auto, token, none
+    std::string authToken{};
+    std::string dataDir{};       // absolute
+    std::string executorsDir{};  // empty: beside the binary
+    std::chrono::milliseconds timeout{0};  // of new functions
+    uint32_t maxResponseBytes = 0;
+    bool cancelOnDisconnect = false;
+    uint64_t maxCodeBytes = 0;
+    uint32_t controlThreads = 0;
+    uint32_t queueSize = 0;
+    std::chrono::milliseconds queueTimeout{0};
+    uint32_t maxWorkers = 0;
+    uint32_t prewarmed = 0;
+    std::chrono::seconds keepAlive{0};
+    std::chrono::milliseconds buildTimeout{0};
+    uint32_t buildMemoryMb = 0;
+    bool strict = false;
+    uint32_t uidBase = 0;
+    uint32_t uidCount = 0;
+    uint32_t processes = 0;
+    uint64_t tmpBytes = 0;
+    bool records = true;
+    uint32_t recordDays = 0;
+    uint64_t recordBytes = 0;
+    uint64_t logBytes = 0;
+    uint32_t logFiles = 0;
+    std::string logLevel{};
+    std::map<std::string, std::string> companions{};  // health.services.<name> -> URL
+    std::map<std::string, std::string> executorProperties{};  // "<id>.<key>" -> value
+};
+
+// Where values came from and what was wrong with them, all at once.
+struct SettingsResult {
+    Settings settings{};
+    std::vector<std::string> errors{};              // sentences; empty when the settings can be used
+    std::vector<std::pair<std::string, std::string>> effective{};  // key, value; the token is not shown
+};
+
+// Reads `file` (empty: defaults only) and CLOUDFUNCTION_* variables.
+SettingsResult readSettings(const std::string& file);
+
+// One line for each key: key, default, accepted range.
+std::string describeKeys();
+
+}  // namespace cf::app

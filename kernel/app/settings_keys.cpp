@@ -1,0 +1,139 @@
+#include "app/settings_keys.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+
+namespace cf::app {
+
+namespace {
+
+template <typename Number>
+std::optional<Number> parse(const std::string& text) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+template <typename Number, typename Member>
+Key number(std::string name, Member Settings::*member, Number standard, uint64_t low, uint64_t high) {
+    return {std::move(name), std::to_string(standard), std::to_string(low) + "-" + std::to_string(high),
+            [=](Settings& settings, const std::string& text) {
+                const auto value = parse<uint64_t>(text);
+                if (!value || *value < low || *value > high) return false;
+                settings.*member = static_cast<Member>(*value);
+                return true;
+            }};
+}
+
+template <typename Duration>
+Key seconds(std::string name, Duration Settings::*member, std::string standard, double low, double high, std::string range) {
+    return {std::move(name), std::move(standard), range + " seconds", [=](Settings& settings, const std::string& text) {
+                const auto value = parse<double>(text);
+                if (!value || !std::isfinite(*value) || *value < low || *value > high) return false;
+                settings.*member = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*value));
+                return true;
+            }};
+}
+
+Key flag(std::string name, bool Settings::*member, bool standard) {
+    return {std::move(name), standard ? "true" : "false", "true, false", [=](Settings& settings, const std::string& text) {
+                if (text != "true" && text != "false") return false;
+                settings.*member = text == "true";
+                return true;
+            }};
+}
+
+Key word(std::string name, std::string Settings::*member, std::string standard, std::vector<std::string> words) {
+    std::string range;
+    for (const auto& w : words) range += (range.empty() ? "" : ", ") + w;
+    return {std::move(name), std::move(standard), range, [=](Settings& settings, const std::string& text) {
+                if (std::find(words.begin(), words.end(), text) == words.end()) return false;
+                settings.*member = text;
+                return true;
+            }};
+}
+
+std::vector<std::string> splitList(const std::string& text) {
+    std::vector<std::string> items;
+    std::string item;
+    for (const char c : text + ",") {
+        if (c != ',') {
+            if (c != ' ' && c != '\t') item += c;
+        } else if (!item.empty()) {
+            items.push_back(std::move(item));
+            item.clear();
+        }
+    }
+    return items;
+}
+
+Key list(std::string name, std::vector<std::string> Settings::*member, std::string standard, std::string range, bool mayBeEmpty) {
+    return {std::move(name), std::move(standard), std::move(range), [=](Settings& settings, const std::string& text) {
+                settings.*member = splitList(text);
+                return mayBeEmpty || !(settings.*member).empty();
+            }};
+}
+
+Key path(std::string name, std::string Settings::*member, std::string standard, bool mayBeEmpty) {
+    return {std::move(name), std::move(standard), "a folder", [=](Settings& settings, const std::string& text) {
+                if (text.empty()) return settings.*member = text, mayBeEmpty;
+                settings.*member = std::filesystem::absolute(text).lexically_normal().string();
+                if (settings.*member != "/" && (settings.*member).back() == '/') (settings.*member).pop_back();
+                return true;
+            }};
+}
+
+}  // namespace
+
+const std::vector<Key>& keys() {
+    static const std::vector<Key> table = [] {
+        std::vector<Key> k;
+        k.push_back(list("server.address", &Settings::addresses, "127.0.0.1", "IP addresses, separated by commas", false));
+        k.push_back(number("server.port", &Settings::port, 8080, 0, 65'535));
+        k.push_back(list("server.allowed_hosts", &Settings::allowedHosts, "", "host names, separated by commas", true));
+        k.push_back(number("server.max_connections", &Settings::maxConnections, 10'200, 16, 1'000'000));
+        k.push_back(number("server.max_body_bytes", &Settings::maxBodyBytes, 6'291'456, 1024, 16'777'216));
+        k.push_back(seconds("server.header_timeout", &Settings::headerTimeout, "10", 1, 600, "1-600"));
+        k.push_back(seconds("server.idle_timeout", &Settings::idleTimeout, "60", 1, 86'400, "1-86400"));
+        k.push_back(word("auth.mode", &Settings::authMode, "auto", {"auto", "token", "none"}));
+        k.push_back({"auth.token", "", "empty, or 16 characters and more", [](Settings& settings, const std::string& text) {
+                         settings.authToken = text;
+                         return text.empty() || text.size() >= 16;
+                     }});
+        k.push_back(path("data.dir", &Settings::dataDir, "./functions", false));
+        k.push_back(path("executors.dir", &Settings::executorsDir, "", true));
+        k.push_back(seconds("invoke.timeout", &Settings::timeout, "30", 0.1, 900, "0.1-900"));
+        k.push_back(number("invoke.max_response_bytes", &Settings::maxResponseBytes, 6'291'456, 1024, 16'000'000));
+        k.push_back({"invoke.on_disconnect", "finish", "finish, cancel", [](Settings& settings, const std::string& text) {
+                         settings.cancelOnDisconnect = text == "cancel";
+                         return text == "cancel" || text == "finish";
+                     }});
+        k.push_back(number("function.max_code_bytes", &Settings::maxCodeBytes, 10'485'760, 1024, 104'857'600));
+        k.push_back(number("control.threads", &Settings::controlThreads, 4, 1, 64));
+        k.push_back(number("queue.size", &Settings::queueSize, 1000, 0, 1'000'000));
+        k.push_back(seconds("queue.timeout", &Settings::queueTimeout, "30", 0.1, 900, "0.1-900"));
+        k.push_back(number("workers.max", &Settings::maxWorkers, 256, 1, 100'000));
+        k.push_back(number("workers.prewarmed", &Settings::prewarmed, 2, 0, 1000));
+        k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
+        k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));
+        k.push_back(number("build.memory_mb", &Settings::buildMemoryMb, 2048, 64, 1'048'576));
+        k.push_back(flag("sandbox.strict", &Settings::strict, false));
+        k.push_back(number("sandbox.uid_base", &Settings::uidBase, 700'000, 1000, 2'000'000'000));
+        k.push_back(number("sandbox.uid_count", &Settings::uidCount, 4096, 16, 65'536));
+        k.push_back(number("sandbox.processes", &Settings::processes, 64, 8, 100'000));
+        k.push_back(number("sandbox.tmp_bytes", &Settings::tmpBytes, 67'108'864, 4096, 1'099'511'627'776));
+        k.push_back(flag("records.enabled", &Settings::records, true));
+        k.push_back(number("records.days", &Settings::recordDays, 30, 1, 3650));
+        k.push_back(number("records.max_bytes", &Settings::recordBytes, 1'073'741'824, 1'048'576, 1'099'511'627'776));
+        k.push_back(number("logs.max_bytes", &Settings::logBytes, 10'485'760, 4096, 1'099'511'627'776));
+        k.push_back(number("logs.files", &Settings::logFiles, 5, 1, 1000));
+        k.push_back(word("log.level", &Settings::logLevel, "info", {"debug", "info", "warning", "error"}));
+        return k;
+    }();
+    return table;
+}
+
+}  // namespace cf::app

@@ -1,0 +1,136 @@
+#include "app/worker_activator.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "app/executor_builder.hpp"
+#include "base/log.hpp"
+
+namespace cf::app {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A value that the loop thread gives and a control-plane thread waits for.
+template <typename T>
+class Promise {
+public:
+    void give(T value) {
+        const std::lock_guard lock(mutex_);
+        value_.emplace(std::move(value));
+        given_.notify_all();
+    }
+    std::optional<T> wait(std::chrono::steady_clock::time_point until) {
+        std::unique_lock lock(mutex_);
+        given_.wait_until(lock, until, [&] { return value_.has_value(); });
+        return std::move(value_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable given_;
+    std::optional<T> value_;
+};
+
+}  // namespace
+
+workers::LaunchPlan workerPlan(executors::LaunchPlan plan) {
+    return {.spec = std::move(plan.worker), .concurrency = std::max<uint32_t>(1, plan.concurrency), .checks = plan.checks, .notPrewarmed = plan.notPrewarmed};
+}
+
+base::Result<workers::TargetPtr> WorkerActivator::targetOf(const functions::LiveFunction& function) const {
+    const auto& entry = *function.entry;
+    const auto& live = function.live.front();
+    const auto& spec = live.version->spec;
+    const auto& settings = entry.function.settings;
+    const auto found = catalog_.find(spec.runtime);
+    if (!found)
+        return base::Failure{.reason = "runtime_unavailable",
+                             .detail = "no executor serves the runtime \"" + spec.runtime + "\" any more",
+                             .hint = "put its executor back into the executors folder"};
+    const std::vector<functions::SourceFile> noSources;
+    const auto seen = functionSpec(entry.function.name, settings, spec, noSources);
+    auto plan = found->executor->plan(&seen);
+    if (!plan) return std::move(plan).failure();
+    auto target = std::make_shared<workers::Target>();
+    target->functionId = entry.function.id;
+    target->functionName = entry.function.name;
+    target->version = live.version->number;
+    target->runtime = found->executor->facts().id;
+    target->artifactDir = live.artifactDir;
+    target->handler = spec.handler;
+    target->environment = spec.environment;
+    target->memoryMb = settings.memoryMb;
+    target->plan = workerPlan(std::move(*plan));
+    target->concurrency = std::min(settings.concurrency, target->plan.concurrency);
+    target->minWorkers = settings.minWorkers;
+    target->maxWorkers = settings.maxWorkers;
+    target->timeout = settings.timeout;
+    target->initTimeout = settings.initTimeout;
+    target->keepAlive = settings.keepAlive;
+    return workers::TargetPtr(std::move(target));
+}
+
+base::Result<void> WorkerActivator::activate(const functions::LiveFunction& next) {
+    auto target = targetOf(next);
+    if (!target) return std::move(target).failure();
+    auto promise = std::make_shared<Promise<base::Result<void>>>();
+    loop_.post([this, target = *target, promise] {
+        dispatcher_.stage(target, [promise](base::Result<void> result) { promise->give(std::move(result)); });
+    });
+    // The worker has its own deadline; this one is for a loop that does not turn.
+    auto result = promise->wait(std::chrono::steady_clock::now() + (*target)->initTimeout + 20s);
+    if (!result) return base::Failure{.reason = "busy", .detail = "the platform did not load the new version in time", .hint = "try again"};
+    return std::move(*result);
+}
+
+void WorkerActivator::abandon(const functions::LiveFunction& next) {
+    loop_.post([this, id = next.entry->function.id] { dispatcher_.unstage(id); });
+}
+
+void WorkerActivator::commit(const functions::LiveFunction& now) {
+    auto target = targetOf(now);
+    if (!target) {
+        base::logWarning("app", now.entry->function.name + " cannot be called: " + target.failure().detail);
+        return remove(now.entry->function.id);
+    }
+    loop_.post([this, target = *target, http = now.entry->function.settings.http] {
+        live_.put({target, http});
+        dispatcher_.commit(target);
+    });
+}
+
+void WorkerActivator::updateSettings(const functions::LiveFunction& now) {
+    if (now.live.empty()) return;
+    auto target = targetOf(now);
+    if (!target) return;
+    loop_.post([this, target = *target, http = now.entry->function.settings.http] {
+        live_.put({target, http});
+        dispatcher_.update(target);
+    });
+}
+
+void WorkerActivator::remove(const std::string& functionId) {
+    loop_.post([this, functionId] {
+        live_.remove(functionId);
+        dispatcher_.remove(functionId);
+    });
+}
+
+base::Result<std::string> WorkerActivator::check(const std::string& executorId, std::string_view file, std::string_view source,
+                                                 executors::Clock::time_point deadline) {
+    auto promise = std::make_shared<Promise<base::Result<std::string>>>();
+    loop_.post([this, promise, executorId, file = std::string(file), source = std::string(source)]() mutable {
+        dispatcher_.check(executorId, std::move(file), std::move(source),
+                          [promise](base::Result<std::string> remarks) { promise->give(std::move(remarks)); });
+    });
+    auto result = promise->wait(deadline);
+    if (!result) return base::Failure{.reason = "check_failed", .detail = "the syntax check did not answer in time", .hint = "try again"};
+    return std::move(*result);
+}
+
+}  // namespace cf::app

@@ -1,0 +1,67 @@
+// The one executable: the platform itself, and the small processes it starts from its own file.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/serve.hpp"
+#include "app/settings.hpp"
+#include "executors/probe.hpp"
+#include "sandbox/launcher_client.hpp"
+
+namespace {
+
+constexpr int controlSocket = 3;
+
+int usage(std::FILE* out) {
+    std::fputs(
+        "usage: cloudfunction serve [--config FILE]     runs the platform in the foreground\n"
+        "       cloudfunction config [--config FILE]    prints the configuration in effect\n"
+        "       cloudfunction config --keys             prints every property, its default and range\n"
+        "       cloudfunction --version\n",
+        out);
+    return out == stdout ? 0 : 2;
+}
+
+int showConfiguration(const std::string& file) {
+    const auto result = cf::app::readSettings(file);
+    for (const auto& error : result.errors) std::fprintf(stderr, "cloudfunction: %s\n", error.c_str());
+    for (const auto& [key, value] : result.effective) std::printf("%s = %s\n", key.c_str(), value.c_str());
+    return result.errors.empty() ? 0 : 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // Before anything else: a SIGTERM during the start must not kill without clean-up. The main thread waits for these.
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    const std::string command = arguments.empty() ? "" : arguments[0];
+    if (command == "launcher") return cf::sandbox::launcherMain(controlSocket);
+    if (command == "probe-executor") cf::executors::probeMain({arguments.begin() + 1, arguments.end()});
+    if (command == "--version") return std::printf("cloudfunction %s\n", cf::app::platformVersion), 0;
+    if (command == "--help" || command == "-h") return usage(stdout);
+    if (command != "serve" && command != "config") return usage(stderr);
+
+    std::string file;
+    for (size_t i = 1; i < arguments.size(); ++i) {
+        if (command == "config" && arguments[i] == "--keys") return std::fputs(cf::app::describeKeys().c_str(), stdout), 0;
+        if (arguments[i] == "--config" && i + 1 < arguments.size()) file = arguments[++i];
+        else return usage(stderr);
+    }
+    if (command == "config") return showConfiguration(file);
+    try {
+        return cf::app::serve(file, signals);
+    } catch (const std::exception& exception) {
+        std::fprintf(stderr, "cloudfunction: %s\n", exception.what());
+        return 1;
+    }
+}
