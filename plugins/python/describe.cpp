@@ -1,4 +1,4 @@
-#include "describe.h"
+#include "describe.hpp"
 
 #include <algorithm>
 #include <array>

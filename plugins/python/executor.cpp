@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "describe.h"
-#include "explain.h"
-#include "handler.h"
-#include "probe.h"
+#include "describe.hpp"
+#include "explain.hpp"
+#include "handler.hpp"
+#include "probe.hpp"
 
 namespace cf::python {
 

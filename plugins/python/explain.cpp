@@ -1,4 +1,4 @@
-#include "explain.h"
+#include "explain.hpp"
 
 #include <signal.h>
 

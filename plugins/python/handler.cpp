@@ -1,4 +1,4 @@
-#include "handler.h"
+#include "handler.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "probe.h"
+#include "probe.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

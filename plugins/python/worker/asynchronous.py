@@ -65,12 +65,31 @@ class _Server:
             self._queue.append((id, payload))
             self._next()
         elif kind == wire.CANCEL:
-            if id in self._tasks:
-                self._tasks[id].cancel()
+            self._cancel(id)
         elif kind == wire.STOP:
             self._stopping = True
             self._loop.remove_reader(wire.FD)
             self._leave_when_done()
+
+    def _cancel(self, id):
+        if id in self._tasks:
+            self._tasks[id].cancel()
+            if id not in concurrent.live:  # not begun: its coroutine will never run
+                self._answer_cancelled(id)
+        else:
+            waiting = [call for call in self._queue if call[0] == id]
+            for call in waiting:
+                self._queue.remove(call)
+                self._answer_cancelled(id)
+
+    def _answer_cancelled(self, id):
+        concurrent.answer(id, _cancelled(id, 0))
+        self._done(id)
+
+    def _done(self, id):
+        self._tasks.pop(id, None)
+        self._next()
+        self._leave_when_done()
 
     def _next(self):
         while self._queue and len(self._tasks) < self._function.concurrency:
@@ -92,14 +111,15 @@ class _Server:
                 result = await result
             frame = serial.answered(id, result, serial.clock() - begun)
         except self._cancelled:
-            frame = serial.failed(id, {'type': 'Cancelled', 'message': 'the invocation was cancelled', 'stack': []},
-                                  serial.clock() - begun if begun else 0)
+            frame = _cancelled(id, serial.clock() - begun if begun else 0)
         except BaseException as error:
             frame = serial.failed(id, errors.document(error), serial.clock() - begun if begun else 0)
         concurrent.answer(id, frame)
-        self._tasks.pop(id, None)
-        self._next()
-        self._leave_when_done()
+        self._done(id)
+
+
+def _cancelled(id, ran):
+    return serial.failed(id, {'type': 'Cancelled', 'message': 'the invocation was cancelled', 'stack': []}, ran)
 
 
 def _loop(asyncio):

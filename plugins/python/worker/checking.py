@@ -11,7 +11,19 @@ def _remark(file, line, column, message, severity, kind):
             'severity': severity, 'kind': kind}
 
 
+def _text(source):
+    """The source as text, so that columns count characters (of bytes, 3.9 to 3.12 count bytes); as bytes where its
+    encoding is for the compiler to judge."""
+    if b'coding' in b'\n'.join(source.split(b'\n', 2)[:2]):
+        return source
+    try:
+        return source.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        return source
+
+
 def remarks(file, source):
+    source = _text(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:

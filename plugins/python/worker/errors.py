@@ -122,10 +122,22 @@ def _place_of_syntax_error(error, result):
     if path.startswith(root):
         result['file'] = path[len(root):]
         result['line'] = error.lineno or 0
-        result['column'] = max(0, error.offset or 0)
+        result['column'] = _column(path, error)
         result['message'] = str(error.msg)
     elif path:
         result['message'] = '%s (%s, line %s)' % (error.msg, path, error.lineno)
+
+
+def _column(path, error):
+    """In characters, as CHECK says it; the import system counts bytes in some versions."""
+    try:
+        with _open(path, 'rb') as file:
+            remark = part('checking').remarks('', file.read())[0]
+        if (remark['line'], remark['message']) == (error.lineno, str(error.msg)):
+            return remark['column']
+    except (OSError, IndexError):
+        pass
+    return max(0, error.offset or 0)
 
 
 def _hint(error, result):
