@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
@@ -39,6 +40,8 @@ struct Options {
     std::function<void(const std::string& runtime, const std::string& why)> onRuntimeTrouble{};
 };
 
+class Worker;
+
 // Shared by reference; lives as long as the Dispatcher.
 struct Context {
     base::EventLoop& loop;
@@ -46,6 +49,7 @@ struct Context {
     Options options;
     base::JsonValidator validator{};
     uint32_t workers = 0;  // alive or starting, of all kinds
+    std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 
 }  // namespace cf::workers

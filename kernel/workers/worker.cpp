@@ -61,6 +61,7 @@ Worker::~Worker() {
     context_.loop.cancel(deadline_);
     context_.loop.cancel(life_);
     context_.loop.cancel(dying_);
+    if (flushQueued_) std::erase(context_.unflushed, this);
     --context_.workers;
 }
 
@@ -191,12 +192,15 @@ void Worker::kill(WorkerEnd::Cause cause, std::string detail) {
 void Worker::flushSoon() {
     if (flushQueued_ || wantsWrite_) return;
     flushQueued_ = true;
-    std::weak_ptr<bool> alive = alive_;
-    context_.loop.atRoundEnd([this, alive] {
-        if (alive.expired()) return;
-        flushQueued_ = false;
-        flush();
-    });
+    if (context_.unflushed.empty())
+        context_.loop.atRoundEnd([&context = context_] {
+            for (size_t i = 0; i < context.unflushed.size(); ++i) {
+                context.unflushed[i]->flushQueued_ = false;
+                context.unflushed[i]->flush();
+            }
+            context.unflushed.clear();
+        });
+    context_.unflushed.push_back(this);
 }
 
 void Worker::flush() {
