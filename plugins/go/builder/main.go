@@ -96,5 +96,9 @@ func buildProgram(chain *toolchain, source, output, handlerName string) ([]remar
 		return remarks, err
 	}
 	problems, err = chain.compile(tree, target, output)
-	return append(remarks, problems...), err
+	if remarks = append(remarks, problems...); err != nil || hasErrors(remarks) {
+		return remarks, err
+	}
+	// The sandbox's umask hides files; workers have other users than builds.
+	return remarks, os.Chmod(output, 0o755)
 }

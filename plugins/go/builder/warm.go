@@ -57,11 +57,20 @@ func warm(c *toolchain) error {
 }
 
 // keep dates the entries far ahead: the go command then neither refreshes their times, which would copy each one into
-// the sandbox's scratch layer, nor drops them for their age.
+// the sandbox's scratch layer, nor drops them for their age. And it opens them, and this program, to other users.
 func keep(cache string) error {
+	if self, err := os.Executable(); err == nil {
+		_ = os.Chmod(self, 0o755)
+	}
 	future := time.Date(2037, 1, 1, 0, 0, 0, 0, time.UTC)
 	return filepath.Walk(cache, func(path string, info os.FileInfo, err error) error {
-		if err != nil || !info.Mode().IsRegular() {
+		if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			return os.Chmod(path, 0o755)
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
 			return err
 		}
 		return os.Chtimes(path, future, future)
