@@ -112,7 +112,7 @@ std::string manifest() {
            R"("file_extensions":[".js",".mjs",".cjs",".ts",".mts",".cts",".jsx",".tsx"],)"
            R"("editor_mode":"javascript","default_handler":"handler","templates":[)" +
            templateList() + R"(]}],"start_environment":[)" + start + R"(],"default_limits":{"memory_mb":)" +
-           std::to_string(prewarmedMemoryMb) + "}}";
+           std::to_string(defaultMemoryMb) + "}}";
 }
 
 }  // namespace node_executor

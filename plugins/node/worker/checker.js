@@ -20,11 +20,15 @@ function parseScript(source, file) {
 
 function parseModule(source, file) {
   if (!vm.SourceTextModule) return null; // without --experimental-vm-modules LOAD finds what is wrong
+  const { emitWarning } = process;
+  process.emitWarning = () => {}; // that it is experimental
   try {
     new vm.SourceTextModule(source, { identifier: file });
     return null;
   } catch (error) {
     return error;
+  } finally {
+    process.emitWarning = emitWarning;
   }
 }
 

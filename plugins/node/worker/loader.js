@@ -49,7 +49,7 @@ function acceptTranspiled() {
   require('./sourcemaps').install();
 }
 
-// The value on the last line is the function that the handler names, if there is one: no export is needed.
+// `found` is the function of that name at the file's top level, if there is one: no export is needed.
 function loadScript(file, name) {
   let source = fs.readFileSync(file, 'utf8');
   if (source.charCodeAt(0) === 0xfeff) source = source.slice(1);
@@ -94,4 +94,4 @@ async function load(folder, handler) {
     names.length > 0 ? `functions exported: ${names.join(', ')}` : `add: function ${name}(event, context) { ... }`);
 }
 
-module.exports = { load };
+module.exports = { load, loadScript };
