@@ -105,7 +105,7 @@ class Restart(OwnPlatformTest):
         platform = self.start()
         name = self.function('python', CODE % 4)
         platform.stop()
-        shutil.rmtree(platform.data / 'artifacts')
+        shutil.rmtree(platform.data / '.cloudfunction/artifacts')
         platform.start()
         wait_until(lambda: self.invoke(name, 1, expect=None).status == 200, 'the artifact to be built again')
         self.assertEqual([1, 4], self.result(name, 1))
