@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -44,8 +45,12 @@ public:
     // folders. Failures: those of Builder::build, and disk_full, store_failed.
     base::Result<Made> make(const std::string& key, BuildRequest request, Builder& builder, BuildListener& listener);
 
-    // Deletes artifacts that are neither in `used` nor were made or used during the last `grace`. Gives their keys.
-    std::vector<std::string> collect(const std::unordered_set<std::string>& used, std::chrono::milliseconds grace);
+    struct Removed {
+        std::string runtime{};
+        std::string key{};
+    };
+    // Deletes artifacts that are neither in `used` nor were made or used during the last `grace`.
+    std::vector<Removed> collect(const std::unordered_set<std::string>& used, std::chrono::milliseconds grace);
 
 private:
     explicit Artifacts(std::string dataDir);

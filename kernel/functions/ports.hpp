@@ -65,7 +65,7 @@ public:
     // Turns sourceDir into artifactDir. Failures: build_failed (the source is at fault; remarks went to `listener`),
     // runtime_unavailable, build_timeout, or another reason when something else is.
     virtual base::Result<void> build(const BuildRequest& request, BuildListener& listener) = 0;
-    // The artifact is gone from the disk.
+    // The artifact, made for this canonical runtime, is gone from the disk.
     virtual void discard(std::string_view runtime, std::string_view artifactKey) = 0;
 };
 
@@ -82,7 +82,8 @@ struct LiveFunction {
     std::vector<LiveVersion> live{};
 };
 
-// Makes versions answer calls: over workers/ in the platform. Calls about one function never overlap.
+// Makes versions answer calls: over workers/ in the platform. Calls about one function never overlap. Only activate()
+// may wait for an event loop: FunctionService::start() commits before the loops run.
 class Activator {
 public:
     virtual ~Activator() = default;

@@ -27,6 +27,7 @@ struct ServiceOptions {
     Retention retention{};
     std::string dataDir{};  // artifacts/ and build/ lie here
     std::chrono::milliseconds lockWait{60'000};  // how long a save waits for an earlier one of the same function
+    size_t backgroundThreads = 2;                // for builds behind an answer and after a start
 };
 
 // What a save did.
@@ -34,7 +35,7 @@ struct Saved {
     FunctionPtr entry{};
     std::shared_ptr<const Version> version{};  // the shown one, with its sources
     bool created = false;
-    bool building = false;  // respond-async: the version is still being built
+    uint64_t building = 0;  // respond-async: the number of the version that is still being built
 };
 
 struct SaveRequest {
@@ -61,11 +62,11 @@ public:
     // Everything passed in must outlive the service.
     FunctionService(ServiceOptions options, Store& store, Registry& registry, RuntimeCatalog& runtimes,
                     Builder& builder, Activator& activator);
-    // Waits for builds that run behind an answer.
+    // Waits for what is being built right now.
     ~FunctionService();
 
     // Once, before anything else: fills the registry from the store, marks interrupted builds as failed, commits every
-    // callable function to the Activator and rebuilds artifacts that are missing (in the background).
+    // callable function to the Activator and builds missing artifacts again (in the background).
     base::Result<void> start();
 
     // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy, store_failed.
@@ -85,6 +86,8 @@ public:
     base::Result<std::shared_ptr<const Version>> version(const FunctionEntry& entry, uint64_t number) const;
     base::Result<std::string> buildLog(const FunctionEntry& entry, uint64_t number) const;
     base::Result<Sources> sources(const std::string& functionId, uint64_t number) const;
+    // For callers of a function that no call can reach yet, or any more: why. Thread-safe and quick.
+    base::Failure whyNotCallable(const FunctionEntry& entry) const;
 
     // Deletes artifacts that no version has used for Retention::artifactGrace. Called by app/ every few minutes.
     void collectGarbage();

@@ -23,6 +23,8 @@ struct Audit {
 struct Change {
     Function function{};  // as it is to be; `revision` is given by the store
     bool create = false;
+    // The function looks as before to its readers (a version was added that did not become live): it keeps its revision.
+    bool keepRevision = false;
     // Set to add this version (with sources), or to replace the stored one of the same number.
     std::shared_ptr<const Version> version{};
     std::string buildLog{};

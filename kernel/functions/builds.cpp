@@ -1,0 +1,135 @@
+#include "functions/builds.hpp"
+
+#include <algorithm>
+
+#include "base/json.hpp"
+
+namespace cf::functions {
+
+namespace {
+
+constexpr size_t maxLogBytes = 1u << 20;
+
+bool same(const base::SourceRemark& a, const base::SourceRemark& b) {
+    return a.file == b.file && a.line == b.line && a.column == b.column && a.message == b.message;
+}
+
+std::string place(const base::SourceRemark& remark) {
+    std::string out = remark.file.empty() ? "the source" : remark.file;
+    if (remark.line != 0) out += ", line " + std::to_string(remark.line);
+    return out;
+}
+
+BuildRequest requestFor(const Builds::Subject& subject, const Version& version) {
+    return {.functionName = subject.functionName,
+            .settings = subject.settings,
+            .spec = version.spec,
+            .sources = *version.sources};
+}
+
+}  // namespace
+
+// Lines and remarks of one build, bounded.
+class Builds::Log final : public BuildListener {
+public:
+    void log(std::string_view line) override {
+        const std::lock_guard lock(mutex_);
+        if (text_.size() + line.size() > maxLogBytes) {
+            if (!full_) text_ += "(the build log ends here: it may have 1 MB)\n";
+            full_ = true;
+            return;
+        }
+        // Kept as text in the store, which ends at a NUL.
+        std::string clean = base::toValidUtf8(line);
+        std::replace(clean.begin(), clean.end(), '\0', ' ');
+        (text_ += clean) += '\n';
+    }
+    void remark(const base::SourceRemark& remark) override {
+        const std::lock_guard lock(mutex_);
+        if (remarks_.size() < 1000) remarks_.push_back(remark);
+    }
+    std::string text() const {
+        const std::lock_guard lock(mutex_);
+        return text_;
+    }
+    std::vector<base::SourceRemark> remarks() const {
+        const std::lock_guard lock(mutex_);
+        return remarks_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::string text_;
+    bool full_ = false;
+    std::vector<base::SourceRemark> remarks_;
+};
+
+base::Result<void> Builds::checkHandler(const Subject& subject, const Version& version) {
+    auto remarks = builder_.validate(requestFor(subject, version));
+    if (!remarks) return std::move(remarks).failure();
+    base::Failure refused{.reason = "invalid_function", .hint = "correct the handler and send the request again"};
+    for (const auto& remark : *remarks)
+        if (!remark.warning && remark.file.empty()) refused.fields.push_back({"/handler", remark.message});
+    if (refused.fields.empty()) return {};
+    refused.detail = "\"handler\": " + refused.fields.front().detail;
+    return refused;
+}
+
+Builds::Outcome Builds::run(const Subject& subject, Version version) {
+    const auto log = std::make_shared<Log>();
+    const auto id = std::pair(version.functionId, version.number);
+    {
+        Version shown = version;
+        shown.sources.reset();
+        const std::lock_guard lock(mutex_);
+        running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
+    }
+    const std::string key = artifactKey(version.spec, version.sourcesHash, subject.runtime.buildIdentity);
+    std::optional<base::Failure> failure;
+
+    auto checked = builder_.validate(requestFor(subject, version));
+    if (checked) {
+        version.remarks = std::move(*checked);
+        const auto fault = std::ranges::find_if(version.remarks, [](const auto& r) { return !r.warning; });
+        if (fault != version.remarks.end())
+            failure = base::Failure{.reason = "build_failed", .detail = place(*fault) + ": " + fault->message};
+    } else {
+        failure = std::move(checked).failure();
+    }
+    if (!failure) {
+        auto made = artifacts_.make(key, requestFor(subject, version), builder_, *log);
+        if (!made) failure = std::move(made).failure();
+        for (const auto& remark : made ? made->remarks : log->remarks())
+            if (std::ranges::none_of(version.remarks, [&](const auto& r) { return same(r, remark); }))
+                version.remarks.push_back(remark);
+    }
+    if (failure) {
+        if (failure->remarks.empty())
+            std::ranges::copy_if(version.remarks, std::back_inserter(failure->remarks), [](const auto& r) { return !r.warning; });
+        version.state = VersionState::failed;
+        version.failure = std::move(failure);
+    } else {
+        version.state = VersionState::ready;
+        version.artifactKey = key;
+    }
+    const std::lock_guard lock(mutex_);
+    running_.erase(id);
+    return {std::move(version), log->text()};
+}
+
+std::vector<std::shared_ptr<const Version>> Builds::running(const std::string& functionId) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<const Version>> found;
+    for (auto at = running_.lower_bound({functionId, 0}); at != running_.end() && at->first.first == functionId; ++at)
+        found.push_back(at->second.version);
+    return found;
+}
+
+std::optional<std::string> Builds::runningLog(const std::string& functionId, uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = running_.find({functionId, number});
+    if (found == running_.end()) return std::nullopt;
+    return found->second.log->text();
+}
+
+}  // namespace cf::functions
