@@ -5,6 +5,7 @@ const vm = require('vm');
 const { syntaxPlace } = require('./errors');
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+const PREFIX = '(async function(){"use strict";'; // the body of a function that is as strict as a module
 const IMPORT = /^Cannot use import statement|^Cannot use 'import\.meta'/;
 const EXPORT = /^Unexpected token 'export'/;
 const AWAIT = /^await is only valid/;
@@ -43,18 +44,17 @@ function offsetOf(source, place) {
 // V8 gives no position for errors in modules. So the module's syntax is masked, keeping every position, until what is
 // left is wrong as a script too.
 function placeInModule(source, file) {
-  const wrapped = { filename: file, columnOffset: -17 };
   for (let round = 0; round < 2000; ++round) {
     let error;
     try {
-      new vm.Script('(async function(){' + source + '\n})', wrapped);
+      new vm.Script(PREFIX + source + '\n})', { filename: file });
       return null;
     } catch (thrown) {
       error = thrown;
     }
     const place = syntaxPlace(error.stack);
     if (!place || !place.column) return place;
-    if (place.line === 1) place.column = Math.max(1, place.column - 18);
+    if (place.line === 1) place.column = Math.max(1, place.column - PREFIX.length);
     const at = offsetOf(source, place);
     const rest = source.slice(at);
     let mask;

@@ -27,10 +27,15 @@ function locate(folder, handler) {
   return { entry: stem + extension, module: extension === '.mjs', name: handler.slice(dot + 1) };
 }
 
-// Compiled TypeScript keeps its files' names; this lets `require('./util')`, './util.ts' and './util.js' find them.
+// In an artifact with compiled TypeScript every file is CommonJS and keeps its name, whatever that usually means to
+// Node.js. `require('./util')`, './util.ts' and './util.js' all find util.ts. Packages are left alone.
 function acceptTranspiled() {
-  const load = (module, file) => module._compile(fs.readFileSync(file, 'utf8'), file);
-  for (const extension of EXTENSIONS.slice(3)) Module._extensions[extension] = load;
+  const byNode = Module._extensions['.js'];
+  const load = (module, file) => {
+    if (file.includes('/node_modules/')) byNode(module, file);
+    else module._compile(fs.readFileSync(file, 'utf8'), file);
+  };
+  for (const extension of EXTENSIONS) Module._extensions[extension] = load;
   const resolve = Module._resolveFilename;
   const sources = { '.js': ['.ts', '.tsx', '.jsx'], '.mjs': ['.mts'], '.cjs': ['.cts'] };
   Module._resolveFilename = function (request, ...rest) {
