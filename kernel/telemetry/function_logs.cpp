@@ -1,0 +1,100 @@
+#include "telemetry/function_logs.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+
+namespace cf::telemetry {
+
+FunctionLogs::FunctionLogs(FunctionLogsOptions options, Writer& writer)
+    : options_(std::move(options)), writer_(writer), folders_(options_.workDir), nextExpiry_(std::chrono::steady_clock::now()) {
+    writer.add([this] { drain(); });
+}
+
+void FunctionLogs::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
+    const std::scoped_lock lock(filesMutex_);
+    folders_.begin(functions);
+}
+
+void FunctionLogs::ensureFunction(const std::string& id, const std::string& name) {
+    const std::scoped_lock lock(filesMutex_);
+    folders_.ensure(id, name);
+}
+
+void FunctionLogs::removeFunction(const std::string& id) {
+    const std::scoped_lock lock(filesMutex_);
+    folders_.remove(id);
+}
+
+void FunctionLogs::write(std::string_view functionId, std::string_view invocationId, LogStream stream, std::string_view text) {
+    if (text.empty()) return;
+    const int64_t now = base::unixMs(base::WallClock::now());
+    const std::scoped_lock lock(queueMutex_);
+    auto at = queue_.find(functionId);
+    if (at == queue_.end()) at = queue_.try_emplace(std::string(functionId)).first;
+    Pending& pending = at->second;
+    const size_t room = std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_);
+    if (text.size() > room) {
+        pending.cut += text.size() - room;
+        cut_.fetch_add(text.size() - room, std::memory_order_relaxed);
+        text = text.substr(0, room);
+        if (text.empty()) return;
+    }
+    pending.bytes += text.size();
+    queuedBytes_ += text.size();
+    pending.pieces.push_back({now, std::string(invocationId), stream, std::string(text)});
+}
+
+void FunctionLogs::drain() {
+    Queue batch;
+    {
+        const std::scoped_lock lock(queueMutex_);
+        batch.swap(queue_);
+        queuedBytes_ = 0;
+    }
+    const std::scoped_lock lock(filesMutex_);
+    for (const auto& [id, pending] : batch) writeFunction(id, pending);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < nextExpiry_) return;
+    nextExpiry_ = now + std::chrono::hours(1);
+    for (const std::string& id : folders_.ids()) expireLog(folders_.file(id), options_.retention);
+}
+
+void FunctionLogs::writeFunction(const std::string& id, const Pending& pending) {
+    // A function that was deleted while it ran has no folder any more.
+    if (!folders_.knows(id)) return;
+    std::string lines;
+    lines.reserve(pending.bytes + pending.pieces.size() * 64);
+    for (const Piece& piece : pending.pieces) appendLogLines(lines, piece.timeMs, piece.invocationId, piece.stream, piece.text);
+    if (pending.cut > 0)
+        appendLogLines(lines, base::unixMs(base::WallClock::now()), "", LogStream::platform,
+                       "[cut: " + std::to_string(pending.cut) + " bytes were printed faster than they can be kept]");
+    if (appendToLog(folders_.file(id), lines, options_.retention)) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - complained_ < std::chrono::minutes(1)) return;
+    complained_ = now;
+    base::logError("telemetry", "cannot write " + folders_.file(id) + ": " + std::strerror(errno));
+}
+
+std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const LogQuery& query) {
+    writer_.flush();
+    const size_t most = std::min<size_t>(query.tail, 10'000);
+    std::vector<std::string> lines;
+    const std::scoped_lock lock(filesMutex_);
+    if (!folders_.knows(functionId) || most == 0) return lines;
+    readLogBackwards(folders_.file(functionId), options_.retention, [&](std::string_view text) {
+        const auto line = parseLogLine(text);
+        if (!line) return true;
+        if (!query.invocations.empty() && std::find(query.invocations.begin(), query.invocations.end(), line->invocationId) == query.invocations.end())
+            return true;
+        lines.push_back(logLineJson(*line));
+        return lines.size() < most;
+    });
+    std::reverse(lines.begin(), lines.end());
+    return lines;
+}
+
+}  // namespace cf::telemetry

@@ -1,0 +1,88 @@
+// What functions print, kept in one file a function. Event loops hand over text and go on; the telemetry writer puts it
+// on disk. A function that prints faster than it may loses the rest, with a line that says how much, and costs others
+// nothing.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "telemetry/log_file.hpp"
+#include "telemetry/log_folders.hpp"
+#include "telemetry/log_line.hpp"
+#include "telemetry/writer.hpp"
+
+namespace cf::telemetry {
+
+struct FunctionLogsOptions {
+    std::string workDir{};               // see LogFolders
+    LogRetention retention{};
+    size_t functionBytes = 512u << 10;   // that one function may print between two writes (200 ms)
+    size_t queuedBytes = 16u << 20;      // of all functions
+};
+
+struct LogQuery {
+    size_t tail = 100;                         // lines from the end, at most 10 000
+    std::vector<std::string> invocations{};    // only lines of these; empty: all
+};
+
+class FunctionLogs {
+public:
+    // Registers with `writer`, which must not have been started and must be stopped before the logs go.
+    FunctionLogs(FunctionLogsOptions options, Writer& writer);
+
+    // Control-plane threads. See LogFolders.
+    void begin(const std::vector<std::pair<std::string, std::string>>& functions);
+    void ensureFunction(const std::string& id, const std::string& name);
+    void renameFunction(const std::string& id, const std::string& name) { ensureFunction(id, name); }
+    void removeFunction(const std::string& id);
+
+    // Any thread, also loops: one or more lines, the last may lack its end. `invocationId` may be empty.
+    void write(std::string_view functionId, std::string_view invocationId, LogStream stream, std::string_view text);
+
+    // Not on a loop: the last lines as JSON objects, oldest first. What was written before the call is seen.
+    std::vector<std::string> tail(const std::string& functionId, const LogQuery& query);
+
+    uint64_t cutBytes() const { return cut_.load(std::memory_order_relaxed); }
+
+private:
+    struct Piece {
+        int64_t timeMs = 0;
+        std::string invocationId{};
+        LogStream stream = LogStream::output;
+        std::string text{};
+    };
+    struct Pending {
+        std::vector<Piece> pieces{};
+        size_t bytes = 0;
+        size_t cut = 0;
+    };
+    struct ViewHash {
+        using is_transparent = void;
+        size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+    using Queue = std::unordered_map<std::string, Pending, ViewHash, std::equal_to<>>;
+
+    void drain();
+    void writeFunction(const std::string& id, const Pending& pending);
+
+    FunctionLogsOptions options_;
+    Writer& writer_;
+
+    std::mutex queueMutex_;  // held for a push or a swap
+    Queue queue_;
+    size_t queuedBytes_ = 0;
+    std::atomic<uint64_t> cut_{0};
+
+    std::mutex filesMutex_;  // held while files are written or read; never taken by write()
+    LogFolders folders_;
+    std::chrono::steady_clock::time_point nextExpiry_;
+    std::chrono::steady_clock::time_point complained_{};
+};
+
+}  // namespace cf::telemetry

@@ -1,0 +1,114 @@
+#include "telemetry/log_folders.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <unordered_set>
+
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+
+namespace cf::telemetry {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view byId = ".by-id/";
+
+// Names come checked; this keeps a mistake elsewhere from becoming a path.
+bool isSafe(std::string_view name) {
+    if (name.empty() || name.size() > 128) return false;
+    for (const char c : name)
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) return false;
+    return true;
+}
+
+// Where a link of ours leads, or empty for everything else.
+std::string targetOf(const fs::path& path) {
+    std::error_code error;
+    const std::string target = fs::read_symlink(path, error);
+    return !error && target.starts_with(byId) ? target : std::string();
+}
+
+}  // namespace
+
+void LogFolders::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
+    std::unordered_map<std::string, std::string> links;  // name -> target, as they are
+    std::unordered_set<std::string> folders;
+    std::error_code error;
+    for (fs::directory_iterator at(workDir_, error), end; !error && at != end; at.increment(error))
+        if (std::string target = targetOf(at->path()); !target.empty()) links.emplace(at->path().filename(), std::move(target));
+    for (fs::directory_iterator at(workDir_ + "/.by-id", error), end; !error && at != end; at.increment(error))
+        folders.insert(at->path().filename());
+
+    names_.clear();
+    for (const auto& [id, name] : functions) {
+        if (!isSafe(id) || !isSafe(name)) continue;
+        names_.emplace(id, name);
+        if (folders.erase(id) == 0) makeFolder(id);
+        const auto there = links.find(name);
+        if (there == links.end() || there->second != std::string(byId) + id) link(id, name);
+        links.erase(name);
+    }
+    for (const auto& [name, target] : links) fs::remove(workDir_ + "/" + name, error);
+    for (const std::string& id : folders) fs::remove_all(workDir_ + "/.by-id/" + id, error);
+}
+
+void LogFolders::ensure(const std::string& id, const std::string& name) {
+    if (!isSafe(id) || !isSafe(name)) return;
+    std::string& known = names_[id];
+    if (known == name) return;
+    if (known.empty()) makeFolder(id);
+    else unlink(id, known);
+    known = name;
+    link(id, name);
+}
+
+void LogFolders::remove(const std::string& id) {
+    const auto found = names_.find(id);
+    if (found == names_.end()) return;
+    unlink(id, found->second);
+    std::error_code ignored;
+    fs::remove_all(workDir_ + "/.by-id/" + id, ignored);
+    names_.erase(found);
+}
+
+std::vector<std::string> LogFolders::ids() const {
+    std::vector<std::string> ids;
+    for (const auto& [id, name] : names_) ids.push_back(id);
+    return ids;
+}
+
+void LogFolders::makeFolder(const std::string& id) const {
+    std::error_code error;
+    fs::create_directories(workDir_ + "/.by-id/" + id + "/logs", error);
+    // There from the beginning, so that a `tail -f` that starts before the first call sees it.
+    const base::UniqueFd empty(::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!empty) base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
+}
+
+void LogFolders::link(const std::string& id, const std::string& name) const {
+    const std::string path = workDir_ + "/" + name;
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) {
+        base::logWarning("telemetry", path + " is in the way of the link to the function's logs; they are in " + file(id));
+        return;
+    }
+    // Put in place by rename, so that a link to another function's folder is replaced in one step.
+    const std::string fresh = workDir_ + "/.by-id/" + id + "/link";
+    ::unlink(fresh.c_str());
+    if (::symlink((std::string(byId) + id).c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0)
+        base::logWarning("telemetry", "cannot link " + path + " to the function's logs: " + std::strerror(errno));
+}
+
+void LogFolders::unlink(const std::string& id, const std::string& name) const {
+    // Another function may have taken the name meanwhile.
+    const std::string path = workDir_ + "/" + name;
+    if (targetOf(path) == std::string(byId) + id) ::unlink(path.c_str());
+}
+
+}  // namespace cf::telemetry

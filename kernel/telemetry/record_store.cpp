@@ -1,0 +1,314 @@
+#include "telemetry/record_store.hpp"
+
+#include <Poco/Data/SQLite/Connector.h>
+#include <Poco/Data/SQLite/SQLiteException.h>
+#include <Poco/Data/Session.h>
+#include <Poco/Data/Statement.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <mutex>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/ulid.hpp"
+
+namespace cf::telemetry {
+
+namespace sqlite = Poco::Data::SQLite;
+using Poco::Data::Session;
+using Poco::Data::Statement;
+using namespace Poco::Data::Keywords;
+using Int = Poco::Int64;
+
+namespace {
+
+constexpr int schemaVersion = 1;
+constexpr Int trimRows = 5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
+
+// Ids are time-ordered, so rows go to the end of both trees. What was printed lies apart: long rows make a tree slow.
+constexpr const char* schema[] = {
+    "CREATE TABLE invocation ("
+    " invocation_id TEXT PRIMARY KEY, function_id TEXT NOT NULL, function_name TEXT NOT NULL, version INTEGER NOT NULL,"
+    " request_id TEXT NOT NULL, source TEXT NOT NULL, status INTEGER NOT NULL, http_status INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, error_type TEXT NOT NULL, error_message TEXT NOT NULL, received_at_ms INTEGER NOT NULL,"
+    " queue_us INTEGER NOT NULL, init_us INTEGER NOT NULL, run_us INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,"
+    " cold INTEGER NOT NULL, log_dropped INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX invocation_function ON invocation (function_id, invocation_id)",
+    // Costs successes nothing and finds the rare failure among millions.
+    "CREATE INDEX invocation_failed ON invocation (function_id, invocation_id) WHERE status <> 0",
+    "CREATE TABLE printed (invocation_id TEXT PRIMARY KEY, log TEXT NOT NULL)",
+};
+
+// One row as Poco::Data binds it: these variables are bound once, then filled for every row.
+struct Row {
+    std::string id{}, function{}, name{}, request{}, source{}, reason{}, type{}, message{};
+    Int version = 0, status = 0, http = 0, received = 0, queue = 0, init = 0, run = 0, memory = 0, cold = 0, dropped = 0;
+};
+
+constexpr const char* columns =
+    "invocation_id, function_id, function_name, version, request_id, source, status, http_status, reason, error_type,"
+    " error_message, received_at_ms, queue_us, init_us, run_us, memory_bytes, cold, log_dropped";
+
+void fill(Row& row, const InvocationRecord& record) {
+    row.id = record.invocationId;
+    row.function = record.functionId;
+    row.name = record.functionName;
+    row.version = static_cast<Int>(record.version);
+    row.request = record.requestId;
+    row.source = record.source;
+    row.status = static_cast<Int>(record.status);
+    row.http = record.httpStatus;
+    row.reason = record.reason;
+    row.type = record.errorType;
+    row.message = record.errorMessage;
+    row.received = record.receivedAtMs;
+    row.queue = record.queued.count();
+    row.init = record.init.count();
+    row.run = record.run.count();
+    row.memory = static_cast<Int>(record.memoryPeakBytes);
+    row.cold = record.cold ? 1 : 0;
+    row.dropped = static_cast<Int>(record.logDropped);
+}
+
+InvocationRecord recordOf(const Row& row) {
+    InvocationRecord record;
+    record.invocationId = row.id;
+    record.functionId = row.function;
+    record.functionName = row.name;
+    record.version = static_cast<uint64_t>(row.version);
+    record.requestId = row.request;
+    record.source = row.source;
+    record.status = row.status == 0 ? Status::success : row.status == 1 ? Status::error : Status::failure;
+    record.httpStatus = static_cast<int>(row.http);
+    record.reason = row.reason;
+    record.errorType = row.type;
+    record.errorMessage = row.message;
+    record.receivedAtMs = row.received;
+    record.queued = std::chrono::microseconds(row.queue);
+    record.init = std::chrono::microseconds(row.init);
+    record.run = std::chrono::microseconds(row.run);
+    record.memoryPeakBytes = static_cast<uint64_t>(row.memory);
+    record.cold = row.cold != 0;
+    record.logDropped = static_cast<size_t>(row.dropped);
+    return record;
+}
+
+void intoRow(Statement& select, Row& r) {
+    select, into(r.id), into(r.function), into(r.name), into(r.version), into(r.request), into(r.source), into(r.status), into(r.http),
+        into(r.reason), into(r.type), into(r.message), into(r.received), into(r.queue), into(r.init), into(r.run), into(r.memory),
+        into(r.cold), into(r.dropped);
+}
+
+Int scalar(Session& session, const std::string& sql) {
+    Int value = 0;
+    session << sql, into(value), now;
+    return value;
+}
+
+Session openSession(const std::string& file) {
+    Session session(sqlite::Connector::KEY, file);
+    session << "PRAGMA busy_timeout = 2000", now;
+    return session;
+}
+
+void prepareSchema(Session& session) {
+    session << "PRAGMA auto_vacuum = INCREMENTAL", now;  // has an effect on an empty file only
+    session << "PRAGMA journal_mode = WAL", now;
+    session << "PRAGMA synchronous = NORMAL", now;
+    const Int version = scalar(session, "PRAGMA user_version");
+    if (version == schemaVersion) return;
+    if (version > schemaVersion) throw sqlite::CorruptImageException("it was written by a later release");
+    session << "BEGIN IMMEDIATE", now;
+    for (const char* statement : schema) session << statement, now;
+    session << "PRAGMA user_version = " + std::to_string(schemaVersion), now;
+    session << "COMMIT", now;
+}
+
+void setAside(const std::string& file, const std::string& why) {
+    const std::string aside = file + ".damaged-" + std::to_string(base::unixMs(base::WallClock::now()));
+    std::rename(file.c_str(), aside.c_str());
+    std::remove((file + "-wal").c_str());
+    std::remove((file + "-shm").c_str());
+    base::logWarning("telemetry", "the invocation records cannot be used (" + why + "); they were moved to " + aside + " and begin anew");
+}
+
+base::Failure failed(const Poco::Exception& exception) {
+    return {.reason = "store_failed", .detail = "the invocation records cannot be read: " + exception.displayText()};
+}
+
+}  // namespace
+
+struct RecordStore::State {
+    State(std::string path, Session writeSession, Session readSession)
+        : file(std::move(path)), writer(std::move(writeSession)), reader(std::move(readSession)), insert(writer), insertPrinted(writer) {
+        insert << std::string("INSERT OR IGNORE INTO invocation (") + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", use(row.id),
+            use(row.function), use(row.name), use(row.version), use(row.request), use(row.source), use(row.status), use(row.http),
+            use(row.reason), use(row.type), use(row.message), use(row.received), use(row.queue), use(row.init), use(row.run),
+            use(row.memory), use(row.cold), use(row.dropped);
+        insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)", use(row.id), use(printed);
+    }
+
+    std::string file;
+    Session writer;
+    std::mutex readerMutex;
+    Session reader;
+    Row row{};
+    std::string printed{};
+    Statement insert;
+    Statement insertPrinted;
+    std::chrono::steady_clock::time_point complained{};
+};
+
+RecordStore::RecordStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RecordStore::~RecordStore() = default;
+
+base::Result<std::unique_ptr<RecordStore>> RecordStore::open(const std::string& file) {
+    sqlite::Connector::registerConnector();
+    for (int attempt = 0;; ++attempt) {
+        try {
+            Session writer = openSession(file);
+            prepareSchema(writer);
+            Session reader = openSession(file);
+            reader << "PRAGMA wal_autocheckpoint = 0", now;
+            reader << "PRAGMA query_only = ON", now;
+            return std::unique_ptr<RecordStore>(new RecordStore(std::make_unique<State>(file, std::move(writer), std::move(reader))));
+        } catch (const Poco::Exception& exception) {
+            const bool damaged = dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr ||
+                                 dynamic_cast<const sqlite::InvalidSQLStatementException*>(&exception) != nullptr ||
+                                 exception.displayText().find("not a database") != std::string::npos;
+            if (attempt == 0 && damaged) {
+                setAside(file, exception.displayText());
+                continue;
+            }
+            return base::Failure{.reason = "store_failed",
+                                 .detail = "the invocation records " + file + " cannot be opened: " + exception.displayText(),
+                                 .hint = "see that the folder exists and that this user may write there"};
+        }
+    }
+}
+
+bool RecordStore::write(const std::vector<InvocationRecord>& records) {
+    State& s = *state_;
+    try {
+        s.writer << "BEGIN IMMEDIATE", now;
+        for (const InvocationRecord& record : records) {
+            fill(s.row, record);
+            s.insert.execute();
+            if (record.log.empty()) continue;
+            s.printed = record.log;
+            s.insertPrinted.execute();
+        }
+        s.writer << "COMMIT", now;
+        return true;
+    } catch (const Poco::Exception& exception) {
+        try {
+            s.writer << "ROLLBACK", now;
+        } catch (const Poco::Exception&) {
+            // SQLite has rolled back by itself (disk full, I/O error).
+        }
+        const auto moment = std::chrono::steady_clock::now();
+        if (moment - s.complained > std::chrono::minutes(1)) {
+            s.complained = moment;
+            base::logError("telemetry", std::to_string(records.size()) + " invocation records could not be written: " + exception.displayText());
+        }
+        return false;
+    }
+}
+
+bool RecordStore::trim(std::chrono::milliseconds age, uint64_t maxBytes) {
+    State& s = *state_;
+    try {
+        Int oldest = base::unixMs(base::WallClock::now()) - age.count();
+        const Int pages = scalar(s.writer, "PRAGMA page_count") - scalar(s.writer, "PRAGMA freelist_count");
+        const bool tooLarge = static_cast<uint64_t>(pages * scalar(s.writer, "PRAGMA page_size")) > maxBytes;
+        if (tooLarge) oldest = INT64_MAX;
+        // Ids and times have the same order, so the oldest rows are the first of the tree.
+        std::string last;
+        s.writer << "SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT 1 OFFSET ?", into(last), bind(trimRows), now;
+        s.writer << "BEGIN IMMEDIATE", now;
+        Statement cut(s.writer);
+        cut << "DELETE FROM invocation WHERE invocation_id IN (SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT ?)"
+               " AND received_at_ms < ?",
+            bind(trimRows), use(oldest);
+        const size_t gone = cut.execute();
+        s.writer << "DELETE FROM printed WHERE invocation_id < (SELECT coalesce(min(invocation_id), '~') FROM invocation)", now;
+        s.writer << "COMMIT", now;
+        if (gone > 0) s.writer << "PRAGMA incremental_vacuum(2000)", now;
+        return gone == static_cast<size_t>(trimRows);
+    } catch (const Poco::Exception& exception) {
+        base::logWarning("telemetry", "old invocation records could not be deleted: " + exception.displayText());
+        return false;
+    }
+}
+
+base::Result<std::vector<InvocationRecord>> RecordStore::list(const RecordQuery& query) {
+    const std::scoped_lock lock(state_->readerMutex);
+    try {
+        std::string function = query.functionId, before = query.before.empty() ? "~" : query.before;
+        Int status = query.status ? static_cast<Int>(*query.status) : 0, most = static_cast<Int>(query.limit);
+        std::string condition;
+        // Worded so that SQLite sees that the index of failures fits.
+        if (query.status) condition = *query.status == Status::success ? " AND status = ?" : " AND status <> 0 AND status = ?";
+        std::vector<InvocationRecord> records;
+        Row row;
+        Statement select(state_->reader);
+        select << std::string("SELECT ") + columns + " FROM invocation WHERE function_id = ? AND invocation_id < ?" + condition +
+                      " ORDER BY invocation_id DESC LIMIT ?";
+        intoRow(select, row);
+        select, use(function), use(before);
+        if (query.status) select, use(status);
+        select, use(most), Poco::Data::Keywords::limit(1);
+        while (!select.done())
+            if (select.execute() > 0) records.push_back(recordOf(row));
+        return records;
+    } catch (const Poco::Exception& exception) {
+        return failed(exception);
+    }
+}
+
+base::Result<InvocationRecord> RecordStore::find(std::string_view invocationId) {
+    const std::scoped_lock lock(state_->readerMutex);
+    try {
+        std::string id(invocationId);
+        Row row;
+        Statement select(state_->reader);
+        select << std::string("SELECT ") + columns + " FROM invocation WHERE invocation_id = ?";
+        intoRow(select, row);
+        select, use(id);
+        if (select.execute() == 0)
+            return base::Failure{.reason = "not_found",
+                                 .detail = "there is no record of this invocation",
+                                 .hint = "records are kept for a limited time, and only a sample of successes under high load"};
+        InvocationRecord record = recordOf(row);
+        state_->reader << "SELECT log FROM printed WHERE invocation_id = ?", into(record.log), use(id), now;
+        return record;
+    } catch (const Poco::Exception& exception) {
+        return failed(exception);
+    }
+}
+
+base::Result<std::vector<std::string>> RecordStore::withRequestId(const std::string& functionId, const std::string& requestId) {
+    const std::scoped_lock lock(state_->readerMutex);
+    try {
+        std::string function = functionId, request = requestId;
+        std::vector<std::string> ids;
+        state_->reader << "SELECT invocation_id FROM (SELECT invocation_id, request_id FROM invocation WHERE function_id = ?"
+                          " ORDER BY invocation_id DESC LIMIT 10000) WHERE request_id = ?",
+            into(ids), use(function), use(request), now;
+        return ids;
+    } catch (const Poco::Exception& exception) {
+        return failed(exception);
+    }
+}
+
+uint64_t RecordStore::bytes() const {
+    uint64_t sum = 0;
+    for (const char* suffix : {"", "-wal"}) {
+        struct stat info {};
+        if (::stat((state_->file + suffix).c_str(), &info) == 0) sum += static_cast<uint64_t>(info.st_size);
+    }
+    return sum;
+}
+
+}  // namespace cf::telemetry
