@@ -137,6 +137,15 @@ def _loop(asyncio):
     return loop
 
 
+def complete(awaitable):
+    """What a plain handler's awaitable gives: a decorator may have hidden that the handler is `async def`."""
+    asyncio = _import_asyncio(errors.root)
+
+    async def wait():
+        return await awaitable
+    return _loop(asyncio).run_until_complete(wait())
+
+
 def serve(function):
     """Answers until STOP (then finishes what runs) or the end of the socket."""
     concurrent.install()

@@ -161,7 +161,7 @@ def _signature(handler):
     """(how many of event and context it takes, whether it is `async def`)."""
     outer = handler
     call = handler
-    while True:  # through decorators that said what they wrap (functools.wraps), and through functools.partial
+    for _ in range(100):  # through decorators that say what they wrap (functools.wraps)
         inner = getattr(call, '__wrapped__', None)
         if inner is None:
             break
@@ -174,7 +174,8 @@ def _signature(handler):
             bound, call = 1, type(call).__call__
     elif hasattr(call, '__self__') and hasattr(call, '__func__'):
         bound = 1
-    asynchronous = any(getattr(getattr(f, '__code__', None), 'co_flags', 0) & _CO_COROUTINE for f in (outer, call))
+    asynchronous = any(getattr(getattr(f, '__code__', None), 'co_flags', 0) & _CO_COROUTINE
+                       for f in (outer, call, getattr(call, 'func', None)))  # functools.partial has a func
     code = getattr(call, '__code__', None)
     if code is None:
         return _inspected(handler), asynchronous

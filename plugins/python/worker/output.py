@@ -62,10 +62,12 @@ def _emit(stream, id, text):
 
 
 def _cut(line):
-    return line if len(line) <= LINE else '%s [line cut, %d characters]' % (line[:LINE], len(line))
+    return line if len(line) <= LINE else line[:LINE] + ' [line cut]'
 
 
 def _put(stream, text):
+    if len(text) > INVOCATION:  # no copy of what cannot be sent anyway
+        text = text[:INVOCATION] + '\n'
     with wire.lock:
         id = owner[0]()
         end = text.rfind('\n') + 1

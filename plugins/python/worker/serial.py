@@ -58,7 +58,11 @@ def answered(id, result, ran):
     try:
         body = wire.dumps(result)
     except BaseException as error:
-        return failed(id, part('results').document(result, error), ran)
+        if not hasattr(result, '__await__'):
+            return failed(id, part('results').document(result, error), ran)
+        begun = clock()
+        result = part('asynchronous').complete(result)
+        return answered(id, result, ran + clock() - begun)
     if len(body) > LIMIT:
         return failed(id, part('results').too_large(len(body)), ran)
     return _HEAD.pack(len(body) + EXTRA, wire.RESULT, 0, 0, id, len(body)) + body + _TAIL.pack(wire.RUN_NS, 0, 8, ran)

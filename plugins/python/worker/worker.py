@@ -28,14 +28,15 @@ def part(name, _open=open, _compile=compile, _exec=exec, _module=type(sys)):
         module.__file__ = path
         module.part = part
         with _open(path, 'rb') as file:
-            code = _compile(file.read(), path, 'exec', 0, True)
+            code = _compile(file.read(), path, 'exec', 0, True, 2)
         _exec(code, module.__dict__)
         _parts[name] = module
     return _parts[name]
 
 
-# Imported while a prewarmed worker waits, most used first. Chosen for what they cost: small, and in many functions.
-_LIKED = ('json', 're', 'datetime', 'logging', 'collections', 'functools', 'typing', 'random', 'base64', 'hashlib')
+# Imported while a prewarmed worker waits. Every module here is memory in every worker, used or not: `json` brings `re`,
+# `functools` and `collections` along, which most functions want, and costs 1 MB; `logging` alone would cost another.
+_LIKED = ('json',)
 
 
 def _warm_up(wire):
@@ -67,7 +68,6 @@ def main():
     part('output').install()
     function = part('loading').load(payload)
     if function is not None:
-        gc.collect()
         gc.freeze()
         wire.send_frame(wire.READY)
         part(function.mode).serve(function)

@@ -836,9 +836,23 @@ class Concurrency(ShimCase):
                 return event
             def handler(event): return work(event)
         '''
-        answer = self.load(source).invoke(b'1')
-        self.assertEqual(answer.error, 'ResultNotJson')
-        self.assertIn('await', answer.document['hint'])
+        for concurrency in (1, 2):
+            shim = self.load(source, concurrency=concurrency)
+            self.assertEqual([shim.invoke(b'1').value, shim.invoke(b'2').value], [1, 2])
+
+    def test_async_behind_functools(self):
+        source = '''
+            import functools
+            async def work(greeting, event):
+                print('working')
+                if event == 3: raise ValueError('three')
+                return greeting + str(event)
+            handler = functools.partial(work, 'hi ')
+        '''
+        shim = self.load(source)
+        answer = shim.invoke(b'1')
+        self.assertEqual((answer.value, answer.text()), ('hi 1', 'working\n'))
+        self.assertEqual(shim.invoke(b'3').document['line'], 5)
 
     def test_asyncio_run_in_a_plain_handler(self):
         source = 'import asyncio\nasync def f(): return 4\ndef handler(): return asyncio.run(f())\n'
