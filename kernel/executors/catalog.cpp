@@ -74,6 +74,7 @@ void writeRuntime(std::string& out, const Executor::Facts& facts, const Runtime&
         one.text("title", runtime.templates[i].title);
         one.text("handler", runtime.templates[i].handler);
         one.text("code", runtime.templates[i].code);
+        one.text("runtime", runtime.templates[i].runtime);
     }
     out += ']';
     Members executor(members.key("executor"));

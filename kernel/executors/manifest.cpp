@@ -122,9 +122,10 @@ Runtime readRuntime(object from, std::string& error) {
     for (const object item : fields.objects("templates")) {
         Fields one(item, "a template of \"" + runtime.name + "\"", error);
         Template read{one.text("name", true), one.text("title", false), one.text("handler", false),
-                      one.text("code", true, manifestLimit)};
+                      one.text("code", true, manifestLimit), one.text("runtime", false)};
         if (read.title.empty()) read.title = read.name;
         if (read.handler.empty()) read.handler = runtime.defaultHandler;
+        if (read.runtime.empty()) read.runtime = runtime.name;
         runtime.templates.push_back(std::move(read));
     }
     return runtime;

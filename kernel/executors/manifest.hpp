@@ -23,6 +23,7 @@ struct Template {
     std::string title{};
     std::string handler{};
     std::string code{};
+    std::string runtime{};  // the name to create a function from it under: the runtime's, or one of its aliases
 };
 
 struct Runtime {

@@ -77,6 +77,11 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
         message = "Node.js gave up: " + lineAt(errors, fatal);
         return true;
     }
+    if (exit.exitCode == 9 && !errors.empty()) {
+        message = "Node.js did not start: " + lineAt(errors, 0);
+        hint = "see NODE_OPTIONS in the function's environment";
+        return true;
+    }
     if (exit.exitCode >= 0) {
         message = "the worker left with exit code " + std::to_string(exit.exitCode) +
                   "; the function, or something it uses, called process.exit";

@@ -37,7 +37,12 @@ let firstWaiting = null; // INVOKE frames that wait for their turn, {frame, next
 let lastWaiting = null;
 const about = { name: '', version: 0, memory: 0 };
 
-const output = capture(() => (storage === null ? current : storage.getStore() || null));
+// What an invocation prints after its answer belongs to none: the kernel knows its id no more.
+const output = capture(() => {
+  if (storage === null) return current;
+  const invocation = storage.getStore();
+  return invocation === undefined || invocation.answered ? null : invocation;
+});
 
 // Invocations -------------------------------------------------------------------------------------------------------
 
@@ -67,8 +72,9 @@ function contextOf(buffer, at, end) {
   return own;
 }
 
-function finish() {
+function finish(invocation) {
   --running;
+  invocation.answered = true;
   current = null;
   output.between();
 }
@@ -76,7 +82,7 @@ function finish() {
 function fail(invocation, error) {
   const elapsed = (now() - invocation.started) * 1e6;
   writeAnswer(TYPE.ERROR, invocation.low, invocation.high, documentOf(error), elapsed);
-  finish();
+  finish(invocation);
 }
 
 function succeed(invocation, result) {
@@ -94,7 +100,7 @@ function succeed(invocation, result) {
     fail(invocation, resultFault(error));
     return;
   }
-  if (writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed)) finish();
+  if (writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed)) finish(invocation);
   else fail(invocation, tooLarge());
 }
 
@@ -103,7 +109,9 @@ function begin(buffer, at) {
   const event = at + HEADER + 8;
   const context = event + get32(buffer, at + HEADER);
   const end = context + get32(buffer, at + HEADER + 4);
-  const invocation = { low: get32(buffer, at + 8), high: get32(buffer, at + 12), printed: 0, started: now() };
+  const invocation = {
+    low: get32(buffer, at + 8), high: get32(buffer, at + 12), printed: 0, answered: false, started: now(),
+  };
   ++running;
   let result;
   try {

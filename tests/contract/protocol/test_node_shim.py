@@ -491,6 +491,13 @@ class Output(Base):
         self.assertEqual('LOG', shim.receive('LOG').type)
         self.assertEqual([(0, 1, b'after\n')], shim.logs)
 
+    def test_output_after_the_answer_belongs_to_none_with_many_at_once_too(self):
+        shim = self.loaded('const handler = () => { setTimeout(() => console.log("after"), 20); return 1; };',
+                           concurrency=10)
+        self.assertEqual([], shim.invoke().logs)
+        shim.receive('LOG')
+        self.assertEqual([(0, 1, b'after\n')], shim.logs)
+
     def test_stream_features(self):
         shim = self.loaded('''const { Readable } = require("stream");
             const handler = async () => {
