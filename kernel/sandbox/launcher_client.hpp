@@ -69,6 +69,9 @@ public:
     // Binds a prewarmed worker to a version: its cgroup gets the version's `limits` (memory, processes, cpus), then
     // `artifactDir` appears read-only at /function inside it.
     void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done);
+    // Where an attached artifact is for the worker, for LOAD: /function; `artifactDir` itself on a machine without mount
+    // namespaces.
+    std::string artifactPath(const std::string& artifactDir) const;
     // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
     void kill(TaskId task);
 
@@ -85,7 +88,8 @@ public:
     // (CAP_DAC_READ_SEARCH): how executors are probed. The environment is the platform's own. Killed after `timeout`.
     void startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout, ToolCallback started, EndedCallback ended);
 
-    // Told when the launcher process died; what it started lives on, nothing new starts until it is back.
+    // Told when the launcher process died: requests in flight have failed then. It is started again by its supervisor
+    // and what it had started lives on; only when the supervisor itself is killed everything ends and nothing new starts.
     void onLost(std::function<void()> callback);
     const std::vector<Layer>& layers() const;
 

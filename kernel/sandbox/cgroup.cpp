@@ -1,0 +1,299 @@
+#include "sandbox/cgroup.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "sandbox/files.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+constexpr uint64_t cpuPeriodMicroseconds = 100'000;
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::string taskName(TaskId task) {
+    char text[17];
+    const auto end = std::to_chars(text, text + sizeof text, task, 16).ptr;
+    return std::string(text, end);
+}
+
+// Mount points of cgroup file systems, from mountinfo: "... - cgroup cgroup rw,memory" (proc(5)).
+struct CgroupMount {
+    std::string path;
+    std::string options;
+    bool v2;
+};
+
+std::vector<CgroupMount> cgroupMounts() {
+    std::vector<CgroupMount> mounts;
+    for (const std::string& line : lines(readFile("/proc/self/mountinfo"))) {
+        const size_t dash = line.find(" - ");
+        if (dash == std::string::npos || line.compare(dash + 3, 6, "cgroup") != 0) continue;
+        const auto before = words(line.substr(0, dash));
+        const auto after = words(line.substr(dash + 3));
+        if (before.size() < 5 || after.size() < 3) continue;
+        mounts.push_back({before[4], "," + after[2] + ",", after[0] == "cgroup2"});
+    }
+    return mounts;
+}
+
+// Processes still inside get SIGKILL: the way for machines without cgroup.kill. A pid that ends meanwhile is no
+// problem, it cannot be reused before it left the list that was just read.
+void killListed(const std::string& directory) {
+    for (const std::string& line : lines(readFile(directory + "/cgroup.procs"))) {
+        const long pid = std::strtol(line.c_str(), nullptr, 10);
+        if (pid > 1) ::kill(static_cast<pid_t>(pid), SIGKILL);
+    }
+}
+
+base::Failure groupFailure(const std::string& what) {
+    return {"sandbox_failed",
+            "The control group of a sandbox could not be set up: " + what + ": " + std::strerror(errno) + "."};
+}
+
+uint64_t field(const std::string& text, std::string_view name) {
+    for (const std::string& line : lines(text)) {
+        const auto parts = words(line);
+        if (parts.size() == 2 && parts[0] == name) return std::strtoull(parts[1].c_str(), nullptr, 10);
+    }
+    return 0;
+}
+
+}  // namespace
+
+uint32_t TaskCgroup::oomEventMask() const { return memoryV2_ ? EPOLLPRI : EPOLLIN; }
+
+bool TaskCgroup::ranOutOfMemory() const {
+    if (memory_.empty()) return false;
+    return field(readFile(memory_ + (memoryV2_ ? "/memory.events" : "/memory.oom_control")), "oom_kill") > 0;
+}
+
+base::UniqueFd TaskCgroup::openPeak() const {
+    if (memory_.empty()) return {};
+    const std::string path = memory_ + (memoryV2_ ? "/memory.peak" : "/memory.max_usage_in_bytes");
+    return base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+uint64_t TaskCgroup::peak() const {
+    if (memory_.empty()) return 0;
+    return std::strtoull(readFile(memory_ + (memoryV2_ ? "/memory.peak" : "/memory.max_usage_in_bytes")).c_str(),
+                         nullptr, 10);
+}
+
+bool TaskCgroup::kill() const { return !unified_.empty() && writeFile(unified_ + "/cgroup.kill", "1"); }
+
+bool TaskCgroup::remove() {
+    std::erase_if(directories_, [](const std::string& directory) {
+        if (::rmdir(directory.c_str()) == 0 || errno == ENOENT) return true;
+        killListed(directory);
+        return false;
+    });
+    return directories_.empty();
+}
+
+void CgroupTree::addParent(const std::string& directory) {
+    if (std::find(parents_.begin(), parents_.end(), directory) == parents_.end()) parents_.push_back(directory);
+}
+
+void CgroupTree::findV1(const std::string& instance) {
+    for (const CgroupMount& mount : cgroupMounts()) {
+        if (mount.v2) continue;
+        const bool memory = mount.options.find(",memory,") != std::string::npos;
+        const bool pids = mount.options.find(",pids,") != std::string::npos;
+        const bool cpu = mount.options.find(",cpu,") != std::string::npos;
+        if (!memory && !pids && !cpu) continue;
+        const std::string parent = mount.path + "/cloudfunction-" + instance;
+        if (!makeDirectory(parent)) continue;
+        addParent(parent);
+        if (memory) {
+            memory_ = parent;
+            // Without it a child's limit would not count what its own children use; the default since Linux 5.11.
+            writeFile(parent + "/memory.use_hierarchy", "1");
+            swap_ = exists(parent + "/memory.memsw.limit_in_bytes");
+        }
+        if (pids) pids_ = parent;
+        if (cpu) cpu_ = parent;
+    }
+}
+
+bool CgroupTree::useV2(const std::string& top, const std::string& instance, const std::vector<pid_t>& platform) {
+    // A group with controllers for its children may hold no process itself (but the root may), so the platform's own
+    // processes move to a leaf first.
+    const std::string parent = top + "/cloudfunction-" + instance;
+    if (!makeDirectory(parent)) return false;
+    const std::string control = top + "/cgroup.subtree_control";
+    constexpr std::string_view wanted = "+memory +pids +cpu";
+    if (!writeFile(control, wanted)) {
+        leaf_ = top + "/cloudfunction-platform-" + instance;
+        if (makeDirectory(leaf_))
+            for (const pid_t pid : platform) writeFile(leaf_ + "/cgroup.procs", std::to_string(pid));
+        if (!writeFile(control, wanted)) {
+            for (const pid_t pid : platform) writeFile(top + "/cgroup.procs", std::to_string(pid));
+            ::rmdir(leaf_.c_str());
+            leaf_.clear();
+            ::rmdir(parent.c_str());
+            return false;
+        }
+    }
+    writeFile(parent + "/cgroup.subtree_control", wanted);
+    const auto enabled = words(readFile(parent + "/cgroup.subtree_control"));
+    const auto has = [&](const char* name) { return std::find(enabled.begin(), enabled.end(), name) != enabled.end(); };
+    addParent(parent);
+    unified_ = parent;
+    if (has("memory")) memory_ = parent;
+    if (has("pids")) pids_ = parent;
+    if (has("cpu")) cpu_ = parent;
+    memoryV2_ = !memory_.empty();
+    swap_ = memoryV2_;
+    return true;
+}
+
+void CgroupTree::findV2(const std::string& instance, const std::vector<pid_t>& platform) {
+    for (const CgroupMount& mount : cgroupMounts()) {
+        if (!mount.v2) continue;
+        if (parents_.empty()) {
+            std::string own;
+            for (const std::string& line : lines(readFile("/proc/self/cgroup")))
+                if (line.starts_with("0::/")) own = line.substr(3);
+            if (own != "/" && useV2(mount.path + own, instance, platform)) return;
+            if (useV2(mount.path, instance, platform)) return;
+        } else {
+            const std::string parent = mount.path + "/cloudfunction-" + instance;
+            if (!makeDirectory(parent)) continue;
+            addParent(parent);
+            unified_ = parent;
+        }
+    }
+}
+
+CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t>& platform) {
+    CgroupTree tree;
+    tree.findV1(instance);
+    const bool v1 = tree.any();
+    tree.findV2(instance, platform);
+    tree.treeKill_ = !tree.unified_.empty() && exists(tree.unified_ + "/cgroup.kill");
+    if (!tree.any())
+        tree.description_ = cgroupMounts().empty() ? "no cgroup file system is mounted" : "the cgroup folders are not writable for this user; delegate a group to it or start as root";
+    else if (v1)
+        tree.description_ = tree.unified_.empty() ? "cgroup v1" : "cgroup v1 with the v2 tree for kills";
+    else
+        tree.description_ = "cgroup v2";
+    return tree;
+}
+
+TaskCgroup CgroupTree::describe(TaskId task) const {
+    TaskCgroup group;
+    const std::string name = "/" + taskName(task);
+    group.name_ = name;
+    for (const std::string& parent : parents_) group.directories_.push_back(parent + name);
+    if (!memory_.empty()) group.memory_ = memory_ + name;
+    if (treeKill_) group.unified_ = unified_ + name;
+    group.memoryV2_ = memoryV2_;
+    return group;
+}
+
+void CgroupTree::watchMemory(TaskCgroup& group) const {
+    if (group.memory_.empty()) return;
+    if (memoryV2_) {
+        group.oomEvent_.reset(::open((group.memory_ + "/memory.events").c_str(), O_RDONLY | O_CLOEXEC));
+        return;
+    }
+    group.oomControl_.reset(::open((group.memory_ + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
+    group.oomEvent_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const std::string line = std::to_string(group.oomEvent_.get()) + " " + std::to_string(group.oomControl_.get());
+    if (!group.oomControl_ || !writeFile(group.memory_ + "/cgroup.event_control", line)) group.oomEvent_.reset();
+}
+
+base::Result<TaskCgroup> CgroupTree::create(TaskId task, const Limits& limits) const {
+    TaskCgroup group = describe(task);
+    const auto failed = [&](base::Failure failure) {
+        group.remove();
+        return failure;
+    };
+    for (const std::string& directory : group.directories_)
+        if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed(groupFailure("making " + directory));
+    if (!memory_.empty() && memoryV2_) {
+        writeFile(group.memory_ + "/memory.swap.max", "0");
+        writeFile(group.memory_ + "/memory.oom.group", "1");
+    } else if (!memory_.empty()) {
+        writeFile(group.memory_ + "/memory.swappiness", "0");
+    }
+    if (auto limited = limit(group, limits); !limited) return failed(limited.failure());
+    for (const std::string& directory : group.directories_) {
+        base::UniqueFd procs(::open((directory + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+        if (!procs) return failed(groupFailure(directory + "/cgroup.procs"));
+        group.join_.push_back(std::move(procs));
+    }
+    watchMemory(group);
+    return group;
+}
+
+base::Result<void> CgroupTree::limit(const TaskCgroup& group, const Limits& limits) const {
+    const std::string bytes = std::to_string(limits.memoryBytes);
+    if (!memory_.empty() && memoryV2_) {
+        if (!writeFile(group.memory_ + "/memory.max", bytes)) return groupFailure("memory.max");
+    } else if (!memory_.empty()) {
+        // Memory and memory with swap: the first may never be above the second, so raising and lowering differ in
+        // their order; one of the two goes through at once and the other afterwards.
+        const std::string swapFile = group.memory_ + "/memory.memsw.limit_in_bytes";
+        if (swap_) writeFile(swapFile, bytes);
+        if (!writeFile(group.memory_ + "/memory.limit_in_bytes", bytes)) return groupFailure("memory.limit_in_bytes");
+        if (swap_ && !writeFile(swapFile, bytes)) return groupFailure("memory.memsw.limit_in_bytes");
+    }
+    // The sandbox's pid 1 takes a place of its own.
+    if (!pids_.empty() && !writeFile(pids_ + group.name_ + "/pids.max", std::to_string(limits.processes + 1)))
+        return groupFailure("pids.max");
+    if (cpu_.empty()) return {};
+    const std::string folder = cpu_ + group.name_;
+    const std::string period = std::to_string(cpuPeriodMicroseconds);
+    const std::string quota =
+        limits.cpus > 0 ? std::to_string(std::max<uint64_t>(1000, static_cast<uint64_t>(limits.cpus * cpuPeriodMicroseconds)))
+                        : std::string();
+    const bool set = cpu_ == unified_ ? writeFile(folder + "/cpu.max", (quota.empty() ? "max" : quota) + " " + period)
+                                      : writeFile(folder + "/cpu.cfs_quota_us", quota.empty() ? "-1" : quota);
+    if (!set) return groupFailure("the CPU quota");
+    return {};
+}
+
+TaskCgroup CgroupTree::open(TaskId task) const {
+    TaskCgroup group = describe(task);
+    watchMemory(group);
+    return group;
+}
+
+bool CgroupTree::sweep(const std::function<bool(TaskId)>& keep) const {
+    bool clean = true;
+    for (const std::string& parent : parents_) {
+        for (const std::string& name : directoryNames(parent)) {
+            TaskId task = 0;
+            const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), task, 16);
+            const std::string path = parent + "/" + name;
+            struct stat status {};
+            if (error != std::errc{} || *end != '\0' || ::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
+                keep(task))
+                continue;
+            if (!writeFile(path + "/cgroup.kill", "1")) killListed(path);
+            if (::rmdir(path.c_str()) != 0 && errno != ENOENT) clean = false;
+        }
+    }
+    return clean;
+}
+
+void CgroupTree::removeSelf() {
+    for (const std::string& parent : parents_) ::rmdir(parent.c_str());
+}
+
+}  // namespace cf::sandbox

@@ -1,0 +1,283 @@
+#include "sandbox/launcher_client.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <unordered_map>
+
+#include "base/log.hpp"
+#include "base/ulid.hpp"
+#include "sandbox/control_socket.hpp"
+#include "sandbox/fd_watcher.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+base::UniqueFd duplicate(const base::UniqueFd& fd) { return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
+
+base::Failure sandboxFailed(std::string detail) { return {"sandbox_failed", std::move(detail)}; }
+
+}  // namespace
+
+struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::State> {
+    struct Known {
+        AdoptRequest adopt{};
+        bool started = false;
+        bool killWanted = false;
+        base::UniqueFd pidfd{};
+        WorkerCallback workerStarted{};
+        ToolCallback toolStarted{};
+        EndedCallback ended{};
+        std::unique_ptr<FdWatcher> goneWatcher{};  // only after the launcher was lost for good
+    };
+
+    State(base::EventLoop& eventLoop, LauncherProcess process)
+        : loop(eventLoop), control(std::move(process.control)), layers(std::move(process.layers)) {}
+
+    void send(std::string packet, std::vector<base::UniqueFd> fds = {}) {
+        if (lost) return;
+        control.send(std::move(packet), std::move(fds));
+        if (control.hasQueued()) watcher->change(EPOLLIN | EPOLLOUT);
+    }
+
+    void onEvents(uint32_t events) {
+        const auto self = shared_from_this();
+        if ((events & EPOLLOUT) != 0 && control.flush()) watcher->change(EPOLLIN);
+        Packet packet;
+        while (!lost) switch (control.receive(packet)) {
+                case ControlSocket::Received::packet: handle(packet); break;
+                case ControlSocket::Received::garbage: break;
+                case ControlSocket::Received::nothing: return;
+                case ControlSocket::Received::end: onEnd(); return;
+            }
+    }
+
+    void handle(Packet& packet) {
+        switch (packet.kind) {
+            case MessageKind::started: onStarted(packet); break;
+            case MessageKind::failed: failStart(packet.task, decodeFailed(packet)); break;
+            case MessageKind::attached: onAttached(packet); break;
+            case MessageKind::ended: onEnded(packet.task, decodeEnded(packet)); break;
+            case MessageKind::restarted: onRestarted(); break;
+            default: break;
+        }
+    }
+
+    // Takes the task out before its callback runs: the callback may start, kill, or delete the client.
+    void failStart(TaskId task, std::string detail) {
+        const auto found = known.find(task);
+        if (found == known.end() || found->second.started) return;
+        Known gone = std::move(found->second);
+        known.erase(found);
+        if (gone.workerStarted) gone.workerStarted(sandboxFailed(detail));
+        if (gone.toolStarted) gone.toolStarted(sandboxFailed(detail));
+    }
+
+    void onEnded(TaskId task, const Ended& how) {
+        const auto found = known.find(task);
+        if (found == known.end() || !found->second.started) return;
+        const EndedCallback ended = std::move(found->second.ended);
+        known.erase(found);
+        if (ended) ended(how);
+    }
+
+    void onStarted(Packet& packet) {
+        const auto found = known.find(packet.task);
+        if (found == known.end() || packet.fds.size() < 4) return;
+        Known& task = found->second;
+        const StartedReply reply = decodeStarted(packet);
+        task.started = true;
+        task.adopt.pid = reply.pid;
+        task.adopt.uid = reply.uid;
+        task.pidfd = duplicate(packet.fds[3]);
+        auto& fds = packet.fds;
+        if (const auto workerStarted = std::move(task.workerStarted)) {
+            Worker worker;
+            worker.task = packet.task;
+            worker.socket = std::move(fds[0]);
+            worker.output = std::move(fds[1]);
+            worker.errors = std::move(fds[2]);
+            worker.pidfd = std::move(fds[3]);
+            if (fds.size() > 4) worker.memoryPeak = std::move(fds[4]);
+            workerStarted(std::move(worker));
+        } else if (const auto toolStarted = std::move(task.toolStarted)) {
+            Tool tool;
+            tool.task = packet.task;
+            tool.input = std::move(fds[0]);
+            tool.output = std::move(fds[1]);
+            tool.errors = std::move(fds[2]);
+            toolStarted(std::move(tool));
+        }
+    }
+
+    void onAttached(const Packet& packet) {
+        const AttachRequest answer = decodeAttached(packet);
+        const auto found = attaching.find(answer.request);
+        if (found == attaching.end()) return;
+        const DoneCallback done = std::move(found->second);
+        attaching.erase(found);
+        if (!done) return;
+        if (answer.path.empty())
+            done({});
+        else
+            done(sandboxFailed(answer.path));
+    }
+
+    // What the dead launcher had not answered will not be answered.
+    void failPending() {
+        std::vector<TaskId> starting;
+        for (const auto& [id, task] : known)
+            if (!task.started) starting.push_back(id);
+        for (const TaskId id : starting)
+            failStart(id, "The launcher ended while it was starting the sandbox. Try again.");
+        auto unanswered = std::move(attaching);
+        attaching.clear();
+        for (auto& [request, done] : unanswered)
+            if (done) done(sandboxFailed("The launcher ended while it was attaching the artifact. Try again."));
+    }
+
+    void onRestarted() {
+        base::logWarning("sandbox", "The launcher was started again; running sandboxes go on.");
+        for (const auto& [id, task] : known) {
+            if (!task.started) continue;
+            std::vector<base::UniqueFd> fds;
+            fds.push_back(duplicate(task.pidfd));
+            send(encode(task.adopt), std::move(fds));
+        }
+        send(encodeBare(MessageKind::resume, 0));
+        failPending();
+        if (onLost) onLost();
+    }
+
+    void onEnd() {
+        base::logError("sandbox", "The launcher is gone; no sandbox can be started any more. Restart the platform.");
+        lost = true;
+        watcher.reset();
+        control.close();
+        failPending();
+        // Its sandboxes end with it; how is not known any more.
+        for (auto& [id, task] : known)
+            task.goneWatcher = std::make_unique<FdWatcher>(loop, task.pidfd.get(), EPOLLIN,
+                                                           [this, task = id](uint32_t) { onEnded(task, {}); });
+        if (onLost) onLost();
+    }
+
+    // Registers a request and sends it; answers from the loop when it cannot be sent.
+    void start(const StartRequest& request, Known task) {
+        task.adopt.kind = request.kind;
+        task.adopt.task = request.task;
+        task.adopt.limits = request.limits;
+        for (const Mount& mount : request.mounts)
+            if (mount.kind == MountKind::writable) task.adopt.mounts.push_back(mount);
+        known.emplace(request.task, std::move(task));
+        std::string packet = encode(request);
+        std::string problem;
+        if (lost) problem = "The launcher is gone; restart the platform.";
+        if (packet.size() > maxMessage)
+            problem = "Program, environment and mounts together are larger than 128 KiB; make the environment smaller.";
+        if (problem.empty()) return send(std::move(packet));
+        loop.post([self = shared_from_this(), id = request.task, problem] { self->failStart(id, problem); });
+    }
+
+    base::EventLoop& loop;
+    ControlSocket control;
+    std::vector<Layer> layers;
+    std::unique_ptr<FdWatcher> watcher{};
+    std::unordered_map<TaskId, Known> known{};
+    std::unordered_map<uint64_t, DoneCallback> attaching{};
+    std::function<void()> onLost{};
+    // Groups are named after tasks: ids must not repeat those of an earlier run that is still being cleaned up.
+    TaskId nextTask = (base::randomBits() >> 24 << 16) + 1;
+    uint64_t nextAttach = 1;
+    bool lost = false;
+};
+
+LauncherClient::LauncherClient(base::EventLoop& loop, LauncherProcess process)
+    : state_(std::make_shared<State>(loop, std::move(process))) {
+    State* const state = state_.get();
+    state->watcher = std::make_unique<FdWatcher>(loop, state->control.get(), EPOLLIN,
+                                                 [state](uint32_t events) { state->onEvents(events); });
+}
+
+LauncherClient::~LauncherClient() {
+    state_->watcher.reset();
+    state_->known.clear();
+    state_->attaching.clear();
+    state_->onLost = nullptr;
+    state_->lost = true;
+    state_->control.close();
+}
+
+void LauncherClient::startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) {
+    StartRequest request;
+    request.kind = TaskKind::worker;
+    request.task = state_->nextTask++;
+    request.argv = spec.argv;
+    for (const auto& [name, value] : spec.environment) request.environment.push_back(name + "=" + value);
+    request.mounts = spec.mounts;
+    request.limits = spec.limits;
+    request.network = spec.network;
+    request.execStub = spec.execStub;
+    State::Known task;
+    task.workerStarted = std::move(started);
+    task.ended = std::move(ended);
+    state_->start(request, std::move(task));
+}
+
+void LauncherClient::startTool(const ToolSpec& spec, ToolCallback started, EndedCallback ended) {
+    StartRequest request;
+    request.kind = TaskKind::tool;
+    request.task = state_->nextTask++;
+    request.argv = spec.argv;
+    for (const auto& [name, value] : spec.environment) request.environment.push_back(name + "=" + value);
+    request.mounts = spec.mounts;
+    request.directory = spec.directory;
+    request.limits = spec.limits;
+    request.network = spec.network;
+    State::Known task;
+    task.toolStarted = std::move(started);
+    task.ended = std::move(ended);
+    state_->start(request, std::move(task));
+}
+
+void LauncherClient::startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout,
+                                ToolCallback started, EndedCallback ended) {
+    StartRequest request;
+    request.kind = TaskKind::probe;
+    request.task = state_->nextTask++;
+    request.argv = argv;
+    request.timeoutMs = static_cast<uint64_t>(timeout.count());
+    State::Known task;
+    task.toolStarted = std::move(started);
+    task.ended = std::move(ended);
+    state_->start(request, std::move(task));
+}
+
+void LauncherClient::attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) {
+    const uint64_t request = state_->nextAttach++;
+    state_->attaching.emplace(request, std::move(done));
+    if (!state_->lost) return state_->send(encodeAttach(worker, request, artifactDir, limits));
+    state_->loop.post([state = state_] { state->failPending(); });
+}
+
+void LauncherClient::kill(TaskId task) {
+    const auto found = state_->known.find(task);
+    if (found == state_->known.end()) return;
+    std::vector<base::UniqueFd> fds;
+    if (found->second.pidfd) fds.push_back(duplicate(found->second.pidfd));
+    state_->send(encodeBare(MessageKind::kill, task), std::move(fds));
+}
+
+void LauncherClient::onLost(std::function<void()> callback) { state_->onLost = std::move(callback); }
+
+const std::vector<Layer>& LauncherClient::layers() const { return state_->layers; }
+
+std::string LauncherClient::artifactPath(const std::string& artifactDir) const {
+    for (const Layer& layer : state_->layers)
+        if (layer.name == "mount_namespace" && !layer.active) return artifactDir;
+    return "/function";
+}
+
+}  // namespace cf::sandbox

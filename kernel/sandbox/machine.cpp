@@ -1,0 +1,231 @@
+#include "sandbox/machine.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "sandbox/files.hpp"
+#include "sandbox/syscalls.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+constexpr int testTimeoutMs = 4000;
+constexpr uid_t nobody = 65534;
+
+struct NamespaceKind {
+    uint64_t flag;
+    const char* layer;
+    const char* what;
+};
+constexpr NamespaceKind namespaceKinds[] = {
+    {CLONE_NEWPID, "pid_namespace", "a worker sees only its own processes"},
+    {CLONE_NEWNS, "mount_namespace", "a worker sees only the files of its plan"},
+    {CLONE_NEWNET, "network_namespace", "a worker without network has lo and nothing else"},
+    {CLONE_NEWIPC, "ipc_namespace", "no shared memory or message queues with others"},
+    {CLONE_NEWUTS, "uts_namespace", "an own host name"},
+    {CLONE_NEWCGROUP, "cgroup_namespace", "a worker does not see where its control group lies"},
+};
+
+// Tries one kind of namespace with a process that ends at once; 0 or errno.
+int tryNamespace(uint64_t flag) {
+    sys::CloneArguments arguments;
+    arguments.flags = flag;
+    arguments.exitSignal = SIGCHLD;
+    const pid_t pid = sys::clone3(arguments);
+    if (pid < 0) return errno;
+    if (pid == 0) ::_exit(0);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+    return 0;
+}
+
+// An unprivileged user is "root" in a user namespace of its own: enough to make the other namespaces
+// (user_namespaces(7)). Only this one user exists in it.
+std::string enterUserNamespace() {
+    const std::string uid = std::to_string(::geteuid());
+    const std::string gid = std::to_string(::getegid());
+    // Tried by a child first: a process that entered one whose map cannot be written would be nobody for good.
+    const pid_t child = ::fork();
+    const auto enter = [&]() -> int {
+        if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return errno;
+        writeFile("/proc/self/setgroups", "deny");
+        if (!writeFile("/proc/self/uid_map", "0 " + uid + " 1")) return errno;
+        if (!writeFile("/proc/self/gid_map", "0 " + gid + " 1")) return errno;
+        // Mounts of the machine keep arriving, nothing goes out.
+        return ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0 ? 0 : errno;
+    };
+    if (child == 0) ::_exit(enter());
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    int error = WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
+    if (error == 0) error = enter();
+    return error == 0 ? std::string() : std::strerror(error);
+}
+
+// Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for each thing seen.
+void lookAround() {
+    const auto say = [](const char* layer, const std::string& fault) {
+        const std::string line = std::string(layer) + " " + (fault.empty() ? "ok" : fault) + "\n";
+        [[maybe_unused]] const ssize_t put = ::write(STDOUT_FILENO, line.data(), line.size());
+    };
+    const std::string status = readFile("/proc/self/status");
+    std::string capabilities, privileges;
+    for (const std::string& line : lines(status)) {
+        if (line.starts_with("Cap") && line.find_first_not_of("0", line.find('\t') + 1) != std::string::npos)
+            capabilities = "still there: " + line.substr(0, 6);
+        if (line.starts_with("NoNewPrivs:") && !line.ends_with("1")) privileges = "not set";
+    }
+    say("capabilities", status.empty() ? "/proc/self/status cannot be read" : capabilities);
+    say("no_new_privileges", status.empty() ? "/proc/self/status cannot be read" : privileges);
+    const bool written = ::mkdir("/written", 0700) == 0 || ::mkdir("/usr/written", 0700) == 0;
+    say("read_only_root", written ? "the root could be written to" : ::access("/root", F_OK) == 0 ? "files of the machine are in sight" : "");
+    say("user", std::to_string(::geteuid()));
+    say("descriptors", ::fcntl(4, F_GETFD) >= 0 ? "descriptors leak into the sandbox" : "");
+}
+
+struct TestRun {
+    std::string failure{};
+    std::string seen{};
+};
+
+TestRun runThrowAway(const Machine& machine) {
+    TestRun run;
+    StartRequest request;
+    request.task = 1;
+    request.argv = {"/"};
+    request.limits.memoryBytes = 64ull << 20;
+    const StartOptions options{machine.options.uidBase != 0 ? machine.options.uidBase : sharedUid(machine),
+                               machine.options.uidBase != 0 ? machine.options.uidBase : sharedGid(machine), false,
+                               &lookAround};
+    auto started = startTask(machine, request, options);
+    if (!started) {
+        run.failure = started.failure().detail;
+        return run;
+    }
+    pollfd ended{started->pidfd.get(), POLLIN, 0};
+    if (::poll(&ended, 1, testTimeoutMs) != 1) {
+        run.failure = "the test sandbox did not end in time";
+        sys::pidfdSendSignal(started->pidfd.get(), SIGKILL);
+    }
+    while (::waitpid(started->pid, nullptr, 0) < 0 && errno == EINTR) {}
+    char buffer[4096];
+    ssize_t got = ::read(started->setup.get(), buffer, sizeof buffer);
+    if (got > 0) run.failure.assign(buffer, static_cast<size_t>(got));
+    while ((got = ::read(started->output.get(), buffer, sizeof buffer)) > 0)
+        run.seen.append(buffer, static_cast<size_t>(got));
+    // Nobody waits for this group; what is left of it is swept with the next start.
+    for (int tries = 0; !started->cgroup.remove() && tries < 50; ++tries) ::usleep(2000);
+    Report report;
+    while (::read(machine.reportsIn.get(), &report, sizeof report) > 0) {}
+    if (run.failure.empty() && run.seen.empty()) run.failure = "the test sandbox said nothing";
+    return run;
+}
+
+}  // namespace
+
+uid_t sharedUid(const Machine& machine) {
+    if (!machine.root) return machine.ownUserNamespace ? 0 : ::geteuid();
+    return machine.options.kernelUid != 0 ? machine.options.kernelUid : nobody;
+}
+
+gid_t sharedGid(const Machine& machine) {
+    if (!machine.root) return machine.ownUserNamespace ? 0 : ::getegid();
+    return machine.options.kernelGid != 0 ? machine.options.kernelGid : nobody;
+}
+
+Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>& platform) {
+    Machine machine;
+    machine.options = options;
+    machine.root = ::geteuid() == 0;
+    if (!options.execStub.empty()) machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
+        machine.reportsIn.reset(fds[0]);
+        machine.reportsOut.reset(fds[1]);
+    }
+    machine.cgroups = CgroupTree::find(options.instance, platform);
+    machine.cgroups.sweep([](TaskId) { return false; });
+    if (!machine.root) {
+        machine.options.uidBase = 0;
+        machine.ownUserNamespace = enterUserNamespace().empty();
+    }
+    return machine;
+}
+
+std::vector<Layer> testLayers(Machine& machine) {
+    std::vector<Layer> layers;
+    const auto add = [&](const char* name, bool active, std::string detail) {
+        layers.push_back({name, active, std::move(detail)});
+    };
+    int firstError = 0;
+    for (const NamespaceKind& kind : namespaceKinds) {
+        const int error = tryNamespace(kind.flag);
+        if (error == 0) machine.namespaces |= kind.flag;
+        if (firstError == 0) firstError = error;
+    }
+    constexpr uint64_t needed = CLONE_NEWPID | CLONE_NEWNS;
+    if ((machine.namespaces & needed) != needed) machine.namespaces = 0;
+    TestRun run = runThrowAway(machine);
+    std::string brokenWhy;
+    if (!run.failure.empty() && machine.isolated()) {
+        brokenWhy = run.failure;
+        machine.namespaces = 0;
+        run = runThrowAway(machine);
+    } else if (!machine.isolated()) {
+        brokenWhy = std::strerror(firstError);
+    }
+    const auto saw = [&](const std::string& layer) -> std::string {
+        for (const std::string& line : lines(run.seen))
+            if (line.starts_with(layer + " ")) return line.substr(layer.size() + 1);
+        return run.failure.empty() ? "not tested" : run.failure;
+    };
+
+    const std::string remedy = machine.root ? "; the container or machine around the platform must allow namespaces"
+                                            : "; start as root, or allow unprivileged user namespaces";
+    for (const NamespaceKind& kind : namespaceKinds) {
+        const bool active = (machine.namespaces & kind.flag) != 0;
+        add(kind.layer, active,
+            active ? kind.what : "not available (" + (brokenWhy.empty() ? std::string("refused") : brokenWhy) + ")" + remedy);
+    }
+    if (machine.root)
+        add("own_user", machine.options.uidBase != 0 && saw("user") == std::to_string(machine.options.uidBase),
+            machine.options.uidBase != 0
+                ? "users " + std::to_string(machine.options.uidBase) + " to " +
+                      std::to_string(machine.options.uidBase + machine.options.uidCount - 1)
+                : "all workers run as user " + std::to_string(sharedUid(machine)) + "; set sandbox.uid_base");
+    else
+        add("own_user", false, "all workers run as the platform's own user; start as root to give each its own");
+    add("read_only_root", machine.isolated() && saw("read_only_root") == "ok", machine.isolated() ? saw("read_only_root") : "workers see the machine's files as their user may" + remedy);
+    add("capabilities", saw("capabilities") == "ok", saw("capabilities"));
+    add("no_new_privileges", saw("no_new_privileges") == "ok", saw("no_new_privileges"));
+    add("descriptors", saw("descriptors") == "ok", saw("descriptors"));
+
+    const CgroupTree& cgroups = machine.cgroups;
+    const std::string how = cgroups.description();
+    add("memory_limit", cgroups.memory(),
+        cgroups.memory() ? how + (cgroups.swap() ? ", swap included" : ", without swap accounting")
+                         : "a watchdog looks at resident memory 10 times a second instead: " + how);
+    add("process_limit", cgroups.processes(),
+        cgroups.processes() ? how
+                            : (machine.options.uidBase != 0 ? "a limit for each worker's user instead: " : "a watchdog counts processes 10 times a second instead: ") + how);
+    add("cpu_limit", cgroups.cpu(), cgroups.cpu() ? how : "workers share the processors without a quota: " + how);
+    add("tree_kill", machine.isolated() || cgroups.treeKill(),
+        machine.isolated() ? "with the pid namespace" : "by looking for a worker's descendants; " + brokenWhy);
+    add("seccomp", false, "system calls are not filtered in this version");
+    add("landlock", false, "file access has no second fence in this version");
+    add("outbound_network", false, "a worker has either no network or the machine's own in this version");
+    return layers;
+}
+
+}  // namespace cf::sandbox

@@ -1,0 +1,48 @@
+// Step 6: nothing that the program or its children could get back (capabilities(7), prctl(2)). The bounding set goes
+// before the user changes, because afterwards nobody may touch it any more.
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "sandbox/recipe.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+bool setCapabilities(uint32_t low) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {{low, low, low}, {0, 0, 0}};
+    return ::syscall(SYS_capset, &header, data) == 0;
+}
+
+}  // namespace
+
+void dropPrivileges(const Launch& launch, const Setup& setup) {
+    const bool mayDrop = launch.machine.root || launch.machine.ownUserNamespace;
+    // A probe looks for toolchains wherever people install them, also below home directories.
+    const bool reads = launch.request.kind == TaskKind::probe && launch.machine.root;
+    const uint32_t kept = reads ? 1u << CAP_DAC_READ_SEARCH : 0;
+    if (mayDrop) {
+        for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
+            if (capability >= 32 || (kept >> capability & 1) == 0)
+                setup.check(::prctl(PR_CAPBSET_DROP, capability) == 0, "dropping capabilities");
+        const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                   SECBIT_NO_SETUID_FIXUP_LOCKED | (reads ? SECBIT_KEEP_CAPS : 0u) |
+                                   (reads ? 0u : static_cast<unsigned>(SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED));
+        setup.check(::prctl(PR_SET_SECUREBITS, bits) == 0, "locking privileges");
+        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    }
+    takeIdentity(launch, setup);
+    setup.check(setCapabilities(kept), "dropping capabilities");
+    if (reads)
+        setup.check(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) == 0,
+                    "keeping the right to read");
+    setup.check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "giving up new privileges");
+}
+
+}  // namespace cf::sandbox

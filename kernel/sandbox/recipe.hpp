@@ -1,0 +1,108 @@
+// The recipe: how a request becomes a fenced-in process. One mechanism a file, in the order in which they happen; this
+// header is the list. Everything that takes a `Setup` runs in the new process, between clone3 and execve.
+// The reader's guide with the reasons is docs/sandbox.md.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.hpp"
+#include "base/unique_fd.hpp"
+#include "sandbox/cgroup.hpp"
+#include "sandbox/messages.hpp"
+
+namespace cf::sandbox {
+
+// What this machine can give; found once by the supervisor (machine.cpp) and inherited by every launcher it forks.
+struct Machine {
+    LauncherOptions options{};
+    bool root = false;               // the real one, not the one of an own user namespace
+    bool ownUserNamespace = false;   // not root: inside a user namespace in which this user is 0
+    uint64_t namespaces = 0;         // CLONE_NEW* that work here; 0: plain processes
+    CgroupTree cgroups{};
+    base::UniqueFd stub{};           // the stub's executable
+    base::UniqueFd reportsIn{};      // where Report records are read, by the launcher
+    base::UniqueFd reportsOut{};     // where supervisor and pid 1s write them
+    bool isolated() const { return namespaces != 0; }
+};
+
+// How a process ended; written to one pipe by every pid 1 (for the program it started, `task` set) and by the supervisor
+// (for each of its children, `pid` set). The pipe lives as long as the supervisor, so no end is lost with a launcher.
+struct Report {
+    TaskId task;
+    int32_t pid;
+    int32_t status;  // as of waitpid(2)
+};
+
+// What the steps work on. Descriptors are the sandbox's ends.
+struct Launch {
+    const Machine& machine;
+    const StartRequest& request;
+    uint64_t namespaces;
+    uid_t uid;
+    gid_t gid;
+    const TaskCgroup& cgroup;
+    int input;   // -1: /dev/null
+    int output;
+    int errors;
+    int socket;  // becomes fd 3; -1: none
+    void (*inspect)();  // instead of a program: the launcher's test of its own sandbox
+};
+
+// Failures of a step travel through a pipe to the launcher, in words; a successful execve closes the pipe.
+class Setup {
+public:
+    explicit Setup(int pipe) : pipe_(pipe) {}
+    // Ends the process. `what` goes before the reason of `error` (errno): "mounting /usr".
+    [[noreturn]] void fail(std::string_view what, int error) const;
+    void check(bool ok, std::string_view what) const;
+    int pipe() const { return pipe_; }
+
+private:
+    int pipe_;
+};
+
+// 1  namespaces.cpp: a process in new namespaces; 0 in the child, -1 and errno on failure. As `sibling` it is a child of
+//    the supervisor, so that it outlives the launcher and its end is always heard.
+pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pidfd);
+void joinCgroup(const Launch& launch, const Setup& setup);
+void nameHost(const Launch& launch, const Setup& setup);
+// 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp, ownership.cpp
+void buildRoot(const Launch& launch, const Setup& setup);
+// 3  cgroup.hpp
+// 4  resource_limits.cpp, identity.cpp
+void limitResources(const Launch& launch, const Setup& setup);
+void takeIdentity(const Launch& launch, const Setup& setup);
+// 5  descriptors.cpp
+void arrangeDescriptors(const Launch& launch, const Setup& setup, int& stub);
+// 6  privileges.cpp
+void dropPrivileges(const Launch& launch, const Setup& setup);
+// 7  network.cpp
+void bringUpLoopback(const Launch& launch, const Setup& setup);
+// and the two that tie them together: init.cpp (pid 1) and start.cpp
+[[noreturn]] void runInit(const Launch& launch, const Setup& setup);
+[[noreturn]] void runProgram(const Launch& launch, const Setup& setup);
+
+// A task that is being set up. The launcher's ends.
+struct Starting {
+    pid_t pid = -1;
+    base::UniqueFd pidfd{};
+    base::UniqueFd setup{};  // failure text, or its end: the program runs
+    TaskCgroup cgroup{};
+    base::UniqueFd socket{}, input{}, output{}, errors{};  // the kernel's ends
+};
+
+struct StartOptions {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    bool sibling = true;
+    void (*inspect)() = nullptr;
+};
+
+// Runs the recipe up to the point where the new process works on its own. Failures: sandbox_failed.
+base::Result<Starting> startTask(const Machine& machine, const StartRequest& request, const StartOptions& options);
+
+}  // namespace cf::sandbox

@@ -1,0 +1,41 @@
+// User ids for workers: each running task has one that nobody else has. Launcher only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace cf::sandbox {
+
+class UidSlots {
+public:
+    UidSlots(uint32_t base, uint32_t count) : base_(base), used_(count, false) {}
+
+    // The id that was free for the longest time, so that whatever an old owner left behind is long gone; nothing when
+    // all are taken.
+    std::optional<uint32_t> take() {
+        for (size_t tried = 0; tried < used_.size(); ++tried) {
+            const size_t slot = next_++ % used_.size();
+            if (used_[slot]) continue;
+            used_[slot] = true;
+            return base_ + static_cast<uint32_t>(slot);
+        }
+        return {};
+    }
+    // False when the id is none of ours or taken: an adoption that cannot be true.
+    bool takeThis(uint32_t uid) {
+        if (uid < base_ || uid - base_ >= used_.size() || used_[uid - base_]) return false;
+        used_[uid - base_] = true;
+        return true;
+    }
+    void giveBack(uint32_t uid) {
+        if (uid >= base_ && uid - base_ < used_.size()) used_[uid - base_] = false;
+    }
+
+private:
+    uint32_t base_;
+    std::vector<bool> used_;
+    size_t next_ = 0;
+};
+
+}  // namespace cf::sandbox
