@@ -39,7 +39,7 @@ public:
     // Any thread. False when the queue is full or the pool is stopping: the work was not taken.
     bool submit(std::function<void()> work);
     // Loop thread of `loop`: runs `resource` on a control thread and answers `exchange` on its loop; 503 when the
-    // queue is full. An exception becomes a 500.
+    // queue is full. An exception becomes a 500 and a line in the platform's log.
     void answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Resource resource);
 
 private:

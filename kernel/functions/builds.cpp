@@ -45,6 +45,7 @@ public:
         (text_ += clean) += '\n';
     }
     void remark(const base::SourceRemark& remark) override {
+        log(place(remark) + (remark.warning ? ": warning: " : ": error: ") + remark.message);
         const std::lock_guard lock(mutex_);
         if (remarks_.size() < 1000) remarks_.push_back(remark);
     }
@@ -90,6 +91,7 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
     auto checked = builder_.validate(requestFor(subject, version));
     if (checked) {
         version.remarks = std::move(*checked);
+        for (const auto& remark : version.remarks) log->remark(remark);
         const auto fault = std::ranges::find_if(version.remarks, [](const auto& r) { return !r.warning; });
         if (fault != version.remarks.end())
             failure = base::Failure{.reason = "build_failed", .detail = place(*fault) + ": " + fault->message};
@@ -98,8 +100,12 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
     }
     if (!failure) {
         auto made = artifacts_.make(key, requestFor(subject, version), builder_, *log);
-        if (!made) failure = std::move(made).failure();
-        for (const auto& remark : made ? made->remarks : log->remarks())
+        if (!made) {
+            failure = std::move(made).failure();
+            log->log(failure->detail);
+        }
+        const auto said = made ? made->remarks : log->remarks();
+        for (const auto& remark : said)
             if (std::ranges::none_of(version.remarks, [&](const auto& r) { return same(r, remark); }))
                 version.remarks.push_back(remark);
     }

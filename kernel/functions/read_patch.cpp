@@ -68,7 +68,7 @@ private:
         if (key == "name") name(value);
         else if (key == "description") text(patch_.description, "/description", value, limits_.descriptionBytes);
         else if (key == "runtime") text(patch_.runtime, "/runtime", value, 64);
-        else if (key == "handler") text(patch_.handler, "/handler", value, limits_.handlerBytes);
+        else if (key == "handler") handler(value);
         else if (key == "code") text(patch_.code, "/code", value, limits_.codeBytes);
         else if (key == "files") files(value);
         else if (key == "environment") environment(value);
@@ -126,6 +126,15 @@ private:
                             "digit; " + inQuotes(name) + " does not");
         else if (nameKey(name).starts_with("fn_"))
             refuse("/name", "a name must not begin with \"fn_\", which marks ids");
+    }
+
+    // What a handler may be is its executor's matter; this keeps out what no language can mean.
+    void handler(element value) {
+        text(patch_.handler, "/handler", value, limits_.handlerBytes);
+        const auto odd = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
+        if (patch_.handler.value && (std::ranges::any_of(*patch_.handler.value, odd) ||
+                                     patch_.handler.value->find("..") != std::string::npos))
+            refuse("/handler", "names a function in the code, without spaces and \"..\"");
     }
 
     void integer(Field<uint32_t>& field, const char* pointer, element value, uint32_t low, uint32_t high,

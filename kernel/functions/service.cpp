@@ -293,6 +293,7 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
         outcome.version.state = VersionState::failed;
         outcome.version.artifactKey.clear();
         outcome.version.failure = asBuildFailure(std::move(loaded).failure());
+        outcome.log += outcome.version.failure->detail + "\n";
         return keepFailed(present, std::move(outcome), audit);
     }
     auto kept = std::make_shared<Version>(outcome.version);
@@ -359,7 +360,7 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
     if (artifacts->contains(version.artifactKey)) return activator.commit(liveFunction(entry));
     {
         const std::lock_guard lock(mutex);
-        withheld[function.id] = {.reason = "not_ready",
+        withheld[function.id] = {.reason = "function_not_ready",
                                  .detail = "the artifact of \"" + function.name + "\" is being built again",
                                  .hint = "try again in a few seconds"};
     }
@@ -390,7 +391,7 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
         }
         base::logWarning("functions", current->function.name + " cannot be built again: " + failure.detail);
         const std::lock_guard guard(mutex);
-        withheld[id] = {.reason = "not_ready",
+        withheld[id] = {.reason = "function_not_ready",
                         .detail = "the artifact of \"" + current->function.name + "\" is gone and cannot be built again: " + failure.detail,
                         .hint = failure.hint};
     });
@@ -592,13 +593,13 @@ Failure FunctionService::whyNotCallable(const FunctionEntry& entry) const {
     if (entry.callable()) {
         const std::lock_guard lock(state_->mutex);
         if (const auto found = state_->withheld.find(entry.function.id); found != state_->withheld.end()) return found->second;
-        return {.reason = "not_ready", .detail = "\"" + entry.function.name + "\" is being prepared", .hint = "try again in a second"};
+        return {.reason = "function_not_ready", .detail = "\"" + entry.function.name + "\" is being prepared", .hint = "try again in a second"};
     }
     if (entry.shown().state == VersionState::building)
-        return {.reason = "not_ready",
+        return {.reason = "function_not_ready",
                 .detail = "the first version of \"" + entry.function.name + "\" is still being built",
                 .hint = "try again in a few seconds"};
-    return {.reason = "not_ready",
+    return {.reason = "function_not_ready",
             .detail = "\"" + entry.function.name + "\" has no version that was built" +
                       (entry.shown().failure ? ": " + entry.shown().failure->detail : ""),
             .hint = "correct the code and save it again"};

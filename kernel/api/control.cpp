@@ -1,0 +1,84 @@
+#include "api/control.hpp"
+
+#include <exception>
+
+#include "api/problem.hpp"
+#include "base/log.hpp"
+
+namespace cf::api {
+
+ControlPool::ControlPool(ControlOptions options) : options_(options) {
+    for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+}
+
+ControlPool::~ControlPool() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+}
+
+bool ControlPool::submit(std::function<void()> work) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || queue_.size() >= options_.queue) return false;
+        queue_.push_back(std::move(work));
+    }
+    wake_.notify_one();
+    return true;
+}
+
+void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Resource resource) {
+    const bool taken = submit([this, &loop, exchange, run = std::move(resource)]() mutable {
+        Response response;
+        try {
+            bool late = false;
+            {
+                const std::lock_guard lock(mutex_);
+                late = stopping_;
+            }
+            if (late)
+                response = problem({.reason = "draining", .detail = "the platform is stopping", .hint = "try again in a few seconds"},
+                                   exchange->request());
+            else
+                response = run();
+        } catch (const std::exception& exception) {
+            base::logError("api", std::string(exchange->request().path) + ": " + exception.what());
+            response = problem({.reason = "internal_error",
+                                .detail = "the platform could not handle this request",
+                                .hint = "the platform's log says more"},
+                               exchange->request());
+        }
+        // The exchange belongs to its loop: no thread of this pool may be the last to hold it.
+        run = nullptr;
+        loop.post([exchange = std::move(exchange), response = std::move(response)] {
+            exchange->respond(response.status, response.headers, {response.body});
+        });
+    });
+    if (taken) return;
+    const auto response = problem({.reason = "control_busy",
+                                   .detail = "too many requests to the control plane are waiting",
+                                   .hint = "try again in a second",
+                                   .limit = std::to_string(options_.queue) + " waiting requests"},
+                                  exchange->request());
+    exchange->respond(response.status, response.headers, {response.body});
+}
+
+// Runs what was queued before the stop too: every exchange gets its answer.
+void ControlPool::run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+        if (queue_.empty()) return;
+        auto work = std::move(queue_.front());
+        queue_.pop_front();
+        lock.unlock();
+        work();
+        work = nullptr;
+        lock.lock();
+    }
+}
+
+}  // namespace cf::api

@@ -1,0 +1,79 @@
+// What all resources of the control plane share: what a request asks for and the shapes of answers. A resource is a
+// function that runs on a control-plane thread, may block, and returns its answer.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "api/api.hpp"
+#include "api/control.hpp"
+#include "api/problem.hpp"
+#include "base/failure.hpp"
+#include "http/exchange.hpp"
+
+namespace cf::api {
+
+// One request to a resource. `id` and `item` are the decoded variable segments of its path.
+struct Call {
+    const http::Request& request;
+    const Dependencies& dependencies;
+    std::string id{};    // function id or name, or invocation id
+    std::string item{};  // version number
+    functions::Caller caller{};
+};
+
+// Parameters of a query string, decoded ('+' is a space, as HTML forms write it).
+class Query {
+public:
+    // Failure invalid_query: one that is not in `known`, twice the same, or broken escapes.
+    static base::Result<Query> read(std::string_view query, std::initializer_list<std::string_view> known);
+
+    bool has(const std::string& name) const { return values_.contains(name); }
+    std::string text(const std::string& name) const;
+    // Failure invalid_query when it is no whole number from `low` to `high`.
+    base::Result<uint64_t> number(const std::string& name, uint64_t fallback, uint64_t low, uint64_t high) const;
+
+private:
+    std::unordered_map<std::string, std::string> values_;
+};
+
+// A JSON answer with X-Request-Id; not to be stored by caches.
+Response json(const Call& call, int status, std::string body, std::string_view moreHeaders = {});
+Response plain(const Call& call, std::string_view contentType, std::string body);
+Response failed(const Call& call, const base::Failure& failure);
+
+// "ETag" line of a revision; the revision that If-Match asks for (0, which none has, when it is none of ours).
+std::string etagLine(uint64_t revision);
+std::optional<uint64_t> ifMatch(const http::Request& request);
+// True when If-None-Match names `revision`, or anything ("*").
+bool ifNoneMatch(const http::Request& request, uint64_t revision);
+// True when the Prefer header (RFC 7240) holds respond-async.
+bool prefersAsync(const http::Request& request);
+
+// functions_resource.cpp
+Response listFunctions(const Call& call);
+Response createFunction(const Call& call);
+Response readFunction(const Call& call);
+Response updateFunction(const Call& call);  // PUT and PATCH
+Response deleteFunction(const Call& call);
+// versions_resource.cpp
+Response listVersions(const Call& call);
+Response readVersion(const Call& call);
+Response readBuildLog(const Call& call);
+// invocations_resource.cpp
+Response listInvocations(const Call& call);
+Response readInvocation(const Call& call);
+Response readLogs(const Call& call);
+// health_resource.cpp
+Response readHealth(const Call& call);
+Response readReadiness(const Call& call);
+// runtimes_resource.cpp
+Response listRuntimes(const Call& call);
+// openapi_resource.cpp
+Response readOpenapi(const Call& call);
+
+}  // namespace cf::api
