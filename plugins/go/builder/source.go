@@ -232,7 +232,7 @@ func (t *tree) parseFile(f *file) []remark {
 			return append(remarks, remark{file: f.name, message: err.Error()})
 		}
 		if first := problems[0]; first.Msg == missingComma && repairs < maxRepairs {
-			at := f.origin(first.Pos.Offset)
+			at := f.origin(f.tokenEnd(first.Pos.Offset))
 			line, column := f.place(at)
 			remarks = append(remarks, remark{warning: true, file: f.name, line: line, column: column,
 				message: "a comma is missing at the end of this line of a composite literal; the function was built as if it were there"})
@@ -243,5 +243,30 @@ func (t *tree) parseFile(f *file) []remark {
 			remarks = append(remarks, f.remarkAt(problem.Pos.Offset, "syntax error: "+problem.Msg))
 		}
 		return remarks
+	}
+}
+
+// tokenEnd is where the last token before an offset of parsedText ends: the parser complains at the end of the line,
+// which may lie behind a comment.
+func (f *file) tokenEnd(offset int) int {
+	var s scanner.Scanner
+	text := f.parsedText()
+	set := token.NewFileSet()
+	file := set.AddFile("", set.Base(), len(text))
+	s.Init(file, text, nil, 0)
+	end := offset
+	for {
+		pos, kind, literal := s.Scan()
+		at := file.Offset(pos)
+		if kind == token.EOF || at >= offset {
+			return end
+		}
+		switch {
+		case kind == token.SEMICOLON && literal == "\n":
+		case literal != "":
+			end = at + len(literal)
+		default:
+			end = at + len(kind.String())
+		}
 	}
 }

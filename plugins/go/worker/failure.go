@@ -18,6 +18,10 @@ type document struct {
 	Hint    string   `json:"hint,omitempty"`
 }
 
+// The generated function that calls the handler. Where the compiler puts the handler into it, the handler's own
+// function literals are named after both.
+const adapter = "cloudfunction__invoke"
+
 const (
 	maxMessage = 16 << 10
 	maxFrames  = 64
@@ -58,7 +62,7 @@ func ofResult(err error) *document {
 	}
 }
 
-// ofPanic describes what the handler panicked with. Called by the deferred function that recovered, so that the
+// ofPanic describes what the handler panicked with; the stack has the innermost frame first, as Go prints it. Called by the deferred function that recovered, so that the
 // frames of the panic are still on the stack.
 func (f *function) ofPanic(value interface{}) *document {
 	d := &document{Type: "panic"}
@@ -83,14 +87,12 @@ func (f *function) ofPanic(value interface{}) *document {
 			if d.File == "" {
 				d.File, d.Line = file, frame.Line
 			}
-			d.Stack = append(d.Stack, fmt.Sprintf("%s (%s:%d)", frame.Function, file, frame.Line))
+			name := strings.Replace(frame.Function, adapter+".", "", 1)
+			d.Stack = append(d.Stack, fmt.Sprintf("%s (%s:%d)", name, file, frame.Line))
 		}
 		if !more {
 			break
 		}
-	}
-	for i, j := 0, len(d.Stack)-1; i < j; i, j = i+1, j-1 {
-		d.Stack[i], d.Stack[j] = d.Stack[j], d.Stack[i]
 	}
 	return d
 }
@@ -98,7 +100,7 @@ func (f *function) ofPanic(value interface{}) *document {
 // isUsers tells the user's own functions from the standard library, this package and the generated adapter.
 func (f *function) isUsers(name string) bool {
 	if strings.HasPrefix(name, "main.") {
-		return name != "main.main" && !strings.HasPrefix(name, "main.cloudfunction__")
+		return name != "main.main" && name != "main."+adapter && name != "main.cloudfunction__event"
 	}
 	return strings.HasPrefix(name, f.Module+"/")
 }

@@ -34,6 +34,7 @@ const readSize = 32 << 10
 // log package, other packages' variables) writes to the pipes as well.
 func (o *output) redirect() error {
 	nativeStdout, nativeStderr = *os.Stdout, *os.Stderr
+	o.text = make([]byte, readSize)
 	for i, target := range []*os.File{os.Stdout, os.Stderr} {
 		reader, writer, err := os.Pipe()
 		if err != nil {
@@ -57,7 +58,6 @@ func (o *output) redirect() error {
 			})
 		}()
 	}
-	o.text = make([]byte, readSize)
 	return nil
 }
 

@@ -115,7 +115,9 @@ func (f *function) load() bool {
 	}
 	if f.memoryMb > 0 {
 		bytes := int64(f.memoryMb) << 20
-		limitMemory(bytes)
+		if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+			limitMemory(bytes)
+		}
 		// Endless recursion shall end with its name, "stack overflow", before the memory limit ends it without one.
 		debug.SetMaxStack(int(bytes / 4))
 	}

@@ -9,13 +9,13 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
-from harness import Frame, Shim, ShimError
+from harness import Frame, Shim, invoke_payload
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLUGIN = os.path.join(HERE, '..', '..', '..', 'plugins', 'go')
@@ -405,7 +405,7 @@ class Answers(Base):
 
     def test_values_go_through(self):
         shim = self.loaded(self.ECHO)
-        for value in (None, True, 0, -1, 1.5, 1e21, 1e-7, 123456789012345678, 'ü"\\\n\t\u2028<>&', '', [], {}, [[[]]], {'a': {'b': [1]}},
+        for value in (None, True, 0, -1, 1.5, 1e21, 1e-7, 2 ** 53, 'ü"\\\n\t\u2028<>&', '', [], {}, [[[]]], {'a': {'b': [1]}},
                       '\U0001f600', {'': ''}, [0.1, 100000, 5e-324, 1.7976931348623157e308]):
             self.assertEqual(value, shim.invoke(value).value)
         self.assertEqual(b'{"a":1e+21,"b":1e-7,"c":100000000000000000000}', shim.invoke(b' { "b" : 1e-7 , "a":1E21,"c":100000000000000000000 } ').body)
@@ -601,7 +601,6 @@ class Life(Base):
 
     def test_frames_in_pieces(self):
         shim = self.loaded('func handler(s string) int { return len(s) }')
-        from harness import invoke_payload
         data = Frame('INVOKE', 77, invoke_payload(b'"' + b'x' * 70000 + b'"')).encode() * 2
         for at in range(0, len(data), 9973):
             shim.send_raw(data[at:at + 9973])
@@ -609,8 +608,6 @@ class Life(Base):
         self.assertEqual([70000, 70000], [shim.answer(77).value, shim.answer(77).value])
 
     def test_unknown_items_and_frames_are_skipped(self):
-        import struct
-        from harness import invoke_payload
         shim = self.loaded('func handler(n int) int { return n }')
         shim.cancel(123)
         shim.send('INVOKE', 5, invoke_payload(b'6') + struct.pack('<HHI', 999, 0, 3) + b'abc')
