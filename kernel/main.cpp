@@ -45,6 +45,10 @@ int main(int argc, char** argv) {
 
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     const std::string command = arguments.empty() ? "" : arguments[0];
+    if (command != "serve") {
+        sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+        std::signal(SIGPIPE, SIG_DFL);
+    }
     if (command == "launcher") return cf::sandbox::launcherMain(controlSocket);
     if (command == "probe-executor") cf::executors::probeMain({arguments.begin() + 1, arguments.end()});
     if (command == "--version") return std::printf("cloudfunction %s\n", cf::app::platformVersion), 0;

@@ -93,10 +93,11 @@ void WorkerActivator::abandon(const functions::LiveFunction& next) {
 }
 
 void WorkerActivator::commit(const functions::LiveFunction& now) {
+    logs_.ensureFunction(now.entry->function.id, now.entry->function.name);
     auto target = targetOf(now);
     if (!target) {
         base::logWarning("app", now.entry->function.name + " cannot be called: " + target.failure().detail);
-        return remove(now.entry->function.id);
+        return forget(now.entry->function.id);
     }
     loop_.post([this, target = *target, http = now.entry->function.settings.http] {
         live_.put({target, http});
@@ -105,6 +106,7 @@ void WorkerActivator::commit(const functions::LiveFunction& now) {
 }
 
 void WorkerActivator::updateSettings(const functions::LiveFunction& now) {
+    logs_.renameFunction(now.entry->function.id, now.entry->function.name);
     if (now.live.empty()) return;
     auto target = targetOf(now);
     if (!target) return;
@@ -115,6 +117,11 @@ void WorkerActivator::updateSettings(const functions::LiveFunction& now) {
 }
 
 void WorkerActivator::remove(const std::string& functionId) {
+    logs_.removeFunction(functionId);
+    forget(functionId);
+}
+
+void WorkerActivator::forget(const std::string& functionId) {
     loop_.post([this, functionId] {
         live_.remove(functionId);
         dispatcher_.remove(functionId);

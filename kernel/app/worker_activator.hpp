@@ -10,6 +10,7 @@
 #include "base/event_loop.hpp"
 #include "executors/catalog.hpp"
 #include "functions/ports.hpp"
+#include "telemetry/function_logs.hpp"
 #include "workers/dispatcher.hpp"
 
 namespace cf::app {
@@ -17,8 +18,9 @@ namespace cf::app {
 class WorkerActivator final : public functions::Activator, public executors::SourceChecker {
 public:
     // All outlive it; the loop runs while it is called.
-    WorkerActivator(base::EventLoop& loop, workers::Dispatcher& dispatcher, api::LiveFunctions& live, const executors::Catalog& catalog)
-        : loop_(loop), dispatcher_(dispatcher), live_(live), catalog_(catalog) {}
+    WorkerActivator(base::EventLoop& loop, workers::Dispatcher& dispatcher, api::LiveFunctions& live, const executors::Catalog& catalog,
+                    telemetry::FunctionLogs& logs)
+        : loop_(loop), dispatcher_(dispatcher), live_(live), catalog_(catalog), logs_(logs) {}
 
     base::Result<void> activate(const functions::LiveFunction& next) override;
     void abandon(const functions::LiveFunction& next) override;
@@ -32,10 +34,13 @@ public:
 private:
     base::Result<workers::TargetPtr> targetOf(const functions::LiveFunction& function) const;
 
+    void forget(const std::string& functionId);
+
     base::EventLoop& loop_;
     workers::Dispatcher& dispatcher_;
     api::LiveFunctions& live_;
     const executors::Catalog& catalog_;
+    telemetry::FunctionLogs& logs_;  // its folders follow the functions
 };
 
 // A plan of executors/ as workers/ take it.

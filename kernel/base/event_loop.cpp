@@ -65,6 +65,15 @@ void EventLoop::post(Task task) {
     }
 }
 
+void EventLoop::discardPosted() {
+    for (;;) {
+        std::vector<Task> tasks;
+        const std::lock_guard lock(postedMutex_);
+        tasks.swap(posted_);
+        if (tasks.empty()) return;
+    }
+}
+
 void EventLoop::stop() {
     stopping_ = true;
     post([] {});

@@ -40,6 +40,8 @@ public:
     // Any thread: `task` runs on the loop thread soon, in the order of the posts. Tasks posted after the loop ended
     // are dropped with the loop.
     void post(Task task);
+    // After run() returned: drops posted tasks with whatever they hold, until none is left.
+    void discardPosted();
     bool isLoopThread() const;
 
     // Loop thread (or before run): starts, changes, ends watching `fd`. A descriptor has one watcher.

@@ -34,8 +34,8 @@ struct Options {
 
     // A line (or part of one) that a function printed. `invocationId` is empty outside of an invocation.
     std::function<void(const Target&, std::string_view invocationId, Stream, std::string_view text)> onLog{};
-    // Asks a runtime's executor to explain an end.
-    std::function<ExitWords(const std::string& runtime, const sandbox::Ended&, std::string_view lastErrors)> explain{};
+    // Asks the executor of a worker's runtime to explain its end.
+    std::function<ExitWords(const Target&, const sandbox::Ended&, std::string_view lastErrors)> explain{};
     // A runtime's prewarmed workers do not start (`why`), or do again (empty).
     std::function<void(const std::string& runtime, const std::string& why)> onRuntimeTrouble{};
 };

@@ -17,7 +17,7 @@ std::string megabytes(uint64_t bytes) {
 void describeEnd(const Context& context, const TargetPtr& target, const sandbox::Ended& ended, std::string_view lastErrors,
                  WorkerEnd& end) {
     ExitWords words;
-    if (context.options.explain && target) words = context.options.explain(target->runtime, ended, lastErrors);
+    if (context.options.explain && target) words = context.options.explain(*target, ended, lastErrors);
     if (!words.message.empty()) {
         end.detail = words.message;
         end.hint = words.hint;

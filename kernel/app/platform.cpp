@@ -1,0 +1,336 @@
+#include "app/platform.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <thread>
+
+#include "api/problem.hpp"
+#include "app/serve.hpp"
+#include "base/log.hpp"
+
+namespace cf::app {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr uint32_t genericMemoryMb = 128;  // of a prewarmed worker until it is bound
+
+// Runs `work` on the loop and waits for it.
+void onLoop(base::EventLoop& loop, const std::function<void()>& work) {
+    std::mutex mutex;
+    std::condition_variable done;
+    bool finished = false;
+    loop.post([&] {
+        work();
+        const std::lock_guard lock(mutex);
+        finished = true;
+        done.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return finished; });
+}
+
+telemetry::LogStream logStream(workers::Stream stream) {
+    return stream == workers::Stream::errors ? telemetry::LogStream::errors : telemetry::LogStream::output;
+}
+
+std::string textOf(simdjson::dom::element document, const char* key) {
+    std::string_view value;
+    return document[key].get(value) ? std::string{} : std::string(value);
+}
+
+}  // namespace
+
+Platform::Platform(Settings settings, Places places, const DataDirectory& data)
+    : settings_(std::move(settings)), places_(std::move(places)), data_(data), companions_(settings_.companions) {
+    http::ServerOptions options;
+    options.maxConnections = settings_.maxConnections;
+    options.headerTimeout = settings_.headerTimeout;
+    options.idleTimeout = settings_.idleTimeout;
+    options.limits.bodyBytes = settings_.maxBodyBytes;
+    // Saves carry code, in JSON: escapes may double it.
+    options.bodyLimit = [this](const http::Request& head) {
+        const bool save = head.path.starts_with("/api/v1/functions") && !head.path.ends_with("/invoke");
+        return save ? static_cast<size_t>(settings_.maxCodeBytes * 2 + 1'048'576) : size_t{settings_.maxBodyBytes};
+    };
+    options.problem = [](const http::Refusal& refusal) { return api::problemDocument(refusal.failure, {}); };
+    server_ = std::make_unique<http::Server>(loop_, std::move(options), [this](std::shared_ptr<http::Exchange> exchange) { handle(std::move(exchange)); });
+}
+
+Platform::~Platform() {
+    if (loopThread_.joinable()) stop(0s);
+}
+
+base::Result<std::vector<std::string>> Platform::listen() {
+    std::vector<std::string> urls;
+    uint16_t port = settings_.port;
+    for (const auto& text : settings_.addresses) {
+        Poco::Net::IPAddress address;
+        if (!Poco::Net::IPAddress::tryParse(text == "localhost" ? "127.0.0.1" : text, address))
+            return base::Failure{.reason = "start_failed", .detail = "server.address = \"" + text + "\" is not an IP address"};
+        auto bound = server_->listen({address, port});
+        if (!bound) return std::move(bound).failure();
+        port = *bound;  // with port 0 all addresses share the one that was chosen first
+        const bool any = address.isWildcard();
+        const std::string host = any ? "localhost" : address.family() == Poco::Net::IPAddress::IPv6 ? "[" + address.toString() + "]" : address.toString();
+        urls.push_back("http://" + host + ":" + std::to_string(port));
+        guards_.addresses.push_back(address.toString());
+    }
+    guards_.port = port;
+    guards_.allowedHosts = settings_.allowedHosts;
+    return urls;
+}
+
+workers::Options Platform::workerOptions() {
+    workers::Options options;
+    options.cores = std::max(1u, std::thread::hardware_concurrency());
+    options.maxWorkers = settings_.maxWorkers;
+    options.prewarmed = settings_.prewarmed;
+    options.queueSize = settings_.queueSize;
+    options.queueTimeout = settings_.queueTimeout;
+    options.maxResponseBytes = settings_.maxResponseBytes;
+    options.limits.processes = settings_.processes;
+    options.limits.tmpBytes = settings_.tmpBytes;
+    options.onLog = [this](const workers::Target& target, std::string_view invocationId, workers::Stream stream, std::string_view text) {
+        logs_->write(target.functionId, invocationId, logStream(stream), text);
+    };
+    options.explain = [this](const workers::Target& target, const sandbox::Ended& ended, std::string_view lastErrors) {
+        workers::ExitWords words;
+        const auto executor = catalog_.byId(target.runtime);
+        if (!executor) return words;
+        if (auto explained = executor->describeExit(ended, target.memoryMb, lastErrors)) words = {explained->message, explained->hint};
+        return words;
+    };
+    options.onRuntimeTrouble = [this](const std::string& runtime, const std::string& why) {
+        const std::lock_guard lock(troubleMutex_);
+        if (why.empty()) troubles_.erase(runtime);
+        else troubles_[runtime] = why;
+    };
+    return options;
+}
+
+void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
+    launcher_ = std::make_unique<sandbox::LauncherClient>(loop_, std::move(launcher));
+    dispatcher_ = std::make_unique<workers::Dispatcher>(loop_, *launcher_, workerOptions());
+    children_ = std::make_unique<ChildProcesses>(loop_, *launcher_);
+    activator_ = std::make_unique<WorkerActivator>(loop_, *dispatcher_, live_, catalog_, *logs_);
+    BuildOptions build;
+    build.timeout = settings_.buildTimeout;
+    build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;
+    build.limits.processes = 512;
+    build.limits.fileBytes = 512ull << 20;
+    build.limits.tmpBytes = 512ull << 20;
+    builder_ = std::make_unique<ExecutorBuilder>(build, catalog_, *children_, *activator_);
+    api::InvokeDependencies invoke{.loop = loop_,
+                                   .dispatcher = *dispatcher_,
+                                   .live = live_,
+                                   .registry = registry_,
+                                   .onDisconnect = settings_.cancelOnDisconnect ? api::OnDisconnect::cancel : api::OnDisconnect::finish};
+    invoke.record = [this](const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
+        record(call, outcome, source, status);
+    };
+    invoke_ = std::make_unique<api::InvokeResource>(invoke);
+    functionUrl_ = std::make_unique<api::FunctionUrl>(invoke);
+}
+
+base::Result<void> Platform::openTelemetry() {
+    writer_ = std::make_unique<telemetry::Writer>();
+    if (settings_.records) {
+        auto recorder = telemetry::Recorder::open({.file = data_.own("records.db"),
+                                                   .node = "",
+                                                   .age = std::chrono::hours(24) * settings_.recordDays,
+                                                   .maxBytes = settings_.recordBytes},
+                                                  *writer_);
+        if (!recorder) return std::move(recorder).failure();
+        recorder_ = std::move(*recorder);
+    }
+    telemetry::FunctionLogsOptions options;
+    options.workDir = data_.path();
+    options.retention.fileBytes = settings_.logBytes;
+    options.retention.files = settings_.logFiles;
+    logs_ = std::make_unique<telemetry::FunctionLogs>(options, *writer_);
+    recordReader_ = std::make_unique<RecordReader>(recorder_.get(), *logs_);
+    return {};
+}
+
+void Platform::loadExecutors() {
+    executors::LoaderOptions options;
+    options.folders = {settings_.executorsDir.empty() ? places_.executors : settings_.executorsDir};
+    options.dataDir = data_.path() + "/.cloudfunction";
+    options.properties = settings_.executorProperties;
+    options.probeCommand = {places_.binary, "probe-executor"};
+    catalog_.replace(executors::Loader(std::move(options), *children_).loadAll());
+    for (const auto& executor : *catalog_.executors()) {
+        if (!executor->available()) continue;
+        auto plan = executor->plan(nullptr);
+        if (!plan) {
+            base::logWarning("app", "executor " + executor->facts().id + " has no plan for its workers: " + plan.failure().detail);
+            continue;
+        }
+        const uint32_t memoryMb = executor->facts().manifest.defaultMemoryMb.value_or(genericMemoryMb);
+        loop_.post([this, id = executor->facts().id, plan = workerPlan(std::move(*plan)), memoryMb] { dispatcher_->addRuntime(id, plan, memoryMb); });
+    }
+}
+
+base::Result<void> Platform::loadFunctions() {
+    auto store = functions::SqliteStore::open({.path = data_.own("functions.db")});
+    if (!store) return std::move(store).failure();
+    store_ = std::move(*store);
+    functions::ServiceOptions options;
+    options.dataDir = data_.path() + "/.cloudfunction";
+    options.limits.codeBytes = settings_.maxCodeBytes;
+    options.limits.defaults.timeout = settings_.timeout;
+    options.limits.defaults.keepAlive = settings_.keepAlive;
+    functions_ = std::make_unique<functions::FunctionService>(std::move(options), *store_, registry_, runtimes_, *builder_, *activator_);
+    auto started = functions_->start();
+    if (!started) return started;
+    std::vector<std::pair<std::string, std::string>> names;
+    for (const auto& entry : registry_.all()) names.emplace_back(entry->function.id, entry->function.name);
+    logs_->begin(names);
+    return {};
+}
+
+base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token) {
+    layers_ = launcher.layers;
+    layers_.insert(layers_.end(), moreLayers.begin(), moreLayers.end());
+    guards_.tokenSha256 = token.required ? token.sha256 : "";
+    if (auto opened = openTelemetry(); !opened) return opened;
+    makeInvocationPath(std::move(launcher));
+    loopThread_ = std::thread([this] { loop_.run(); });
+    loadExecutors();
+    if (auto loaded = loadFunctions(); !loaded) return loaded;
+    writer_->start();
+    control_ = std::make_unique<api::ControlPool>(api::ControlOptions{.threads = settings_.controlThreads});
+    onLoop(loop_, [this] {
+        api::Dependencies dependencies{.pool = *control_, .functions = *functions_, .runtimes = runtimes_};
+        dependencies.records = recordReader_.get();
+        dependencies.health = [this] { return health(); };
+        dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
+        dependencies.openapi = places_.openapi;
+        dependencies.invoke = [this](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { invoke_->handle(std::move(exchange), idOrName); };
+        dependencies.functionUrl = [this](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
+            functionUrl_->handle(std::move(exchange), name, rest);
+        };
+        api_ = std::make_unique<api::Api>(loop_, std::move(dependencies));
+    });
+    phase_ = api::Health::Phase::running;
+    return {};
+}
+
+// The named stages of a request: accept and parse are the server's; guard and authenticate here; route and handle the
+// API's; write the exchange's.
+void Platform::handle(std::shared_ptr<http::Exchange> exchange) {
+    const http::Request& request = exchange->request();
+    if (auto refusal = http::guard(request, guards_)) {
+        const auto document = api::problem(refusal->failure, request);
+        return exchange->respond(refusal->status, refusal->headers + document.headers, {document.body});
+    }
+    if (!api_) {
+        const auto answer = api::problem({.reason = "starting", .detail = "the platform is starting", .hint = "try again in a second"}, request);
+        return exchange->respond(answer.status, answer.headers, {answer.body});
+    }
+    api_->handle(std::move(exchange));
+}
+
+void Platform::record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
+    using Kind = workers::Outcome::Kind;
+    if (!recorder_) return;
+    if (outcome.kind == Kind::result && !recorder_->wantsSuccess()) return recorder_->skipped();
+    telemetry::InvocationRecord entry;
+    entry.invocationId = call.idText();
+    entry.requestId = call.requestId;
+    entry.functionId = call.target->functionId;
+    entry.functionName = call.target->functionName;
+    entry.version = call.target->version;
+    entry.source = source;
+    entry.status = outcome.kind == Kind::result ? telemetry::Status::success : outcome.kind == Kind::error ? telemetry::Status::error : telemetry::Status::failure;
+    entry.httpStatus = status;
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(workers::Clock::now() - call.received);
+    entry.receivedAtMs = base::unixMs(base::WallClock::now() - age);
+    entry.queued = outcome.queued;
+    entry.init = outcome.init;
+    entry.run = outcome.run;
+    entry.memoryPeakBytes = outcome.memoryPeakBytes;
+    entry.cold = outcome.cold;
+    entry.log = call.log;
+    entry.logDropped = call.logDropped;
+    if (outcome.kind == Kind::failure) {
+        entry.reason = outcome.failure.reason;
+        entry.errorMessage = outcome.failure.detail;
+    } else if (outcome.kind == Kind::error) {
+        simdjson::dom::parser parser;
+        simdjson::dom::element document;
+        if (!parser.parse(outcome.document.data(), outcome.document.size()).get(document)) {
+            entry.errorType = textOf(document, "type");
+            entry.errorMessage = textOf(document, "message").substr(0, telemetry::InvocationRecord::messageLimit);
+        }
+    }
+    recorder_->record(std::move(entry));
+}
+
+api::Health Platform::health() const {
+    api::Health health;
+    health.phase = phase_;
+    health.version = platformVersion;
+    health.companions = companions_.states();
+    for (const auto& executor : *catalog_.executors()) {
+        const auto& facts = executor->facts();
+        api::Health::Executor shown{.id = facts.id.empty() ? facts.file : facts.id, .available = executor->available(), .version = facts.version,
+                                    .detail = facts.toolchainVersion};
+        if (facts.unavailable) {
+            shown.detail = facts.unavailable->reason;
+            shown.hint = facts.unavailable->hint;
+        }
+        const std::lock_guard lock(troubleMutex_);
+        if (const auto trouble = troubles_.find(facts.id); trouble != troubles_.end()) {
+            shown.available = false;
+            shown.detail = "its workers do not start: " + trouble->second;
+        }
+        health.executors.push_back(std::move(shown));
+    }
+    health.sandboxStrict = settings_.strict;
+    for (const auto& layer : layers_) health.layers.push_back({layer.name, layer.active, layer.detail});
+    if (recorder_) health.bytes.emplace_back("records", recorder_->counts().bytes);
+    return health;
+}
+
+std::string Platform::describe(const std::vector<std::string>& urls) const {
+    std::string out = "CloudFunction " + std::string(platformVersion) + " is ready\n";
+    for (const auto& url : urls) out += "  web page   " + url + "/\n  API        " + url + "/api/v1/functions\n";
+    out += "  data       " + data_.path() + "\n";
+    for (const auto& executor : *catalog_.executors()) {
+        const auto& facts = executor->facts();
+        const std::string name = facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
+        out += "  " + (executor->available() ? "ready      " + name + " " + facts.toolchainVersion
+                                             : "missing    " + name + ": " + facts.unavailable->reason +
+                                                   (facts.unavailable->hint.empty() ? "" : " (" + facts.unavailable->hint + ")")) + "\n";
+    }
+    for (const auto& layer : layers_)
+        if (!layer.active) out += "  not held   " + layer.name + ": " + layer.detail + "\n";
+    return out;
+}
+
+void Platform::stop(std::chrono::milliseconds patience) {
+    phase_ = api::Health::Phase::draining;
+    if (!loopThread_.joinable()) return;
+    auto drained = std::make_shared<std::atomic<bool>>(false);
+    onLoop(loop_, [&] { server_->drain([drained] { *drained = true; }); });
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!*drained && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
+    if (builder_) builder_->cancelAll();
+    onLoop(loop_, [this] { dispatcher_->shutDown(); });
+    control_.reset();
+    functions_.reset();
+    onLoop(loop_, [] {});  // what these two posted last has run
+    loop_.stop();
+    loopThread_.join();
+    if (writer_) writer_->stop();
+    loop_.discardPosted();
+    api_.reset();
+    server_.reset();
+}
+
+}  // namespace cf::app

@@ -1,0 +1,107 @@
+// The running platform: every part, made in the order of what stands on what, and the thread of its event loop.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/api.hpp"
+#include "api/function_url.hpp"
+#include "api/invoke.hpp"
+#include "api/live_functions.hpp"
+#include "app/access_token.hpp"
+#include "app/child_processes.hpp"
+#include "app/companions.hpp"
+#include "app/data_directory.hpp"
+#include "app/executor_builder.hpp"
+#include "app/record_reader.hpp"
+#include "app/settings.hpp"
+#include "app/worker_activator.hpp"
+#include "base/event_loop.hpp"
+#include "executors/catalog.hpp"
+#include "functions/artifacts.hpp"
+#include "functions/service.hpp"
+#include "functions/sqlite_store.hpp"
+#include "http/guards.hpp"
+#include "http/server.hpp"
+#include "sandbox/launcher_client.hpp"
+#include "telemetry/function_logs.hpp"
+#include "telemetry/recorder.hpp"
+#include "telemetry/writer.hpp"
+#include "workers/dispatcher.hpp"
+
+namespace cf::app {
+
+// Where things lie beside the executable, in a build folder as well as in an installation.
+struct Places {
+    std::string binary{};
+    std::string stub{};
+    std::string executors{};
+    std::string openapi{};  // the text of the API description
+};
+
+class Platform {
+public:
+    // Main thread. Nothing runs yet.
+    Platform(Settings settings, Places places, const DataDirectory& data);
+    ~Platform();
+
+    // Before the launcher and before root is given up: takes the ports. Gives the addresses as URLs.
+    base::Result<std::vector<std::string>> listen();
+    // After root was given up: starts the loop, which answers "starting" from then on, loads executors and functions.
+    base::Result<void> start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token);
+    // Lets running invocations finish, at most `patience`, then ends everything.
+    void stop(std::chrono::milliseconds patience);
+
+    // What a person wants to read at the start.
+    std::string describe(const std::vector<std::string>& urls) const;
+
+private:
+    void handle(std::shared_ptr<http::Exchange> exchange);
+    workers::Options workerOptions();
+    void makeInvocationPath(sandbox::LauncherProcess launcher);
+    base::Result<void> openTelemetry();
+    void loadExecutors();
+    base::Result<void> loadFunctions();
+    void record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status);
+    api::Health health() const;
+
+    const Settings settings_;
+    const Places places_;
+    const DataDirectory& data_;
+    http::GuardOptions guards_;
+    std::vector<sandbox::Layer> layers_;
+    std::atomic<api::Health::Phase> phase_{api::Health::Phase::starting};
+    mutable std::mutex troubleMutex_;
+    std::map<std::string, std::string> troubles_;  // runtime -> why its prewarmed workers do not start
+
+    base::EventLoop loop_;
+    std::unique_ptr<telemetry::Writer> writer_;
+    std::unique_ptr<telemetry::Recorder> recorder_;
+    std::unique_ptr<telemetry::FunctionLogs> logs_;
+    std::unique_ptr<RecordReader> recordReader_;
+    std::unique_ptr<sandbox::LauncherClient> launcher_;
+    executors::Catalog catalog_;
+    functions::Registry registry_;
+    api::LiveFunctions live_;
+    std::unique_ptr<workers::Dispatcher> dispatcher_;
+    std::unique_ptr<ChildProcesses> children_;
+    std::unique_ptr<WorkerActivator> activator_;
+    ExecutorRuntimes runtimes_{catalog_};
+    std::unique_ptr<ExecutorBuilder> builder_;
+    std::unique_ptr<functions::SqliteStore> store_;
+    std::unique_ptr<functions::FunctionService> functions_;
+    mutable Companions companions_;
+    std::unique_ptr<api::ControlPool> control_;
+    std::unique_ptr<api::InvokeResource> invoke_;
+    std::unique_ptr<api::FunctionUrl> functionUrl_;
+    std::unique_ptr<api::Api> api_;
+    std::unique_ptr<http::Server> server_;
+    std::thread loopThread_;
+};
+
+}  // namespace cf::app

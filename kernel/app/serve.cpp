@@ -1,0 +1,124 @@
+#include "app/serve.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "app/access_token.hpp"
+#include "app/data_directory.hpp"
+#include "app/platform.hpp"
+#include "app/privileges.hpp"
+#include "app/settings.hpp"
+#include "base/log.hpp"
+
+#ifndef CLOUDFUNCTION_VERSION
+#error "the build defines CLOUDFUNCTION_VERSION"
+#endif
+
+namespace cf::app {
+
+using namespace std::chrono_literals;
+
+const char* const platformVersion = CLOUDFUNCTION_VERSION;
+
+namespace {
+
+constexpr auto drainPatience = 30s;
+constexpr auto launcherPatience = 5s;
+
+int complain(const std::string& sentence) {
+    std::fprintf(stderr, "cloudfunction: %s\n", sentence.c_str());
+    return 1;
+}
+
+int complain(const base::Failure& failure) {
+    return complain(failure.detail + (failure.hint.empty() ? "" : "; " + failure.hint));
+}
+
+Places findPlaces(const Settings& settings) {
+    Places places;
+    places.binary = std::filesystem::read_symlink("/proc/self/exe");
+    const auto bin = std::filesystem::path(places.binary).parent_path();
+    const auto first = [](std::initializer_list<std::filesystem::path> candidates) {
+        for (const auto& candidate : candidates)
+            if (std::filesystem::exists(candidate)) return std::filesystem::weakly_canonical(candidate).string();
+        return std::filesystem::weakly_canonical(*candidates.begin()).string();
+    };
+    places.stub = first({bin / "cloudfunction-stub", bin / "../libexec/cloudfunction/cloudfunction-stub"});
+    places.executors = settings.executorsDir.empty() ? first({bin / "../executors", bin / "../lib/cloudfunction/executors"}) : settings.executorsDir;
+    std::ifstream openapi(first({bin / "../http-api.yaml", bin / "../share/cloudfunction/http-api.yaml"}));
+    std::ostringstream text;
+    text << openapi.rdbuf();
+    places.openapi = text.str();
+    return places;
+}
+
+base::LogLevel levelOf(const std::string& name) {
+    return name == "debug" ? base::LogLevel::debug : name == "warning" ? base::LogLevel::warning : name == "error" ? base::LogLevel::error : base::LogLevel::info;
+}
+
+void waitForLauncher(pid_t launcher) {
+    const auto until = std::chrono::steady_clock::now() + launcherPatience;
+    while (::waitpid(launcher, nullptr, WNOHANG) == 0 && std::chrono::steady_clock::now() < until) ::usleep(2000);
+}
+
+}  // namespace
+
+int serve(const std::string& propertiesFile, const sigset_t& signals) {
+    auto read = readSettings(propertiesFile);
+    if (!read.errors.empty()) {
+        for (const auto& error : read.errors) complain(error);
+        return 2;
+    }
+    const Settings settings = std::move(read.settings);
+    base::setLogLevel(levelOf(settings.logLevel));
+    const Places places = findPlaces(settings);
+
+    auto data = DataDirectory::open(settings.dataDir);
+    if (!data) return complain(data.failure());
+    Platform platform(settings, places, *data);
+    const auto urls = platform.listen();
+    if (!urls) return complain(urls.failure());
+
+    const KernelUser user = findKernelUser();
+    sandbox::LauncherOptions options;
+    options.instance = data->instance();
+    options.uidBase = ::geteuid() == 0 ? settings.uidBase : 0;
+    options.uidCount = settings.uidCount;
+    options.kernelUid = user.uid;
+    options.kernelGid = user.gid;
+    options.strict = settings.strict;
+    options.execStub = places.stub;
+    auto launcher = sandbox::spawnLauncher(options);
+    if (!launcher) return complain(launcher.failure());
+    const pid_t launcherPid = launcher->pid;
+
+    if (auto given = handOver(settings.dataDir, user); !given) return complain(given.failure());
+    if (auto became = becomeKernelUser(user, {settings.dataDir, places.executors}); !became) return complain(became.failure());
+    const auto token = prepareAccessToken(settings, *data);
+    if (!token) return complain(token.failure());
+
+    if (auto started = platform.start(std::move(*launcher), {user.layer}, *token); !started) {
+        platform.stop(0s);
+        return complain(started.failure());
+    }
+    std::fputs(platform.describe(*urls).c_str(), stdout);
+    if (!token->generated.empty())
+        std::printf("  token      %s\n             callers need it: Authorization: Bearer %s\n             it is not shown again\n",
+                    token->generated.c_str(), token->generated.c_str());
+    std::fflush(stdout);
+
+    for (int signal = 0; signal != SIGTERM && signal != SIGINT;) signal = ::sigwaitinfo(&signals, nullptr);
+    base::logInfo("app", "stopping: running invocations may finish");
+    platform.stop(drainPatience);
+    waitForLauncher(launcherPid);
+    base::logInfo("app", "stopped");
+    return 0;
+}
+
+}  // namespace cf::app
