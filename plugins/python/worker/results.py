@@ -1,7 +1,8 @@
-"""Why a result is not JSON: which value, where it is, and what to return instead. Only read when encoding failed."""
+"""Why a result is not JSON: which value, where it is, and what to return instead. Only read when encoding failed, or
+when a result has so many brackets that it may be nested too deep."""
 wire = part('wire')
 
-DEPTH = 300  # how deep the search goes; a result that is nested deeper fails for that alone
+DEPTH = wire.DEPTH
 _SEEN = 200000  # how many values the search looks at
 
 _HINTS = {
@@ -105,7 +106,7 @@ def document(value, error):
         _look(value, [], set(), [0])
         message = 'the result is not JSON: %s' % part('errors')._text(error)
         if isinstance(error, RecursionError):
-            message, hint = 'the result is nested too deep', 'return a flatter structure'
+            return too_deep()
     except _Found as found:
         message, hint = found.args
     except BaseException as other:  # the user's own classes take part in the search
@@ -114,6 +115,36 @@ def document(value, error):
     if hint:
         result['hint'] = hint
     return result
+
+
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b'[]{}')
+_ONE_KIND = bytes.maketrans(b'{}', b'[]')
+
+
+def is_deep(value, body):
+    """True when the result is nested deeper than a caller may be sent. `body` is its JSON: brackets that close at once
+    are taken away, level by level; brackets inside of text can spoil that, then the value itself is looked at."""
+    left = body.translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(DEPTH):
+        rest = left.replace(b'[]', b'')
+        if not rest:
+            return False
+        if len(rest) == len(left):
+            break
+        left = rest
+    level = [value] if isinstance(value, (dict, list, tuple)) else []
+    for _ in range(DEPTH):
+        level = [item for container in level
+                 for item in (container.values() if isinstance(container, dict) else container)
+                 if isinstance(item, (dict, list, tuple))]
+        if not level:
+            return False
+    return True
+
+
+def too_deep():
+    return {'type': 'ResultNotJson', 'message': 'the result is nested more than %d levels deep' % DEPTH, 'stack': [],
+            'hint': 'return a flatter structure'}
 
 
 def too_large(size):

@@ -19,6 +19,7 @@ _FIRST = Struct('<8xQ4xI')  # REMAINING_MS, and the size of INVOCATION_ID
 _SIZE = Struct('<4xI')
 _NUMBER = Struct('<8xQ')
 EXTRA = 4 + _TAIL.size      # what an answer holds besides its document
+_SUSPECT = 2 * wire.DEPTH   # no shorter document is too deep
 LIMIT = wire.MAX_PAYLOAD - EXTRA
 
 
@@ -63,8 +64,11 @@ def answered(id, result, ran):
         begun = clock()
         result = part('asynchronous').complete(result)
         return answered(id, result, ran + clock() - begun)
-    if len(body) > LIMIT:
-        return failed(id, part('results').too_large(len(body)), ran)
+    if len(body) > _SUSPECT:
+        if len(body) > LIMIT:
+            return failed(id, part('results').too_large(len(body)), ran)
+        if body.count(b'[') + body.count(b'{') > wire.DEPTH and part('results').is_deep(result, body):
+            return failed(id, part('results').too_deep(), ran)
     return _HEAD.pack(len(body) + EXTRA, wire.RESULT, 0, 0, id, len(body)) + body + _TAIL.pack(wire.RUN_NS, 0, 8, ran)
 
 

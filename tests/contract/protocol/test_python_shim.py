@@ -505,6 +505,24 @@ class Results(ShimCase):
         self.assertEqual(shim.invoke(b'17000000').error, 'ResultTooLarge')
         self.assertEqual(len(shim.invoke(b'16000000').value), 16000000)
 
+    def test_depth(self):
+        shim = self.load("""
+            def handler(event):
+                kind, depth, extra = event
+                value = extra
+                for _ in range(depth):
+                    value = [value] if kind == 'list' else {'k': value}
+                return value
+        """)
+        for kind in ('list', 'dict'):
+            for extra in (0, 'brackets [[[{{{ ]' * 300, [[0], {'a': 1}] * 300):
+                deep = 2 if isinstance(extra, list) else 0
+                self.assertTrue(shim.invoke([kind, 250 - deep, extra]).ok)
+                answer = shim.invoke([kind, 251 - deep, extra])
+                self.assertEqual(answer.error, 'ResultNotJson')
+                self.assertIn('more than 250 levels', answer.document['message'])
+        self.assertTrue(shim.invoke(['list', 1, [{'text': '}{]['}] * 10000]).ok)
+
     def test_hostile_classes(self):
         shim = self.load('class D(dict):\n    def items(self): raise RuntimeError("no")\n'
                          'def handler(event): return D(a=1)\n')
