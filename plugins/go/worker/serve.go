@@ -43,14 +43,19 @@ var out output
 
 // Runs before the initialisation of the user's own package, so that what that prints is heard as well.
 func init() {
-	syscall.CloseOnExec(hostFd)
-	_ = out.redirect()
+	if isSocket(hostFd) {
+		syscall.CloseOnExec(hostFd)
+		_ = out.redirect()
+	}
 }
 
 // Serve answers invocations until the host says STOP or is gone. It does not return.
 func Serve(description Function) {
 	f := &function{Function: description, concurrency: 1}
-	_ = blocking()
+	if err := blocking(); err != nil || !isSocket(hostFd) {
+		println("This program is a function of CloudFunction: the platform starts it, with a socket as file descriptor 3.")
+		os.Exit(1)
+	}
 	hello := beginFrame(nil, frameHello, 0)
 	hello = appendNumber(hello, tagVersion, 1)
 	language := strings.TrimPrefix(runtime.Version(), "go")

@@ -15,6 +15,11 @@ const (
 // host is fd 3 as a file of Go's poller, nil as long as reads and writes block.
 var host *os.File
 
+func isSocket(fd int) bool {
+	var status syscall.Stat_t
+	return syscall.Fstat(fd, &status) == nil && status.Mode&syscall.S_IFMT == syscall.S_IFSOCK
+}
+
 // blocking leaves fd 3 to plain system calls: with one invocation at a time nothing else wants to run while the worker
 // waits, and the poller would cost two more system calls for each frame.
 func blocking() error {
