@@ -1,0 +1,138 @@
+// One client's connection: reads requests one after the other, hands each over, writes its answer, keeps its deadlines.
+// Internal to http/. Loop thread only.
+//
+// Life: reading -> handling (an exchange is out) -> reading -> ... -> lingering (told the client that it is over, throws
+// its leftovers away so that the last answer is not lost to a reset) -> dead. Output that the socket did not take keeps
+// the connection from reading the next request.
+//
+// When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and some libraries do so
+// and still wait for their answer, and a client that closed looks the same until something is sent to it. So the end of
+// input is not taken for leaving; the answer is tried. Gone is what Linux reports as EPOLLHUP or EPOLLERR: a reset, or a
+// failed write. A client that closed is found out by keep-alive probes, which are switched on when its FIN arrives
+// while an answer is being made: its system forgets the socket within a minute or so, then answers with a reset.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/event_loop.hpp"
+#include "base/unique_fd.hpp"
+#include "http/buffer.hpp"
+#include "http/deadlines.hpp"
+#include "http/exchange_pool.hpp"
+#include "http/parser.hpp"
+
+namespace cf::http {
+
+class ServerExchange;
+struct ServerState;
+
+class Connection final : public base::Watcher, public DeadlineEntry {
+public:
+    // `peer` is the address as text.
+    Connection(ServerState& server, base::UniqueFd fd, std::string peer);
+    ~Connection() override;
+
+    // Begins to serve; with a refusal it tells that and leaves.
+    void start(const Refusal* refusal);
+    void onEvents(uint32_t events) override;
+    void onDeadline() override;
+
+    // Parses what is buffered and hands over what is whole.
+    void resume();
+    // From the exchange: its one answer.
+    void answer(const ServerExchange& exchange, int status, std::string_view headers, std::initializer_list<std::string_view> body);
+    // The exchange died without one.
+    void abandoned();
+    // No request is being handled, read or answered.
+    bool idle() const;
+    bool dead() const { return mode_ == Mode::dead; }
+    // At once; tells the exchange that is out.
+    void close();
+
+    // Serial of the exchange that is out; 0 without one.
+    uint64_t serial() const { return serial_; }
+    const std::string& peer() const { return peer_; }
+
+    // The server's notes.
+    size_t index = 0;            // in its list
+    bool waitsToResume = false;  // stands in its list of connections to resume
+    bool overLimit = false;      // was taken only to be refused
+
+private:
+    enum class Mode : uint8_t { open, lingering, dead };
+    enum class Stage : uint8_t { idle, head, body };
+
+    // Bytes that could not be parsed at once, from `begin` on, and how far the parser came. Idle connections have none.
+    struct Inbox {
+        Buffer buffer{};
+        size_t begin = 0;
+        bool starved = false;  // the parser wants more than there is
+        RequestParser parser;
+        explicit Inbox(const RequestParser& state) : parser(state) {}
+        size_t size() const { return buffer.size() - begin; }
+    };
+
+    // Bytes not handed over yet, in the server's read buffer or the inbox.
+    struct Rest {
+        char* data;
+        size_t size;
+    };
+    // How an answer is framed.
+    struct Shape {
+        bool head = false;
+        bool http10 = false;
+        bool keep = false;
+    };
+
+    void onReadable();
+    void readInto(Inbox& inbox);
+    void readAhead();
+    void discard();
+    void endOfInput();
+
+    void consume(Rest rest, Inbox* inbox);
+    RequestParser::State announceBody(RequestParser& parser, char* message, size_t& size);
+    void dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox);
+    void keepRest(Rest rest, Inbox* inbox, bool starved);
+    void awaitMore(const RequestParser& parser);
+    // Time that the bytes moved so far have earned beyond the grace.
+    std::chrono::milliseconds earned() const;
+
+    void refuse(const Refusal& refusal);
+    void write(int status, std::string_view headers, std::initializer_list<std::string_view> body, Shape shape);
+    void sendNow(Buffer& head, std::initializer_list<std::string_view> body, size_t bodySize);
+    void flush();
+    void blocked();
+    // Decides what to wait for next; the last step of everything that happens.
+    void settle();
+    void linger();
+    void watchFor(uint32_t events);
+    bool outputPending() const { return output_.size() > written_; }
+    bool busy() const { return serial_ != 0 || blocked_; }
+
+    ServerState& server_;
+    base::UniqueFd fd_;
+    std::string peer_;
+    std::weak_ptr<ServerExchange> exchange_{};  // may die on another thread
+    uint64_t serial_ = 0;
+    std::unique_ptr<Inbox> inbox_;
+    Buffer output_;               // what the socket did not take yet, from written_ on
+    size_t written_ = 0;
+    std::chrono::steady_clock::time_point since_{};  // the present body's or output's beginning
+    size_t counted_ = 0;          // bytes of it that moved since; of leftovers thrown away
+    uint32_t watched_ = 0;        // epoll events asked for
+    Mode mode_ = Mode::open;
+    Stage stage_ = Stage::idle;
+    bool blocked_ = false;        // the socket is full
+    bool parsing_ = false;        // consume() is on the stack
+    bool moreBuffered_ = false;   // another request stands behind the one being handed over
+    bool inputEnded_ = false;
+    bool closing_ = false;        // the last answer was written
+    bool lingers_ = false;        // and the client may still be sending
+};
+
+}  // namespace cf::http

@@ -1,0 +1,48 @@
+// The Exchange that connections hand out. Internal to http/.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "http/exchange_pool.hpp"
+#include "http/parser.hpp"
+
+namespace cf::http {
+
+class Connection;
+
+class ServerExchange final : public Exchange {
+public:
+    ServerExchange(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection, ExchangeStorage storage);
+    // An exchange that nobody answered is answered with 500 here, so that its client does not wait for ever.
+    ~ServerExchange() override;
+
+    // The storage holds the message; `base` is its first byte there.
+    void describe(const RequestParser& parser, const char* base, std::string_view peer);
+
+    void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
+    bool clientGone() const override { return connection_ == nullptr && !answered_; }
+    void onClientGone(std::function<void()> callback) override { gone_ = std::move(callback); }
+
+    // The connection closed; the callback to run, if any.
+    std::function<void()> detach();
+
+    uint64_t serial() const { return serial_; }
+    bool keepAlive() const { return keepAlive_; }
+    bool http10() const { return http10_; }
+    bool isHead() const { return request_.method == "HEAD"; }
+
+private:
+    std::shared_ptr<ExchangePool> pool_;
+    ExchangeStorage storage_;
+    std::string peer_;
+    Connection* connection_;  // null once answered or gone
+    std::function<void()> gone_;
+    uint64_t serial_;
+    bool answered_ = false;
+    bool keepAlive_ = false;
+    bool http10_ = false;
+};
+
+}  // namespace cf::http

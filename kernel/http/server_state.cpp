@@ -1,0 +1,145 @@
+#include "http/server_state.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+#include "base/log.hpp"
+#include "http/connection.hpp"
+
+namespace cf::http {
+
+namespace {
+
+// Connections beyond the limit that are told so; more of them are closed without a word.
+constexpr size_t mostOverflowing = 128;
+
+struct Peer {
+    std::string text{};
+    bool loopback = false;
+};
+
+Peer peerOf(const sockaddr_storage& address) {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        return {text, (ntohl(v4.sin_addr.s_addr) >> 24) == 127};
+    }
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+        ::inet_ntop(AF_INET, &v6.s6_addr[12], text, sizeof text);
+        return {text, v6.s6_addr[12] == 127};
+    }
+    ::inet_ntop(AF_INET6, &v6, text, sizeof text);
+    return {text, IN6_IS_ADDR_LOOPBACK(&v6) != 0};
+}
+
+}  // namespace
+
+ServerState::ServerState(base::EventLoop& theLoop, ServerOptions theOptions, Handler theHandler)
+    : loop(theLoop),
+      options(std::move(theOptions)),
+      handler(std::move(theHandler)),
+      deadlines(loop),
+      pool(std::make_shared<ExchangePool>(loop, [this](uint64_t serial) { exchangeAbandoned(serial); })),
+      parser(options.limits),
+      readBuffer(new char[readSize + Buffer::slack]),
+      alive_(std::make_shared<ServerState*>(this)) {}
+
+ServerState::~ServerState() {
+    *alive_ = nullptr;
+    pool->detach();
+    listeners.clear();
+    drained = nullptr;
+    while (!connections.empty()) connections.back()->close();
+}
+
+void ServerState::later(void (ServerState::*task)()) {
+    loop.post([alive = alive_, task] {
+        if (ServerState* self = *alive) (self->*task)();
+    });
+}
+
+void ServerState::accepted(int fd, const sockaddr_storage& address) {
+    base::UniqueFd owned(fd);
+    Peer peer = peerOf(address);
+    ++counters.accepted;
+    const bool full = connections.size() - overflowing >= options.maxConnections;
+    size_t& fromPeer = perAddress[peer.text];
+    const bool tooMany = full || (!peer.loopback && fromPeer >= options.maxPerAddress);
+    if (tooMany && overflowing >= mostOverflowing) {
+        ++counters.refused;
+        if (fromPeer == 0) perAddress.erase(peer.text);
+        return;
+    }
+    ++fromPeer;
+    connections.push_back(std::make_unique<Connection>(*this, std::move(owned), std::move(peer.text)));
+    Connection& connection = *connections.back();
+    connection.index = connections.size() - 1;
+    connection.overLimit = tooMany;
+    overflowing += tooMany ? 1 : 0;
+    counters.open = connections.size();
+    if (!tooMany) return connection.start(nullptr);
+    const Refusal refusal{.status = 503,
+                          .failure = {.reason = "too_many_connections",
+                                      .detail = full ? "the platform holds as many connections as it may"
+                                                     : "too many connections come from this address",
+                                      .hint = "use connections for more than one request, and come back in a second",
+                                      .limit = std::to_string(full ? options.maxConnections : options.maxPerAddress) + " connections"},
+                          .headers = "Retry-After: 1\r\n"};
+    connection.start(&refusal);
+}
+
+void ServerState::retire(Connection& connection) {
+    if (const auto found = perAddress.find(connection.peer()); found != perAddress.end() && --found->second == 0) perAddress.erase(found);
+    if (connection.overLimit) --overflowing;
+    if (connection.waitsToResume) std::replace(resuming_.begin(), resuming_.end(), &connection, static_cast<Connection*>(nullptr));
+    const size_t index = connection.index;
+    if (graveyard_.empty()) later(&ServerState::bury);
+    graveyard_.push_back(std::move(connections[index]));
+    if (index + 1 != connections.size()) {
+        connections[index] = std::move(connections.back());
+        connections[index]->index = index;
+    }
+    connections.pop_back();
+    counters.open = connections.size();
+    if (connections.empty() && drained) std::exchange(drained, nullptr)();
+}
+
+void ServerState::resumeLater(Connection& connection) {
+    if (connection.waitsToResume) return;
+    connection.waitsToResume = true;
+    if (resuming_.empty()) later(&ServerState::resume);
+    resuming_.push_back(&connection);
+}
+
+void ServerState::resume() {
+    // Stays the list of the waiting while it is worked through, so that a connection that dies takes itself off it.
+    for (size_t i = 0; i < resuming_.size(); ++i) {
+        Connection* connection = std::exchange(resuming_[i], nullptr);
+        if (connection == nullptr) continue;
+        connection->waitsToResume = false;
+        connection->resume();
+    }
+    resuming_.clear();
+}
+
+void ServerState::exchangeAbandoned(uint64_t serial) {
+    const auto found = std::find_if(connections.begin(), connections.end(), [&](const auto& connection) { return connection->serial() == serial; });
+    if (found != connections.end()) (*found)->abandoned();
+}
+
+std::string ServerState::problemOf(const Refusal& refusal) const {
+    if (!options.problem) return plainProblem(refusal);
+    try {
+        return options.problem(refusal);
+    } catch (const std::exception& error) {
+        base::logError("http", std::string("a problem document could not be written: ") + error.what());
+        return plainProblem(refusal);
+    }
+}
+
+}  // namespace cf::http
