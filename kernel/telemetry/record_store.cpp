@@ -50,18 +50,28 @@ constexpr const char* columns =
     "invocation_id, function_id, function_name, version, request_id, source, status, http_status, reason, error_type,"
     " error_message, received_at_ms, queue_us, init_us, run_us, memory_bytes, cold, log_dropped";
 
+// Poco::Data ends a text at its first NUL.
+std::string withoutNul(const std::string& text) {
+    if (text.find('\0') == std::string::npos) return text;
+    std::string out;
+    for (const char c : text)
+        if (c == '\0') out += "\xEF\xBF\xBD";
+        else out += c;
+    return out;
+}
+
 void fill(Row& row, const InvocationRecord& record) {
     row.id = record.invocationId;
     row.function = record.functionId;
     row.name = record.functionName;
     row.version = static_cast<Int>(record.version);
-    row.request = record.requestId;
+    row.request = withoutNul(record.requestId);
     row.source = record.source;
     row.status = static_cast<Int>(record.status);
     row.http = record.httpStatus;
     row.reason = record.reason;
-    row.type = record.errorType;
-    row.message = record.errorMessage;
+    row.type = withoutNul(record.errorType);
+    row.message = withoutNul(record.errorMessage);
     row.received = record.receivedAtMs;
     row.queue = record.queued.count();
     row.init = record.init.count();
@@ -196,7 +206,7 @@ bool RecordStore::write(const std::vector<InvocationRecord>& records) {
             fill(s.row, record);
             s.insert.execute();
             if (record.log.empty()) continue;
-            s.printed = record.log;
+            s.printed = withoutNul(record.log);
             s.insertPrinted.execute();
         }
         s.writer << "COMMIT", now;

@@ -1,0 +1,167 @@
+// What functions print: where it goes, under which name, what a flood costs whom.
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <filesystem>
+
+#include "telemetry/function_logs.hpp"
+#include "temp_folder.hpp"
+
+namespace cf::test {
+
+namespace fs = std::filesystem;
+using telemetry::FunctionLogs;
+using telemetry::LogStream;
+using telemetry::Writer;
+
+class FunctionLogsTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(FunctionLogsTest);
+    CPPUNIT_TEST(writesAndReads);
+    CPPUNIT_TEST(oneInvocation);
+    CPPUNIT_TEST(renaming);
+    CPPUNIT_TEST(namesChangeHands);
+    CPPUNIT_TEST(removing);
+    CPPUNIT_TEST(theStartCleansUp);
+    CPPUNIT_TEST(whatLiesInTheWayStays);
+    CPPUNIT_TEST(aFloodIsCutAndHarmsNoOther);
+    CPPUNIT_TEST(unsafeNames);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override {
+        folder_ = std::make_unique<TempFolder>();
+        open({});
+    }
+    void tearDown() override {
+        writer_.reset();
+        logs_.reset();
+        folder_.reset();
+    }
+
+    void writesAndReads() {
+        logs_->ensureFunction("fn_1", "hello");
+        CPPUNIT_ASSERT(fs::exists(*folder_ / "hello/logs/function.log"));
+        logs_->write("fn_1", "01A", LogStream::output, "one\ntwo\n");
+        logs_->write("fn_1", "", LogStream::errors, "three");
+        logs_->write("fn_1", "01A", LogStream::output, "");
+        const auto lines = logs_->tail("fn_1", {.tail = 2});
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, lines.size());
+        CPPUNIT_ASSERT(lines[0].ends_with(R"("invocation_id":"01A","stream":"stdout","text":"two"})"));
+        CPPUNIT_ASSERT(lines[1].ends_with(R"("invocation_id":"","stream":"stderr","text":"three"})"));
+        const std::string text = readFile(*folder_ / "hello/logs/function.log");
+        CPPUNIT_ASSERT_EQUAL(3l, std::count(text.begin(), text.end(), '\n'));
+        CPPUNIT_ASSERT(logs_->tail("fn_unknown", {}).empty());
+    }
+
+    void oneInvocation() {
+        logs_->ensureFunction("fn_1", "hello");
+        for (const char* id : {"01A", "01B", "01C", "01A"}) logs_->write("fn_1", id, LogStream::output, std::string("of ") + id);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A"}}).size());
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A", "01C"}}).size());
+        CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 100, .invocations = {"01Z"}}).empty());
+    }
+
+    void renaming() {
+        logs_->ensureFunction("fn_1", "old");
+        logs_->write("fn_1", "", LogStream::output, "before");
+        writer_->flush();
+        logs_->renameFunction("fn_1", "new");
+        logs_->write("fn_1", "", LogStream::output, "after");
+        writer_->flush();
+        CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "old")));
+        const std::string text = readFile(*folder_ / "new/logs/function.log");
+        CPPUNIT_ASSERT(text.find("before") != std::string::npos && text.find("after") != std::string::npos);
+    }
+
+    void namesChangeHands() {
+        logs_->ensureFunction("fn_1", "a");
+        logs_->ensureFunction("fn_2", "b");
+        // fn_2 takes the name before fn_1 has told that it lost it.
+        logs_->renameFunction("fn_2", "a");
+        logs_->renameFunction("fn_1", "c");
+        logs_->write("fn_2", "", LogStream::output, "second");
+        writer_->flush();
+        CPPUNIT_ASSERT(readFile(*folder_ / "a/logs/function.log").find("second") != std::string::npos);
+        CPPUNIT_ASSERT(fs::exists(*folder_ / "c/logs/function.log"));
+        CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "b")));
+    }
+
+    void removing() {
+        logs_->ensureFunction("fn_1", "gone");
+        logs_->removeFunction("fn_1");
+        CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "gone")));
+        // A call that still runs prints once more.
+        logs_->write("fn_1", "", LogStream::output, "late");
+        writer_->flush();
+        CPPUNIT_ASSERT(!fs::exists(*folder_ / ".by-id/fn_1"));
+        logs_->removeFunction("fn_1");
+    }
+
+    void theStartCleansUp() {
+        logs_->ensureFunction("fn_1", "stays");
+        logs_->ensureFunction("fn_2", "goes");
+        logs_->ensureFunction("fn_3", "moved");
+        logs_->write("fn_1", "", LogStream::output, "kept");
+        writer_->flush();
+        writeFile(*folder_ / "notes.txt", "of the operator");
+        open({});
+        logs_->begin({{"fn_1", "stays"}, {"fn_3", "goes"}, {"fn_4", "fresh"}});
+        CPPUNIT_ASSERT(readFile(*folder_ / "stays/logs/function.log").find("kept") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string(".by-id/fn_3"), fs::read_symlink(*folder_ / "goes").string());
+        CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "moved")));
+        CPPUNIT_ASSERT(!fs::exists(*folder_ / ".by-id/fn_2"));
+        CPPUNIT_ASSERT(fs::exists(*folder_ / "fresh/logs/function.log"));
+        CPPUNIT_ASSERT(fs::exists(*folder_ / "notes.txt"));
+    }
+
+    void whatLiesInTheWayStays() {
+        fs::create_directory(*folder_ / "mine");
+        writeFile(*folder_ / "mine/file", "of the operator");
+        logs_->ensureFunction("fn_1", "mine");
+        logs_->write("fn_1", "", LogStream::output, "x");
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, logs_->tail("fn_1", {}).size());
+        logs_->removeFunction("fn_1");
+        CPPUNIT_ASSERT_EQUAL(std::string("of the operator"), readFile(*folder_ / "mine/file"));
+    }
+
+    void aFloodIsCutAndHarmsNoOther() {
+        open({.functionBytes = 1000, .queuedBytes = 1500});
+        logs_->ensureFunction("fn_1", "loud");
+        logs_->ensureFunction("fn_2", "quiet");
+        for (int i = 0; i < 100; ++i) logs_->write("fn_1", "01A", LogStream::output, std::string(99, 'x') + "\n");
+        logs_->write("fn_2", "01B", LogStream::output, "heard\n");
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, logs_->tail("fn_2", {}).size());
+        const auto lines = logs_->tail("fn_1", {});
+        CPPUNIT_ASSERT_EQUAL(size_t{11}, lines.size());
+        CPPUNIT_ASSERT(lines.back().find("[cut: 9000 bytes were printed faster than they can be kept]") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{9000}, logs_->cutBytes());
+        // The next interval has room again.
+        logs_->write("fn_1", "01A", LogStream::output, "again\n");
+        CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 1}).at(0).find("again") != std::string::npos);
+    }
+
+    void unsafeNames() {
+        for (const char* name : {"..", "a/b", "", ".hidden", "a b"}) {
+            logs_->ensureFunction("fn_1", name);
+            logs_->ensureFunction(name, "name");
+        }
+        CPPUNIT_ASSERT(fs::is_empty(folder_->path()));
+    }
+
+private:
+    void open(telemetry::FunctionLogsOptions options) {
+        writer_.reset();
+        options.workDir = folder_->path();
+        // So slow that nothing is written but where a test asks for it.
+        writer_ = std::make_unique<Writer>(std::chrono::hours(1));
+        logs_ = std::make_unique<FunctionLogs>(std::move(options), *writer_);
+        writer_->start();
+    }
+
+    std::unique_ptr<TempFolder> folder_;
+    std::unique_ptr<Writer> writer_;
+    std::unique_ptr<FunctionLogs> logs_;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(FunctionLogsTest);
+
+}  // namespace cf::test
