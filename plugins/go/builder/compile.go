@@ -124,10 +124,16 @@ func (t *tree) columnIn(name string, line, column int) int {
 			return f.columnOf(line, column)
 		}
 	}
-	if text, err := os.ReadFile(filepath.Join(t.dir, name)); err == nil {
-		return (&file{original: text}).columnOf(line, column)
+	// A //line directive may name anything.
+	path := filepath.Join(t.dir, name)
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || !strings.HasPrefix(path, t.dir+"/") {
+		return column
 	}
-	return column
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return column
+	}
+	return (&file{original: text}).columnOf(line, column)
 }
 
 // explain adds what a reader can do where a package is used without its import.

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// A result nested deeper contains itself, for all we can tell; recursing on would end the process, which nothing can
-// catch. It is also what the host accepts.
-const maxResultDepth = 1000
+// The host reads JSON of 256 levels. A result nested deeper contains itself, for all we can tell; recursing on would end
+// the process, which nothing can catch.
+const maxResultDepth = 250
 
 var errTooDeep = errors.New("it contains itself or is nested deeper than " + strconv.Itoa(maxResultDepth) + " levels")
 
@@ -53,7 +53,7 @@ func appendJSON(b []byte, value interface{}, depth int) ([]byte, error) {
 		}
 		return append(b, ']'), nil
 	}
-	return appendReflected(b, value)
+	return appendReflected(b, value, depth)
 }
 
 func appendObject(b []byte, object map[string]interface{}, depth int) ([]byte, error) {
@@ -88,14 +88,46 @@ func appendObject(b []byte, object map[string]interface{}, depth int) ([]byte, e
 	return append(b, '}'), nil
 }
 
-func appendReflected(b []byte, value interface{}) ([]byte, error) {
+func appendReflected(b []byte, value interface{}, depth int) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		return b, err
 	}
-	return append(b, bytes.TrimSuffix(out.Bytes(), []byte{'\n'})...), nil
+	text := bytes.TrimSuffix(out.Bytes(), []byte{'\n'})
+	if depth+depthOf(text) > maxResultDepth {
+		return b, errTooDeep
+	}
+	// encoding/json passes on what a MarshalJSON method wrote inside of its strings.
+	if !utf8.Valid(text) {
+		return b, errors.New("it contains text that is not UTF-8")
+	}
+	return append(b, text...), nil
+}
+
+// depthOf counts the levels of valid JSON.
+func depthOf(text []byte) int {
+	if len(text) < maxResultDepth {
+		return 0
+	}
+	depth, deepest, inString := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > deepest {
+				deepest = depth
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // appendFloat follows encoding/json (ES6's number to string, except for the two-digit exponent).

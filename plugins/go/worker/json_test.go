@@ -110,6 +110,34 @@ func TestStringsOfASmallEventDoNotChangeWithTheBuffer(t *testing.T) {
 	}
 }
 
+type list struct {
+	Next *list `json:",omitempty"`
+}
+
+func TestRefusesResultsThatAreTooDeep(t *testing.T) {
+	for _, c := range []struct {
+		levels int
+		fits   bool
+	}{{maxResultDepth, true}, {maxResultDepth + 1, false}} {
+		var array interface{}
+		linked := &list{}
+		for i := 0; i < c.levels; i++ {
+			array = []interface{}{array, "[[]]\\\"["}
+			if i > 0 {
+				linked = &list{linked}
+			}
+		}
+		for _, value := range []interface{}{array, linked} {
+			if _, err := appendJSON(nil, value, 0); (err == nil) != c.fits {
+				t.Errorf("%d levels of %T: %v", c.levels, value, err)
+			}
+		}
+		if _, err := appendJSON(nil, []interface{}{linked}, 0); err == nil {
+			t.Errorf("%d levels of structs inside an array were let through", c.levels)
+		}
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	text := `{"message":"Hello World","data":[1,2,3],"user":{"id":12345,"name":"Ada Lovelace","tags":["a","b"]}}`
 	b.ReportAllocs()
