@@ -22,7 +22,8 @@ using cloudfunction::Remark;
 
 namespace {
 
-// Name under which a module's entry exports its handler, whatever the user exports; the worker knows it too.
+// Name under which a module's entry exports its handler, whatever the user exports; the worker
+// knows it too.
 constexpr const char* aliasName = "__cloudfunction_handler";
 
 struct Verdict {
@@ -35,7 +36,8 @@ Verdict ask(const Job& job, std::string_view file, std::string_view source) {
     Verdict verdict;
     simdjson::dom::parser parser;
     for (const simdjson::dom::element element : parser.parse(remarks).get_array()) {
-        const std::string_view severity = element["severity"], kind = element["kind"], message = element["message"];
+        const std::string_view severity = element["severity"], kind = element["kind"],
+                               message = element["message"];
         if (kind == "esm") verdict.module = true;
         if (severity != "error") continue;
         const uint64_t line = element["line"], column = element["column"];
@@ -49,12 +51,16 @@ Verdict ask(const Job& job, std::string_view file, std::string_view source) {
 
 class Build {
 public:
-    Build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain, const std::string& artifactDir)
-        : job_(job), function_(function), artifact_(artifactDir), entry_(entryOf(function)),
+    Build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
+          const std::string& artifactDir)
+        : job_(job),
+          function_(function),
+          artifact_(artifactDir),
+          entry_(entryOf(function)),
           esbuild_(job, toolchain.esbuild, toolchain.version),
-          transpiles_(std::any_of(function.files.begin(), function.files.end(), [](const File& file) {
-              return languageOf(file.name) == Language::typed;
-          })) {}
+          transpiles_(std::any_of(
+              function.files.begin(), function.files.end(),
+              [](const File& file) { return languageOf(file.name) == Language::typed; })) {}
 
     void run() {
         if (!entry_.problem.empty()) throw Failed(CF_INVALID, entry_.problem);
@@ -116,11 +122,14 @@ private:
     void makeModule() {
         exportHandler();
         if (entry_.file.ends_with(".mjs") || packageSaysModule()) return;
-        const bool othersAreScripts = std::any_of(modules_.begin(), modules_.end(), [&](const auto& file) {
-            return !file.second && file.first.ends_with(".js") && file.first != entry_.file && usesRequire(file.first);
-        });
+        const bool othersAreScripts =
+            std::any_of(modules_.begin(), modules_.end(), [&](const auto& file) {
+                return !file.second && file.first.ends_with(".js") && file.first != entry_.file &&
+                       usesRequire(file.first);
+            });
         if (othersAreScripts) {
-            // The entry alone changes its name: modules can import scripts, but not the other way round.
+            // The entry alone changes its name: modules can import scripts, but not the other way
+            // round.
             auto content = std::move(outputs_[entry_.file]);
             outputs_.erase(entry_.file);
             entry_.file = entry_.file.substr(0, entry_.file.rfind('.')) + ".mjs";
@@ -140,11 +149,13 @@ private:
 
     bool usesRequire(const std::string& file) const {
         const std::string& source = outputs_.at(file);
-        return source.find("module.exports") != std::string::npos || source.find("require(") != std::string::npos ||
+        return source.find("module.exports") != std::string::npos ||
+               source.find("require(") != std::string::npos ||
                source.find("exports.") != std::string::npos;
     }
 
-    // A top-level function needs no export: a line at the end gives it one, and no other line moves.
+    // A top-level function needs no export: a line at the end gives it one, and no other line
+    // moves.
     void exportHandler() {
         if (entry_.name == "default") return;
         std::string& source = outputs_[entry_.file];
@@ -154,9 +165,9 @@ private:
 
     void writeManifest() {
         outputs_[".cloudfunction.json"] =
-            "{\"entry\":" + jsonString(entry_.file) + ",\"name\":" + jsonString(entry_.name) + ",\"module\":" +
-            (!transpiles_ && isModule(entry_.file) ? "true" : "false") + ",\"transpiled\":" +
-            (transpiles_ ? "true" : "false") + "}\n";
+            "{\"entry\":" + jsonString(entry_.file) + ",\"name\":" + jsonString(entry_.name) +
+            ",\"module\":" + (!transpiles_ && isModule(entry_.file) ? "true" : "false") +
+            ",\"transpiled\":" + (transpiles_ ? "true" : "false") + "}\n";
     }
 
     void write(const std::string& name, const std::string& content) const {
@@ -167,7 +178,8 @@ private:
         out.write(content.data(), static_cast<std::streamsize>(content.size()));
         out.close();
         if (!out) {
-            throw Failed(CF_FAILED, "cannot write " + name + " into the artifact", "is the data folder's disk full?");
+            throw Failed(CF_FAILED, "cannot write " + name + " into the artifact",
+                         "is the data folder's disk full?");
         }
     }
 
@@ -180,12 +192,13 @@ private:
     bool failed_ = false;
     std::string firstError_;
     std::map<std::string, std::string> outputs_;  // by name in the artifact
-    std::map<std::string, bool> modules_;         // what the parser made of each .js, .mjs and .cjs file
+    std::map<std::string, bool> modules_;  // what the parser made of each .js, .mjs and .cjs file
 };
 
 }  // namespace
 
-void build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain, const std::string& artifactDir) {
+void build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
+           const std::string& artifactDir) {
     Build(job, function, toolchain, artifactDir).run();
 }
 

@@ -8,10 +8,10 @@
 
 namespace node_executor {
 
-// The operation `prepare`. JavaScript is parsed by a warm worker and copied; no process is started. With a file that
-// needs compiling (TypeScript, JSX) every module goes through esbuild and becomes CommonJS under its own name.
-// Reports what is wrong to `job` and throws Failed.
-void build(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function, const Toolchain& toolchain,
-           const std::string& artifactDir);
+// The operation `prepare`. JavaScript is parsed by a warm worker and copied; no process is started.
+// With a file that needs compiling (TypeScript, JSX) every module goes through esbuild and becomes
+// CommonJS under its own name. Reports what is wrong to `job` and throws Failed.
+void build(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function,
+           const Toolchain& toolchain, const std::string& artifactDir);
 
 }  // namespace node_executor

@@ -29,7 +29,9 @@ bool parsePlace(std::string_view line, Remark& remark) {
     if (!line.starts_with("    ") || !line.ends_with(":")) return false;
     line = line.substr(4, line.size() - 5);
     const size_t second = line.rfind(':');
-    const size_t first = second == std::string_view::npos || second == 0 ? std::string_view::npos : line.rfind(':', second - 1);
+    const size_t first = second == std::string_view::npos || second == 0
+                             ? std::string_view::npos
+                             : line.rfind(':', second - 1);
     if (first == std::string_view::npos) return false;
     remark.file = line.substr(0, first);
     remark.line = number(line.substr(first + 1, second - first - 1));
@@ -48,8 +50,11 @@ cloudfunction::Remarks parseEsbuildOutput(std::string_view text) {
         text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
         if (const size_t at = line.find(error); at != std::string_view::npos && at < 8) {
             remarks.push_back({.file = {}, .message = std::string(line.substr(at + error.size()))});
-        } else if (const size_t mark = line.find(warning); mark != std::string_view::npos && mark < 8) {
-            remarks.push_back({.file = {}, .message = std::string(line.substr(mark + warning.size())), .warning = true});
+        } else if (const size_t mark = line.find(warning);
+                   mark != std::string_view::npos && mark < 8) {
+            remarks.push_back({.file = {},
+                               .message = std::string(line.substr(mark + warning.size())),
+                               .warning = true});
         } else if (!remarks.empty() && remarks.back().line == 0) {
             parsePlace(line, remarks.back());
         }
@@ -62,8 +67,10 @@ Esbuild::Esbuild(const cloudfunction::Job& job, std::string program, std::string
 
 std::string Esbuild::transform(std::string_view file, std::string_view source) {
     if (program_.empty()) {
-        throw Failed(CF_UNAVAILABLE, std::string(file) + " needs esbuild, which this machine does not have",
-                     "apt install esbuild, or set executor.node.esbuild to the program, and restart the platform");
+        throw Failed(CF_UNAVAILABLE,
+                     std::string(file) + " needs esbuild, which this machine does not have",
+                     "apt install esbuild, or set executor.node.esbuild to the program, and "
+                     "restart the platform");
     }
     if (!mounted_ && !belowUsr(program_)) job_.mount(program_, program_, CF_MOUNT_READ_ONLY);
     mounted_ = true;
@@ -87,7 +94,9 @@ std::string Esbuild::transform(std::string_view file, std::string_view source) {
     for (auto remark : remarks) {
         if (remark.file.empty()) remark.file = file;
         if (remark.message.starts_with("Top-level await is currently not supported")) {
-            remark.message = "await outside of a function works in JavaScript modules only; put it into an async function";
+            remark.message =
+                "await outside of a function works in JavaScript modules only; put it into an "
+                "async function";
         }
         job_.report(remark);
     }

@@ -8,15 +8,16 @@
 
 namespace node_executor {
 
-// Transforms single files: nothing is resolved or bundled, so that files stay files. Belongs to one build.
+// Transforms single files: nothing is resolved or bundled, so that files stay files. Belongs to one
+// build.
 class Esbuild {
 public:
     // `program` may be empty; transform() then fails with CF_UNAVAILABLE and says what to install.
     // `target` is a version of Node.js, "18.19.0".
     Esbuild(const cloudfunction::Job& job, std::string program, std::string target);
 
-    // CommonJS for Node.js with an inline source map at its end. Its remarks are reported to the job; throws
-    // Failed(CF_INVALID) when one of them is an error.
+    // CommonJS for Node.js with an inline source map at its end. Its remarks are reported to the
+    // job; throws Failed(CF_INVALID) when one of them is an error.
     std::string transform(std::string_view file, std::string_view source);
 
 private:

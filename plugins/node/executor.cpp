@@ -1,8 +1,10 @@
-// The Node.js executor: JavaScript and TypeScript. Each operation lies in a file of its own beside this one.
+// The Node.js executor: JavaScript and TypeScript. Each operation lies in a file of its own beside
+// this one.
+#include "cloudfunction/executor.hpp"
+
 #include <utility>
 
 #include "build.hpp"
-#include "cloudfunction/executor.hpp"
 #include "launch.hpp"
 #include "manifest.hpp"
 #include "source.hpp"
@@ -22,7 +24,8 @@ public:
     static constexpr const char* version = "1.0.0";
 
     NodeExecutor(Host theHost, std::string_view foundBefore)
-        : Executor(theHost, foundBefore), home_(host().property("home")),
+        : Executor(theHost, foundBefore),
+          home_(host().property("home")),
           toolchain_(Toolchain::fromJson(foundBefore)) {}
 
     std::string probe() override { return probeToolchain(host()).json(); }
@@ -44,7 +47,8 @@ public:
         planWorker(function, toolchain_, home_, plan);
     }
 
-    bool describeExit(const cloudfunction::Exit& exit, std::string& message, std::string& hint) override {
+    bool describeExit(const cloudfunction::Exit& exit, std::string& message,
+                      std::string& hint) override {
         return explainExit(exit, message, hint);
     }
 

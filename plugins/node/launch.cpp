@@ -16,18 +16,21 @@ std::string lineAt(std::string_view text, size_t at) {
 
 }  // namespace
 
-void planWorker(const cloudfunction::FunctionInfo* function, const Toolchain& toolchain, const std::string& home,
-                const cloudfunction::Plan& plan) {
+void planWorker(const cloudfunction::FunctionInfo* function, const Toolchain& toolchain,
+                const std::string& home, const cloudfunction::Plan& plan) {
     if (toolchain.node.empty()) {
-        throw cloudfunction::Failed(CF_UNAVAILABLE, "Node.js was not found on this machine", "apt install nodejs");
+        throw cloudfunction::Failed(CF_UNAVAILABLE, "Node.js was not found on this machine",
+                                    "apt install nodejs");
     }
     const uint32_t memoryMb = function != nullptr ? function->memoryMb : 0;
     bool ownStart = memoryMb > prewarmedMemoryMb;
 
     plan.argument(toolchain.node);
-    // Each of V8's own flags makes Node.js start a quarter slower, so only those who need a large heap have one.
+    // Each of V8's own flags makes Node.js start a quarter slower, so only those who need a large
+    // heap have one.
     if (ownStart) plan.argument("--max-old-space-size=" + std::to_string(memoryMb - memoryMb / 8));
-    plan.argument("--v8-pool-size=2");  // fewer threads to start; a worker seldom has more than one core anyway
+    plan.argument("--v8-pool-size=2");  // fewer threads to start; a worker seldom has more than one
+                                        // core anyway
     // Lets CHECK parse modules; functions see one more class in `vm`.
     plan.argument("--experimental-vm-modules");
     plan.argument(std::string(workerFolder) + "/worker.js");
@@ -44,7 +47,9 @@ void planWorker(const cloudfunction::FunctionInfo* function, const Toolchain& to
     bool languageSet = false;
     if (function != nullptr) {
         for (const auto& [name, value] : function->environment) {
-            if (std::find(startEnvironment.begin(), startEnvironment.end(), name) == startEnvironment.end()) continue;
+            if (std::find(startEnvironment.begin(), startEnvironment.end(), name) ==
+                startEnvironment.end())
+                continue;
             plan.environment(name, value);
             languageSet = languageSet || name == "LANG";
             ownStart = true;
@@ -60,17 +65,22 @@ void planWorker(const cloudfunction::FunctionInfo* function, const Toolchain& to
 bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::string& hint) {
     const std::string_view errors = exit.lastErrors;
     if (errors.find("JavaScript heap out of memory") != std::string_view::npos) {
-        message = "heap out of memory: the function's objects need more than its " + std::to_string(exit.memoryMb) +
-                  " MB of memory allow";
+        message = "heap out of memory: the function's objects need more than its " +
+                  std::to_string(exit.memoryMb) + " MB of memory allow";
         hint = "raise memory_mb, or keep less in memory at once";
         return true;
     }
     size_t uncaught = errors.rfind("\nUncaught ");
-    if (uncaught != std::string_view::npos) ++uncaught;
-    else if (errors.starts_with("Uncaught ")) uncaught = 0;
+    if (uncaught != std::string_view::npos)
+        ++uncaught;
+    else if (errors.starts_with("Uncaught "))
+        uncaught = 0;
     if (uncaught != std::string_view::npos && exit.exitCode == 1) {
-        message = "an error outside of the handler's own run ended the worker: " + lineAt(errors, uncaught);
-        hint = "it was thrown in a timer, an event or a promise that nothing waits for; catch it there, or await it";
+        message = "an error outside of the handler's own run ended the worker: " +
+                  lineAt(errors, uncaught);
+        hint =
+            "it was thrown in a timer, an event or a promise that nothing waits for; catch it "
+            "there, or await it";
         return true;
     }
     if (const size_t fatal = errors.find("FATAL ERROR: "); fatal != std::string_view::npos) {

@@ -37,7 +37,8 @@ function analyzeData(event, context) {
     };
 }
 )js"},
-    {"webhook", "Webhook", "webhook", "node", R"js(// Checks the signature that a sender made with the shared secret in the environment variable WEBHOOK_SECRET.
+    {"webhook", "Webhook", "webhook", "node",
+     R"js(// Checks the signature that a sender made with the shared secret in the environment variable WEBHOOK_SECRET.
 // Event: {"body": "text as it was sent", "signature": "sha256=..."}
 const { createHmac, timingSafeEqual } = require("crypto");
 
@@ -54,7 +55,8 @@ function webhook(event, context) {
     return { accepted: true, type: message.type };
 }
 )js"},
-    {"scheduled-job", "Scheduled job", "job", "node", R"js(// To be called at regular times. What it prints stands in the log; a thrown error marks the run as failed.
+    {"scheduled-job", "Scheduled job", "job", "node",
+     R"js(// To be called at regular times. What it prints stands in the log; a thrown error marks the run as failed.
 async function job(event, context) {
     const started = Date.now();
     const items = event.items || [];
@@ -94,8 +96,9 @@ std::string templateList() {
     std::string out;
     for (const auto& [name, title, handler, runtime, code] : templates) {
         if (!out.empty()) out += ',';
-        out += "{\"name\":" + jsonString(name) + ",\"title\":" + jsonString(title) + ",\"handler\":" +
-               jsonString(handler) + ",\"runtime\":" + jsonString(runtime) + ",\"code\":" + jsonString(code) + "}";
+        out += "{\"name\":" + jsonString(name) + ",\"title\":" + jsonString(title) +
+               ",\"handler\":" + jsonString(handler) + ",\"runtime\":" + jsonString(runtime) +
+               ",\"code\":" + jsonString(code) + "}";
     }
     return out;
 }
@@ -111,8 +114,8 @@ std::string manifest() {
            R"("source_file":"index.js",)"
            R"("file_extensions":[".js",".mjs",".cjs",".ts",".mts",".cts",".jsx",".tsx"],)"
            R"("editor_mode":"javascript","default_handler":"handler","templates":[)" +
-           templateList() + R"(]}],"start_environment":[)" + start + R"(],"default_limits":{"memory_mb":)" +
-           std::to_string(defaultMemoryMb) + "}}";
+           templateList() + R"(]}],"start_environment":[)" + start +
+           R"(],"default_limits":{"memory_mb":)" + std::to_string(defaultMemoryMb) + "}}";
 }
 
 }  // namespace node_executor

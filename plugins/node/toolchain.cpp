@@ -23,7 +23,8 @@ using cloudfunction::Failed;
 namespace {
 
 constexpr int probeTimeoutMs = 10000;
-constexpr const char* installNode = "apt install nodejs, or set executor.node.path to a node program";
+constexpr const char* installNode =
+    "apt install nodejs, or set executor.node.path to a node program";
 
 // Standard output of a program that ends with 0 in time, else nothing.
 std::optional<std::string> outputOf(const std::vector<std::string>& command) {
@@ -38,7 +39,8 @@ std::optional<std::string> outputOf(const std::vector<std::string>& command) {
     for (const auto& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
     // NODE_OPTIONS of whoever started the platform must not decide what is found.
-    std::string path = std::string("PATH=") + (std::getenv("PATH") ? std::getenv("PATH") : "/usr/bin:/bin");
+    std::string path =
+        std::string("PATH=") + (std::getenv("PATH") ? std::getenv("PATH") : "/usr/bin:/bin");
     std::string home = "HOME=/tmp";
     char* environment[] = {path.data(), home.data(), nullptr};
     pid_t child = -1;
@@ -50,7 +52,8 @@ std::optional<std::string> outputOf(const std::vector<std::string>& command) {
         return std::nullopt;
     }
     std::string output;
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(probeTimeoutMs);
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(probeTimeoutMs);
     for (char piece[1024];;) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());
@@ -82,14 +85,15 @@ std::string onPath(const char* name) {
     return {};
 }
 
-// A worker has a user of its own, so the program must be open to everybody. The folders above need not be: the
-// sandbox mounts the program itself.
+// A worker has a user of its own, so the program must be open to everybody. The folders above need
+// not be: the sandbox mounts the program itself.
 bool everybodyMayRun(const std::string& program) {
     struct stat about {};
     return stat(program.c_str(), &about) == 0 && (about.st_mode & 0005) == 0005;
 }
 
-// The folder to mount along with a program outside of /usr: its installation when it is one, never somebody's home.
+// The folder to mount along with a program outside of /usr: its installation when it is one, never
+// somebody's home.
 std::string prefixOf(const std::string& program) {
     const fs::path folder = fs::path(program).parent_path();
     std::error_code ignored;
@@ -107,7 +111,8 @@ std::string findEsbuild(const cloudfunction::Host& host) {
     std::error_code failed;
     const fs::path real = fs::canonical(program, failed);
     if (failed || !outputOf({real.string(), "--version"})) {
-        host.log(CF_LOG_WARNING, "esbuild at " + program + " does not run; TypeScript is unavailable");
+        host.log(CF_LOG_WARNING,
+                 "esbuild at " + program + " does not run; TypeScript is unavailable");
         return {};
     }
     return real.string();
@@ -115,15 +120,18 @@ std::string findEsbuild(const cloudfunction::Host& host) {
 
 }  // namespace
 
-bool belowUsr(std::string_view path) { return path.starts_with("/usr/") || path.starts_with("/bin/"); }
+bool belowUsr(std::string_view path) {
+    return path.starts_with("/usr/") || path.starts_with("/bin/");
+}
 
 bool Toolchain::outsideOfUsr() const { return !node.empty() && !belowUsr(node); }
 
 std::string Toolchain::json() const {
     using cloudfunction::jsonString;
-    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(node) + ",\"prefix\":" +
-           jsonString(prefix) + ",\"esbuild\":" + jsonString(esbuild) +
-           (esbuild.empty() ? ",\"warning\":\"TypeScript is unavailable: esbuild was not found; apt install esbuild\""
+    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(node) +
+           ",\"prefix\":" + jsonString(prefix) + ",\"esbuild\":" + jsonString(esbuild) +
+           (esbuild.empty() ? ",\"warning\":\"TypeScript is unavailable: esbuild was not found; "
+                              "apt install esbuild\""
                             : "") +
            "}";
 }
@@ -147,8 +155,10 @@ Toolchain Toolchain::fromJson(std::string_view found) {
 Toolchain probeToolchain(const cloudfunction::Host& host) {
     const std::string given = host.property("path");
     const std::string program = given.empty() ? onPath("node") : given;
-    if (program.empty()) throw Failed(CF_UNAVAILABLE, "there is no program node on PATH", installNode);
-    const auto answer = outputOf({program, "-p", "process.execPath + '\\n' + process.versions.node"});
+    if (program.empty())
+        throw Failed(CF_UNAVAILABLE, "there is no program node on PATH", installNode);
+    const auto answer =
+        outputOf({program, "-p", "process.execPath + '\\n' + process.versions.node"});
     const size_t line = answer ? answer->find('\n') : std::string::npos;
     if (line == std::string::npos) {
         throw Failed(CF_UNAVAILABLE, program + " does not run, or is not Node.js", installNode);
@@ -158,12 +168,14 @@ Toolchain probeToolchain(const cloudfunction::Host& host) {
     toolchain.version = answer->substr(line + 1, answer->find('\n', line + 1) - line - 1);
     if (std::atoi(toolchain.version.c_str()) < oldestMajor) {
         throw Failed(CF_UNAVAILABLE,
-                     "Node.js " + toolchain.version + " at " + toolchain.node + " is too old; version " +
-                         std::to_string(oldestMajor) + " or later is needed",
+                     "Node.js " + toolchain.version + " at " + toolchain.node +
+                         " is too old; version " + std::to_string(oldestMajor) +
+                         " or later is needed",
                      installNode);
     }
     if (!everybodyMayRun(toolchain.node)) {
-        throw Failed(CF_UNAVAILABLE, "workers run as users of their own, and may not run " + toolchain.node,
+        throw Failed(CF_UNAVAILABLE,
+                     "workers run as users of their own, and may not run " + toolchain.node,
                      "chmod o+rx " + toolchain.node);
     }
     if (!belowUsr(toolchain.node)) toolchain.prefix = prefixOf(toolchain.node);

@@ -1,6 +1,7 @@
 'use strict';
-// CHECK: is this source sound? It is parsed and never run. Remarks of kind "esm" tell the executor that a file is an
-// ES module. A worker that has parsed somebody's source never loads a function (docs/worker-protocol.md).
+// CHECK: is this source sound? It is parsed and never run. Remarks of kind "esm" tell the executor
+// that a file is an ES module. A worker that has parsed somebody's source never loads a function
+// (docs/worker-protocol.md).
 const vm = require('vm');
 const { syntaxPlace } = require('./errors');
 
@@ -41,8 +42,8 @@ function offsetOf(source, place) {
   return at + place.column - 1;
 }
 
-// V8 gives no position for errors in modules. So the module's syntax is masked, keeping every position, until what is
-// left is wrong as a script too.
+// V8 gives no position for errors in modules. So the module's syntax is masked, keeping every
+// position, until what is left is wrong as a script too.
 function placeInModule(source, file) {
   for (let round = 0; round < 2000; ++round) {
     let error;
@@ -61,15 +62,20 @@ function placeInModule(source, file) {
     if (EXPORT.test(error.message)) {
       mask = /^export\s+default\b/.exec(rest);
       if (mask) {
-        source = source.slice(0, at) + ';_=' + blank(mask[0]).slice(3) + source.slice(at + mask[0].length);
+        source =
+          source.slice(0, at) + ';_=' + blank(mask[0]).slice(3) + source.slice(at + mask[0].length);
         continue;
       }
-      mask = /^export\s*(?:\{[^}]*\}|\*(?:\s*as\s+[^\s;]+)?)\s*(?:from\s*(["'])[^"'\n]*\1)?/.exec(rest) || /^export\b/.exec(rest);
+      mask =
+        /^export\s*(?:\{[^}]*\}|\*(?:\s*as\s+[^\s;]+)?)\s*(?:from\s*(["'])[^"'\n]*\1)?/.exec(
+          rest,
+        ) || /^export\b/.exec(rest);
     } else if (/^Cannot use import statement/.test(error.message)) {
       mask = /^import\b(?:[^"'()]*?from)?\s*(["'])[^"'\n]*\1/.exec(rest);
     } else if (IMPORT.test(error.message)) {
       const start = source.lastIndexOf('import', at);
-      source = source.slice(0, start) + source.slice(start, at).replace(/[^\n]/g, '_') + source.slice(at);
+      source =
+        source.slice(0, start) + source.slice(start, at).replace(/[^\n]/g, '_') + source.slice(at);
       continue;
     }
     if (!mask) return place;
@@ -80,27 +86,42 @@ function placeInModule(source, file) {
 
 function remark(file, error, place) {
   return {
-    file, line: place ? place.line : 0, column: place ? place.column : 0,
-    message: error.name + ': ' + error.message, severity: 'error', kind: 'syntax',
+    file,
+    line: place ? place.line : 0,
+    column: place ? place.column : 0,
+    message: error.name + ': ' + error.message,
+    severity: 'error',
+    kind: 'syntax',
   };
 }
 
 function check(file, source) {
   if (source.charCodeAt(0) === 0xfeff) source = ' ' + source.slice(1);
   if (source.startsWith('#!')) source = '//' + source.slice(2);
-  const esm = { file, line: 0, column: 0, message: 'is an ES module', severity: 'warning', kind: 'esm' };
+  const esm = {
+    file,
+    line: 0,
+    column: 0,
+    message: 'is an ES module',
+    severity: 'warning',
+    kind: 'esm',
+  };
   let scriptError = null;
   if (!file.endsWith('.mjs')) {
     scriptError = parseScript(source, file);
     if (scriptError === null) return [];
     const { message } = scriptError;
-    if (file.endsWith('.cjs') || !(IMPORT.test(message) || EXPORT.test(message) || AWAIT.test(message))) {
+    if (
+      file.endsWith('.cjs') ||
+      !(IMPORT.test(message) || EXPORT.test(message) || AWAIT.test(message))
+    ) {
       return [remark(file, scriptError, syntaxPlace(scriptError.stack))];
     }
   }
   const error = parseModule(source, file);
   if (error === null) return [esm];
-  // "await is only valid in async functions" says more than what the module's parser makes of the same place.
+  // "await is only valid in async functions" says more than what the module's parser makes of the
+  // same place.
   if (scriptError && AWAIT.test(scriptError.message)) {
     return [remark(file, scriptError, syntaxPlace(scriptError.stack))];
   }

@@ -1,6 +1,6 @@
 'use strict';
-// Error documents: {type, message, stack, file, line, column, hint} of whatever user code threw. Nothing in here may
-// throw in turn, whatever the thrown value's getters do.
+// Error documents: {type, message, stack, file, line, column, hint} of whatever user code threw.
+// Nothing in here may throw in turn, whatever the thrown value's getters do.
 const { inspect } = require('util');
 const wire = require('./wire');
 
@@ -24,9 +24,14 @@ function setRoot(folder) {
   root = folder.endsWith('/') ? folder : folder + '/';
 }
 
-// "file:///function/index.mjs:3:5" and "/function/index.js:3:5" as the user named them: "index.js:3:5".
+// "file:///function/index.mjs:3:5" and "/function/index.js:3:5" as the user named them:
+// "index.js:3:5".
 function plain(text) {
-  return text.split('file://' + root).join('').split(root).join('');
+  return text
+    .split('file://' + root)
+    .join('')
+    .split(root)
+    .join('');
 }
 
 const PLACE = /(?:^|[( ])((?:[^():\s]|\\ )+):(\d+)(?::(\d+))?\)?$/;
@@ -57,7 +62,8 @@ function typeOf(error) {
   return typeof constructor === 'function' && constructor.name ? constructor.name : own;
 }
 
-const ESM_HINT = 'the file is an ES module: use import, or createRequire(import.meta.url) of the module "module"';
+const ESM_HINT =
+  'the file is an ES module: use import, or createRequire(import.meta.url) of the module "module"';
 
 // Adds type and hint where the error is one of those that everybody meets once.
 function explain(document, error) {
@@ -70,8 +76,10 @@ function explain(document, error) {
       ? 'the function has no such file; names are relative to the file that asks'
       : `'${name}' is neither part of Node.js nor of this function: put its source under files ` +
         `(node_modules/${name}/...), or use what Node.js brings along`;
-  } else if (document.type === 'ReferenceError' && /^(require|module|exports|__dirname|__filename) is not defined/
-    .test(document.message)) {
+  } else if (
+    document.type === 'ReferenceError' &&
+    /^(require|module|exports|__dirname|__filename) is not defined/.test(document.message)
+  ) {
     document.message = document.message.split('\n')[0];
     document.hint = ESM_HINT;
   } else if (document.type === 'RangeError' && /call stack/.test(document.message)) {
@@ -83,7 +91,9 @@ function describe(error) {
   if (error instanceof Fault) return error.fault;
   if (error === null || (typeof error !== 'object' && typeof error !== 'function')) {
     return {
-      type: 'NotAnError', message: typeof error === 'string' ? error : inspect(error), stack: [],
+      type: 'NotAnError',
+      message: typeof error === 'string' ? error : inspect(error),
+      stack: [],
       hint: 'the function threw a value that is not an Error: throw new Error(...) keeps the place',
     };
   }
@@ -96,7 +106,12 @@ function describe(error) {
   const place = error instanceof SyntaxError ? syntaxPlace(stack) : null;
   const match = document.stack.length > 0 ? PLACE.exec(document.stack[0]) : null;
   if (place) Object.assign(document, place);
-  else if (match) Object.assign(document, { file: match[1], line: Number(match[2]), column: Number(match[3]) || 0 });
+  else if (match)
+    Object.assign(document, {
+      file: match[1],
+      line: Number(match[2]),
+      column: Number(match[3]) || 0,
+    });
   explain(document, error);
   return document;
 }
@@ -106,7 +121,8 @@ function documentOf(error) {
   try {
     const document = describe(error);
     document.message = plain(String(document.message));
-    if (document.message.length > MAX_MESSAGE) document.message = document.message.slice(0, MAX_MESSAGE) + '...';
+    if (document.message.length > MAX_MESSAGE)
+      document.message = document.message.slice(0, MAX_MESSAGE) + '...';
     return stringify(document);
   } catch (_) {
     return '{"type":"NotAnError","message":"the function threw something that cannot be described","stack":[]}';
@@ -127,24 +143,41 @@ function textOf(error) {
 function resultFault(error) {
   const message = error && typeof error.message === 'string' ? error.message : String(error);
   if (/BigInt/.test(message)) {
-    return new Fault('ResultNotJson', 'the result contains a BigInt, which JSON has no form for',
-      'convert it with Number(value) or String(value)');
+    return new Fault(
+      'ResultNotJson',
+      'the result contains a BigInt, which JSON has no form for',
+      'convert it with Number(value) or String(value)',
+    );
   }
   if (/circular/i.test(message)) {
-    return new Fault('ResultNotJson', 'the result refers to itself: ' + message.replace(/\s*\n\s*/g, ' '),
-      'return a copy of the parts that the caller needs');
+    return new Fault(
+      'ResultNotJson',
+      'the result refers to itself: ' + message.replace(/\s*\n\s*/g, ' '),
+      'return a copy of the parts that the caller needs',
+    );
   }
   if (error instanceof RangeError) {
-    return /string length/.test(message) ? tooLarge()
-      : new Fault('ResultNotJson', 'the result is nested too deeply for JSON', 'return flatter data');
+    return /string length/.test(message)
+      ? tooLarge()
+      : new Fault(
+          'ResultNotJson',
+          'the result is nested too deeply for JSON',
+          'return flatter data',
+        );
   }
-  return new Fault('ResultNotJson', 'the result cannot be written as JSON: ' + message,
-    'see toJSON and getters of the returned objects');
+  return new Fault(
+    'ResultNotJson',
+    'the result cannot be written as JSON: ' + message,
+    'see toJSON and getters of the returned objects',
+  );
 }
 
 function tooLarge() {
-  return new Fault('ResultTooLarge', `the result is larger than ${wire.MAX_PAYLOAD / 1048576} MiB`,
-    'return less, or store the data elsewhere and return its address');
+  return new Fault(
+    'ResultTooLarge',
+    `the result is larger than ${wire.MAX_PAYLOAD / 1048576} MiB`,
+    'return less, or store the data elsewhere and return its address',
+  );
 }
 
 module.exports = { Fault, documentOf, plain, resultFault, setRoot, syntaxPlace, textOf, tooLarge };

@@ -1,8 +1,8 @@
 'use strict';
 // LOAD: turns an artifact's folder and a handler's name into a function to call.
 //
-// The executor leaves `.cloudfunction.json` in the artifact: {"entry": "index.js", "module": false, "name": "handler",
-// "transpiled": false}. A folder without it is looked at by convention.
+// The executor leaves `.cloudfunction.json` in the artifact: {"entry": "index.js", "module": false,
+// "name": "handler", "transpiled": false}. A folder without it is looked at by convention.
 const fs = require('fs');
 const Module = require('module');
 const path = require('path');
@@ -23,12 +23,14 @@ function locate(folder, handler) {
   const dot = handler.lastIndexOf('.');
   const stem = dot < 0 ? 'index' : handler.slice(0, dot);
   const extension = EXTENSIONS.find((e) => fs.existsSync(path.join(folder, stem + e)));
-  if (!extension) throw new Fault('HandlerNotFound', `there is no file ${stem}.js for the handler "${handler}"`);
+  if (!extension)
+    throw new Fault('HandlerNotFound', `there is no file ${stem}.js for the handler "${handler}"`);
   return { entry: stem + extension, module: extension === '.mjs', name: handler.slice(dot + 1) };
 }
 
-// In an artifact with compiled TypeScript every file is CommonJS and keeps its name, whatever that usually means to
-// Node.js. `require('./util')`, './util.ts' and './util.js' all find util.ts. Packages are left alone.
+// In an artifact with compiled TypeScript every file is CommonJS and keeps its name, whatever that
+// usually means to Node.js. `require('./util')`, './util.ts' and './util.js' all find util.ts.
+// Packages are left alone.
 function acceptTranspiled() {
   const byNode = Module._extensions['.js'];
   const load = (module, file) => {
@@ -46,7 +48,9 @@ function acceptTranspiled() {
       for (const other of /^\.{0,2}\//.test(request) ? sources[extension] || [] : []) {
         try {
           return resolve.call(this, request.slice(0, -extension.length) + other, ...rest);
-        } catch (_) { /* the first error names what the user wrote */ }
+        } catch (_) {
+          /* the first error names what the user wrote */
+        }
       }
       throw error;
     }
@@ -54,12 +58,14 @@ function acceptTranspiled() {
   require('./sourcemaps').install();
 }
 
-// `found` is the function of that name at the file's top level, if there is one: no export is needed.
+// `found` is the function of that name at the file's top level, if there is one: no export is
+// needed.
 function loadScript(file, name) {
   let source = fs.readFileSync(file, 'utf8');
   if (source.charCodeAt(0) === 0xfeff) source = source.slice(1);
   if (source.startsWith('#!')) source = '//' + source.slice(2);
-  const accessor = name === 'default' ? '' : `\n;return typeof ${name} === 'undefined' ? undefined : ${name};`;
+  const accessor =
+    name === 'default' ? '' : `\n;return typeof ${name} === 'undefined' ? undefined : ${name};`;
   const module = new Module(file, null);
   module.filename = file;
   module.paths = Module._nodeModulePaths(path.dirname(file));
@@ -70,10 +76,16 @@ function loadScript(file, name) {
 }
 
 function pick(exported, found, name) {
-  const isObject = exported !== null && (typeof exported === 'object' || typeof exported === 'function');
+  const isObject =
+    exported !== null && (typeof exported === 'object' || typeof exported === 'function');
   const byDefault = isObject ? exported.default : undefined;
-  const candidates = [isObject ? exported[name] : undefined, found, byDefault,
-    byDefault !== null && typeof byDefault === 'object' ? byDefault[name] : undefined, exported];
+  const candidates = [
+    isObject ? exported[name] : undefined,
+    found,
+    byDefault,
+    byDefault !== null && typeof byDefault === 'object' ? byDefault[name] : undefined,
+    exported,
+  ];
   return candidates.find((candidate) => typeof candidate === 'function');
 }
 
@@ -81,7 +93,8 @@ function pick(exported, found, name) {
 async function load(folder, handler) {
   setRoot(folder);
   const { entry, module, name, transpiled } = locate(folder, handler);
-  if (!IDENTIFIER.test(name)) throw new Fault('HandlerNotFound', `"${name}" is not the name of a function`);
+  if (!IDENTIFIER.test(name))
+    throw new Fault('HandlerNotFound', `"${name}" is not the name of a function`);
   const file = path.join(folder, entry);
   process.argv[1] = file;
   if (transpiled) acceptTranspiled();
@@ -94,9 +107,16 @@ async function load(folder, handler) {
   }
   const chosen = pick(exported, found, name);
   if (chosen) return chosen;
-  const names = Object.keys(exported || {}).filter((key) => typeof exported[key] === 'function' && key !== ALIAS);
-  throw new Fault('HandlerNotFound', `there is no function named ${name} in ${entry}`,
-    names.length > 0 ? `functions exported: ${names.join(', ')}` : `add: function ${name}(event, context) { ... }`);
+  const names = Object.keys(exported || {}).filter(
+    (key) => typeof exported[key] === 'function' && key !== ALIAS,
+  );
+  throw new Fault(
+    'HandlerNotFound',
+    `there is no function named ${name} in ${entry}`,
+    names.length > 0
+      ? `functions exported: ${names.join(', ')}`
+      : `add: function ${name}(event, context) { ... }`,
+  );
 }
 
 module.exports = { load, loadScript };

@@ -1,6 +1,7 @@
 'use strict';
-// console.* and process.stdout/stderr.write become LOG frames of the invocation that printed. Each write leaves at
-// once: what a function said before it crashed or ran out of time is what its author needs most.
+// console.* and process.stdout/stderr.write become LOG frames of the invocation that printed. Each
+// write leaves at once: what a function said before it crashed or ran out of time is what its
+// author needs most.
 const { Writable } = require('stream');
 const wire = require('./wire');
 
@@ -23,12 +24,21 @@ function capture(invocation) {
     if (cut) size = LIMIT - owner.printed;
     owner.printed += size;
     for (let at = 0; at < size; at += PIECE) {
-      wire.writeLog(owner.low, owner.high, stream, call(subarray, bytes, at, Math.min(size, at + PIECE)));
+      wire.writeLog(
+        owner.low,
+        owner.high,
+        stream,
+        call(subarray, bytes, at, Math.min(size, at + PIECE)),
+      );
     }
     if (cut) {
       owner.printed = LIMIT;
-      wire.writeLog(owner.low, owner.high, 2,
-        toBuffer('\n[output cut: one invocation may print ' + LIMIT / 1024 + ' KiB]\n'));
+      wire.writeLog(
+        owner.low,
+        owner.high,
+        2,
+        toBuffer('\n[output cut: one invocation may print ' + LIMIT / 1024 + ' KiB]\n'),
+      );
     }
   }
 
@@ -38,7 +48,8 @@ function capture(invocation) {
       stream = new Writable({ decodeStrings: true });
       stream.fd = fd;
       stream._type = 'pipe';
-      // Past Writable's own buffering: output is in the log when write() returns, as it is with a file.
+      // Past Writable's own buffering: output is in the log when write() returns, as it is with a
+      // file.
       stream.write = (chunk, encoding, done) => {
         if (typeof encoding === 'function') {
           done = encoding;
@@ -46,7 +57,9 @@ function capture(invocation) {
         }
         if (typeof chunk === 'string') chunk = toBuffer(chunk, encoding);
         else if (!(chunk instanceof Uint8Array)) {
-          throw new TypeError('The "chunk" argument must be of type string or an instance of Buffer or Uint8Array');
+          throw new TypeError(
+            'The "chunk" argument must be of type string or an instance of Buffer or Uint8Array',
+          );
         }
         if (chunk.length > 0) log(fd, chunk);
         if (typeof done === 'function') nextTick(done);
@@ -59,12 +72,20 @@ function capture(invocation) {
       stream.end = stream.destroy = () => stream;
       return stream;
     };
-    Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream || create() });
+    Object.defineProperty(process, name, {
+      configurable: true,
+      enumerable: true,
+      get: () => stream || create(),
+    });
   }
   streamFor('stdout', 1);
   streamFor('stderr', 2);
 
-  return { between: () => { outside.printed = 0; } };
+  return {
+    between: () => {
+      outside.printed = 0;
+    },
+  };
 }
 
 module.exports = { capture };

@@ -1,6 +1,7 @@
 'use strict';
-// Stack traces of transpiled files point at the lines the user wrote. The map is the last line of the transpiled file
-// (an inline source map) and is read when the first error needs it, so that it costs nothing until then.
+// Stack traces of transpiled files point at the lines the user wrote. The map is the last line of
+// the transpiled file (an inline source map) and is read when the first error needs it, so that it
+// costs nothing until then.
 const fs = require('fs');
 const { SourceMap } = require('module');
 
@@ -13,8 +14,13 @@ function mapOf(file) {
   try {
     const text = fs.readFileSync(file, 'utf8');
     const at = text.lastIndexOf(MARK);
-    if (at >= 0) map = new SourceMap(JSON.parse(Buffer.from(text.slice(at + MARK.length), 'base64').toString('utf8')));
-  } catch (_) { /* a file without a map keeps its own lines */ }
+    if (at >= 0)
+      map = new SourceMap(
+        JSON.parse(Buffer.from(text.slice(at + MARK.length), 'base64').toString('utf8')),
+      );
+  } catch (_) {
+    /* a file without a map keeps its own lines */
+  }
   maps.set(file, map);
   return map;
 }
@@ -28,7 +34,10 @@ function frame(site) {
   const map = mapOf(file);
   const entry = map && map.findEntry(line - 1, column - 1);
   if (!entry || entry.originalLine === undefined) return text;
-  return text.replace(`${file}:${line}:${column}`, `${file}:${entry.originalLine + 1}:${entry.originalColumn + 1}`);
+  return text.replace(
+    `${file}:${line}:${column}`,
+    `${file}:${entry.originalLine + 1}:${entry.originalColumn + 1}`,
+  );
 }
 
 function install() {

@@ -6,14 +6,43 @@ const { writeSync } = require('fs');
 const MAX_PAYLOAD = 16 * 1024 * 1024;
 const HEADER = 16;
 const TYPE = {
-  HELLO: 1, LOAD: 2, READY: 3, LOAD_FAILED: 4, INVOKE: 5, RESULT: 6, CHECK: 7, CHECKED: 8,
-  ERROR: 10, LOG: 11, CANCEL: 15, STOP: 18,
+  HELLO: 1,
+  LOAD: 2,
+  READY: 3,
+  LOAD_FAILED: 4,
+  INVOKE: 5,
+  RESULT: 6,
+  CHECK: 7,
+  CHECKED: 8,
+  ERROR: 10,
+  LOG: 11,
+  CANCEL: 15,
+  STOP: 18,
 };
 const TAG = {
-  VERSION: 1, LANGUAGE: 2, CONCURRENCY: 3, ARTIFACT: 4, HANDLER: 5, ENVIRONMENT: 6, FUNCTION_NAME: 7,
-  FUNCTION_VERSION: 8, MEMORY_MB: 9, TIMEOUT_MS: 10, RUN_NS: 15, STREAM: 16, TEXT: 17, FILE: 18, SOURCE: 19,
+  VERSION: 1,
+  LANGUAGE: 2,
+  CONCURRENCY: 3,
+  ARTIFACT: 4,
+  HANDLER: 5,
+  ENVIRONMENT: 6,
+  FUNCTION_NAME: 7,
+  FUNCTION_VERSION: 8,
+  MEMORY_MB: 9,
+  TIMEOUT_MS: 10,
+  RUN_NS: 15,
+  STREAM: 16,
+  TEXT: 17,
+  FILE: 18,
+  SOURCE: 19,
 };
-const NUMBERS = new Set([TAG.VERSION, TAG.CONCURRENCY, TAG.FUNCTION_VERSION, TAG.MEMORY_MB, TAG.TIMEOUT_MS]);
+const NUMBERS = new Set([
+  TAG.VERSION,
+  TAG.CONCURRENCY,
+  TAG.FUNCTION_VERSION,
+  TAG.MEMORY_MB,
+  TAG.TIMEOUT_MS,
+]);
 const TWO_32 = 4294967296;
 
 const alloc = Buffer.allocUnsafeSlow;
@@ -23,8 +52,10 @@ const wait = Atomics.wait;
 const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 // Own properties shadow the prototype's, so nobody can change what these buffers do.
-const METHODS = ['utf8Write', 'utf8Slice', 'latin1Slice', 'copy', 'set'].map(
-  (name) => [name, { value: Buffer.prototype[name] }]);
+const METHODS = ['utf8Write', 'utf8Slice', 'latin1Slice', 'copy', 'set'].map((name) => [
+  name,
+  { value: Buffer.prototype[name] },
+]);
 const { defineProperty } = Object;
 function secured(buffer) {
   for (let i = 0; i < METHODS.length; ++i) defineProperty(buffer, METHODS[i][0], METHODS[i][1]);
@@ -42,7 +73,9 @@ function put32(buffer, at, value) {
 }
 
 function get32(buffer, at) {
-  return (buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16 | buffer[at + 3] << 24) >>> 0;
+  return (
+    (buffer[at] | (buffer[at + 1] << 8) | (buffer[at + 2] << 16) | (buffer[at + 3] << 24)) >>> 0
+  );
 }
 
 function get64(buffer, at) {
@@ -66,8 +99,9 @@ function putNumber(buffer, at, tag, value) {
 
 let muted = false; // while the worker warms up, it writes nothing
 
-// libuv makes the socket non-blocking; when the kernel is slow to read, waiting here is right: an answer that is
-// not out yet must not be overtaken, nor lost in a queue when the next invocation crashes.
+// libuv makes the socket non-blocking; when the kernel is slow to read, waiting here is right: an
+// answer that is not out yet must not be overtaken, nor lost in a queue when the next invocation
+// crashes.
 function writeAll(buffer, size) {
   let at = muted ? size : 0;
   while (at < size) {
@@ -125,10 +159,11 @@ function writeHello(language, concurrency) {
   writeAll(room, at);
 }
 
-// Calls take(tag, value) for each item from `at` to `end`: numbers as Number, all else as text. Slow path only.
+// Calls take(tag, value) for each item from `at` to `end`: numbers as Number, all else as text.
+// Slow path only.
 function readItems(buffer, at, end, take) {
   while (at + 8 <= end) {
-    const tag = buffer[at] | buffer[at + 1] << 8;
+    const tag = buffer[at] | (buffer[at + 1] << 8);
     const size = get32(buffer, at + 4);
     at += 8;
     if (at + size > end) return;
@@ -138,6 +173,21 @@ function readItems(buffer, at, end, take) {
 }
 
 module.exports = {
-  HEADER, MAX_PAYLOAD, TYPE, TAG, alloc, exit, get32, get64, mute: (on) => { muted = on; }, readItems, secured, writeAnswer, writeHello, writeLog,
+  HEADER,
+  MAX_PAYLOAD,
+  TYPE,
+  TAG,
+  alloc,
+  exit,
+  get32,
+  get64,
+  mute: (on) => {
+    muted = on;
+  },
+  readItems,
+  secured,
+  writeAnswer,
+  writeHello,
+  writeLog,
   writeText,
 };

@@ -1,6 +1,7 @@
 'use strict';
-// The worker of the Node.js executor: speaks docs/worker-protocol.md on fd 3, loads one function, calls it.
-// Runs on Node.js 14 and later without any package. Everything it needs later is referenced here, before user code.
+// The worker of the Node.js executor: speaks docs/worker-protocol.md on fd 3, loads one function,
+// calls it. Runs on Node.js 14 and later without any package. Everything it needs later is
+// referenced here, before user code.
 const net = require('net');
 const { writeSync } = require('fs');
 const { performance } = require('perf_hooks');
@@ -13,9 +14,10 @@ const { load } = require('./loader');
 
 const { HEADER, MAX_PAYLOAD, TYPE, TAG, exit, get32, get64, writeAnswer } = wire;
 const MOST_AT_ONCE = 1000;
-// With little memory V8 is to collect before its heap has grown by a third: by itself it lets a heap grow to several
-// times what lives in it. This works in a running process, so that one prewarmed worker fits every memory size;
-// --max-old-space-size works at the start only, and costs a quarter of it (V8's code cache does not match then).
+// With little memory V8 is to collect before its heap has grown by a third: by itself it lets a
+// heap grow to several times what lives in it. This works in a running process, so that one
+// prewarmed worker fits every memory size; --max-old-space-size works at the start only, and costs
+// a quarter of it (V8's code cache does not match then).
 const SMALL_MEMORY_MB = 512;
 const WARM_UP_AFTER_MS = 5; // a worker that is started for a waiting call hears of it sooner
 const parse = JSON.parse;
@@ -92,7 +94,9 @@ function succeed(invocation, result) {
     text = stringify(result);
     if (text === undefined) {
       if (result !== undefined) {
-        throw new TypeError(typeof result === 'object' ? 'its toJSON gives nothing' : `it is a ${typeof result}`);
+        throw new TypeError(
+          typeof result === 'object' ? 'its toJSON gives nothing' : `it is a ${typeof result}`,
+        );
       }
       text = 'null';
     }
@@ -104,13 +108,18 @@ function succeed(invocation, result) {
   else fail(invocation, tooLarge());
 }
 
-// Runs the INVOKE frame at `at`. A handler that returns a plain value is answered before this returns.
+// Runs the INVOKE frame at `at`. A handler that returns a plain value is answered before this
+// returns.
 function begin(buffer, at) {
   const event = at + HEADER + 8;
   const context = event + get32(buffer, at + HEADER);
   const end = context + get32(buffer, at + HEADER + 4);
   const invocation = {
-    low: get32(buffer, at + 8), high: get32(buffer, at + 12), printed: 0, answered: false, started: now(),
+    low: get32(buffer, at + 8),
+    high: get32(buffer, at + 12),
+    printed: 0,
+    answered: false,
+    started: now(),
   };
   ++running;
   let result;
@@ -123,11 +132,22 @@ function begin(buffer, at) {
     } else {
       result = storage.run(invocation, handler, given, surroundings);
     }
-    if (result !== null && typeof result === 'object' &&
-        (result instanceof Promise || typeof result.then === 'function')) {
-      then(result instanceof Promise ? result : resolved(result),
-        (value) => { succeed(invocation, value); drain(); },
-        (error) => { fail(invocation, error); drain(); });
+    if (
+      result !== null &&
+      typeof result === 'object' &&
+      (result instanceof Promise || typeof result.then === 'function')
+    ) {
+      then(
+        result instanceof Promise ? result : resolved(result),
+        (value) => {
+          succeed(invocation, value);
+          drain();
+        },
+        (error) => {
+          fail(invocation, error);
+          drain();
+        },
+      );
       return;
     }
   } catch (error) {
@@ -174,18 +194,24 @@ function startLoading(buffer, at, end) {
   setRoot(folder);
   try {
     process.chdir(folder);
-  } catch (_) { /* the loader says what is missing */ }
-  then(load(folder, name), (found) => {
-    if (!loading) return;
-    handler = found;
-    loading = false;
-    output.between();
-    wire.writeText(TYPE.READY, '');
-    drain();
-  }, (error) => {
-    loadFailed(error);
-    exit(1);
-  });
+  } catch (_) {
+    /* the loader says what is missing */
+  }
+  then(
+    load(folder, name),
+    (found) => {
+      if (!loading) return;
+      handler = found;
+      loading = false;
+      output.between();
+      wire.writeText(TYPE.READY, '');
+      drain();
+    },
+    (error) => {
+      loadFailed(error);
+      exit(1);
+    },
+  );
 }
 
 function check(buffer, at, end, low, high) {
@@ -220,7 +246,8 @@ function take(buffer, at, end) {
     stopping = true;
     drain();
   }
-  // CANCEL is best effort: JavaScript cannot be interrupted from within. Later frame types are none of ours.
+  // CANCEL is best effort: JavaScript cannot be interrupted from within. Later frame types are none
+  // of ours.
 }
 
 // Bytes to frames. A frame that arrives in pieces is put together in a buffer of its own size.
@@ -277,21 +304,36 @@ function crash(event, error) {
   if (loading) loadFailed(error);
   try {
     writeSync(2, 'Uncaught ' + textOf(error) + '\n');
-  } catch (_) { /* nobody reads it */ }
+  } catch (_) {
+    /* nobody reads it */
+  }
   exit(1);
 }
 process.on('uncaughtException', (error) => crash('uncaughtException', error));
 process.on('unhandledRejection', (error) => crash('unhandledRejection', error));
 process.on('exit', (code) => {
   if (!loading) return;
-  loadFailed(new Fault('ExitedWhileLoading', `the code called process.exit(${code}) while it was loaded`,
-    'code outside of the handler runs once, when the function is loaded'));
+  loadFailed(
+    new Fault(
+      'ExitedWhileLoading',
+      `the code called process.exit(${code}) while it was loaded`,
+      'code outside of the handler runs once, when the function is loaded',
+    ),
+  );
 });
 
 const input = wire.secured(wire.alloc(64 * 1024));
 const kernel = new net.Socket({
-  fd: 3, readable: true, writable: true,
-  onread: { buffer: input, callback: (count) => { feed(count, input); return true; } },
+  fd: 3,
+  readable: true,
+  writable: true,
+  onread: {
+    buffer: input,
+    callback: (count) => {
+      feed(count, input);
+      return true;
+    },
+  },
 });
 kernel.on('end', () => exit(0));
 kernel.on('error', () => exit(0));
