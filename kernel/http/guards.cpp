@@ -1,0 +1,119 @@
+#include "http/guards.hpp"
+
+#include <Poco/SHA2Engine.h>
+
+#include <algorithm>
+
+#include "http/ascii.hpp"
+#include "http/field.hpp"
+
+namespace cf::http {
+
+namespace {
+
+bool isChange(const Request& request) {
+    return request.method != "GET" && request.method != "HEAD" && request.method != "OPTIONS";
+}
+
+Refusal refusal(int status, const char* reason, std::string detail, std::string hint) {
+    return {.status = status, .failure = {.reason = reason, .detail = std::move(detail), .hint = std::move(hint)}};
+}
+
+// "name" of "name:8080", "[::1]" of "[::1]:8080".
+std::string_view withoutPort(std::string_view host) {
+    const size_t from = host.starts_with('[') ? host.find(']') : 0;
+    return host.substr(0, std::min(host.find(':', from), host.size()));
+}
+
+// A file of the web page; its first segment is compared as sent, as the router does.
+bool isPage(const Request& request) {
+    if (request.method != "GET" && request.method != "HEAD") return false;
+    const std::string_view first = request.path.substr(1, std::min(request.path.find('/', 1), request.path.size()) - 1);
+    return first != "api" && first != "metrics" && first.find('%') == std::string_view::npos;
+}
+
+bool equalInConstantTime(const Sha256& a, const Sha256& b) {
+    uint8_t difference = 0;
+    for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
+    return difference == 0;
+}
+
+}  // namespace
+
+bool isFunctionUrl(const Request& request) { return request.path.starts_with("/function/"); }
+
+Sha256 sha256(std::string_view text) {
+    Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
+    engine.update(text.data(), static_cast<unsigned>(text.size()));
+    const auto& digest = engine.digest();
+    Sha256 hash{};
+    std::copy_n(digest.begin(), std::min(digest.size(), hash.size()), hash.begin());
+    return hash;
+}
+
+std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options) {
+    if (options.anyHost && options.allowedHosts.empty()) return {};
+    const std::string_view host = withoutPort(request.header("Host"));
+    for (const std::string_view own : {"localhost", "127.0.0.1", "[::1]"})
+        if (equalsLower(host, own)) return {};
+    for (const std::string& allowed : options.allowedHosts)
+        if (equalsLower(host, allowed)) return {};
+    return refusal(421, "unknown_host", "this platform does not answer for the host \"" + std::string(host.substr(0, 255)) + "\"",
+                   "add the name to server.allowed_hosts if it is meant to");
+}
+
+std::optional<Refusal> checkOrigin(const Request& request) {
+    if (!isChange(request) || isFunctionUrl(request)) return {};
+    const auto foreign = [] {
+        return refusal(403, "foreign_origin", "a page of another site may not change anything here",
+                       "call from the platform's own page, or from a program that sends no Origin");
+    };
+    for (const Header& field : request.headers) {
+        if (equalsIgnoringCase(field.name, "Sec-Fetch-Site") && equalsLower(field.value, "cross-site")) return foreign();
+        if (!equalsIgnoringCase(field.name, "Origin")) continue;
+        const size_t scheme = field.value.find("://");
+        if (scheme == std::string_view::npos) return foreign();
+        const std::string_view name = field.value.substr(0, scheme);
+        if (!equalsLower(name, "http") && !equalsLower(name, "https")) return foreign();
+        if (!equalsIgnoringCase(field.value.substr(scheme + 3), request.header("Host"))) return foreign();
+    }
+    return {};
+}
+
+std::optional<Refusal> checkContentType(const Request& request) {
+    if (!isChange(request) || isFunctionUrl(request) || request.body.empty()) return {};
+    size_t types = 0;
+    std::string_view type;
+    for (const Header& field : request.headers)
+        if (equalsIgnoringCase(field.name, "Content-Type") && ++types == 1) type = field.value;
+    if (types == 1 && equalsLower(trimmed(type.substr(0, type.find(';'))), "application/json")) return {};
+    return refusal(415, "unsupported_media_type",
+                   types == 0   ? std::string("the request does not say what its body is")
+                   : types > 1 ? std::string("the request says more than once what its body is")
+                                : "the body is said to be \"" + std::string(type.substr(0, 100)) + "\", which is not understood here",
+                   "send JSON with the header Content-Type: application/json");
+}
+
+std::optional<Refusal> checkToken(const Request& request, const GuardOptions& options) {
+    if (!options.token || isFunctionUrl(request) || isPage(request) || request.path == "/api/health/ready") return {};
+    const std::string_view sent = request.header("Authorization");
+    const size_t space = sent.find(' ');
+    if (space != std::string_view::npos && equalsLower(sent.substr(0, space), "bearer") &&
+        equalInConstantTime(sha256(trimmed(sent.substr(space + 1))), *options.token))
+        return {};
+    Refusal refused = refusal(401, "unauthorized",
+                              sent.empty() ? "this platform asks for a token" : "the token is not the one that this platform knows",
+                              "send the header Authorization: Bearer <token>; the token was printed at the first start or stands in auth.token");
+    refused.headers = sent.empty() ? "WWW-Authenticate: Bearer realm=\"cloudfunction\"\r\n"
+                                   : "WWW-Authenticate: Bearer realm=\"cloudfunction\", error=\"invalid_token\"\r\n";
+    return refused;
+}
+
+std::optional<Refusal> checkAll(const Request& request, const GuardOptions& options) {
+    if (auto refused = checkHost(request, options)) return refused;
+    if (auto refused = checkOrigin(request)) return refused;
+    if (auto refused = checkContentType(request)) return refused;
+    return checkToken(request, options);
+}
+
+}  // namespace cf::http
