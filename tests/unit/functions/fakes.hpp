@@ -1,0 +1,206 @@
+// Stand-ins for executors and workers, with which the functions domain is tested on its own. The made-up runtime "toy"
+// builds by copying; words in the source decide what goes wrong: BROKEN does not build, WARN builds with a warning,
+// NOLOAD cannot be loaded, WAIT builds until Builder::release().
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "functions/service.hpp"
+#include "functions/sqlite_store.hpp"
+
+namespace cf::functions::test {
+
+class TemporaryFolder {
+public:
+    TemporaryFolder() {
+        std::string name = (std::filesystem::temp_directory_path() / "cf-functions-XXXXXX").string();
+        path = ::mkdtemp(name.data());
+    }
+    ~TemporaryFolder() {
+        std::error_code error;
+        for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end; at.increment(error))
+            if (at->is_directory()) std::filesystem::permissions(at->path(), std::filesystem::perms::owner_all, error);
+        std::filesystem::remove_all(path, error);
+    }
+    std::filesystem::path path{};
+};
+
+inline bool holds(const std::vector<SourceFile>& sources, std::string_view word) {
+    for (const auto& file : sources)
+        if (file.content.find(word) != std::string::npos) return true;
+    return false;
+}
+
+class FakeCatalog final : public RuntimeCatalog {
+public:
+    std::optional<RuntimeInfo> resolve(std::string_view name) const override {
+        RuntimeInfo toy{.name = "toy", .sourceFile = "main.toy", .defaultHandler = "handler", .buildIdentity = identity};
+        if (name == "toy" || name == "toylang") return toy;
+        if (name == "typedtoy") {
+            toy.sourceFile = "main.tt";
+            return toy;
+        }
+        if (name == "gone")
+            return RuntimeInfo{.name = "gone", .sourceFile = "main.g", .defaultHandler = "handler", .available = false,
+                               .reason = "its compiler was not found", .hint = "install gone"};
+        return std::nullopt;
+    }
+    std::vector<std::string> names() const override { return {"gone", "toy"}; }
+    std::string identity = "toy 1";
+};
+
+class FakeBuilder final : public Builder {
+public:
+    base::Result<std::vector<base::SourceRemark>> validate(const BuildRequest& request) override {
+        std::vector<base::SourceRemark> remarks;
+        if (request.spec.handler == "1bad") remarks.push_back({.message = "no function can be called 1bad"});
+        return remarks;
+    }
+    base::Result<void> build(const BuildRequest& request, BuildListener& listener) override {
+        builds += 1;
+        listener.log("building " + request.functionName);
+        if (holds(request.sources, "WAIT")) {
+            std::unique_lock lock(mutex_);
+            waiting += 1;
+            changed_.notify_all();
+            changed_.wait(lock, [&] { return released_; });
+        }
+        if (holds(request.sources, "BROKEN")) {
+            listener.remark({.file = request.sources.front().name, .line = 3, .column = 7, .message = "BROKEN is no word"});
+            return base::Failure{.reason = "build_failed", .detail = "the source does not compile"};
+        }
+        if (holds(request.sources, "WARN"))
+            listener.remark({.file = request.sources.front().name, .line = 1, .column = 1, .message = "odd", .warning = true});
+        std::filesystem::copy(request.sourceDir, request.artifactDir, std::filesystem::copy_options::recursive |
+                                                                          std::filesystem::copy_options::overwrite_existing);
+        return {};
+    }
+    void discard(std::string_view runtime, std::string_view key) override {
+        const std::lock_guard lock(mutex_);
+        discarded.push_back(std::string(runtime) + " " + std::string(key));
+    }
+    void untilWaiting(int count = 1) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return waiting >= count; });
+    }
+    void release() {
+        const std::lock_guard lock(mutex_);
+        released_ = true;
+        changed_.notify_all();
+    }
+    std::atomic<int> builds{0};
+    int waiting = 0;
+    std::vector<std::string> discarded{};
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool released_ = false;
+};
+
+class FakeActivator final : public Activator {
+public:
+    base::Result<void> activate(const LiveFunction& next) override {
+        add("activate", next);
+        for (const auto& file : std::filesystem::directory_iterator(next.live.front().artifactDir)) {
+            if (file.is_directory()) continue;
+            std::ifstream in(file.path());
+            const std::string text{std::istreambuf_iterator<char>(in), {}};
+            if (text.find("NOLOAD") != text.npos)
+                return base::Failure{.reason = "load_failed", .detail = "ImportError: no such module", .hint = "add it"};
+        }
+        return {};
+    }
+    void abandon(const LiveFunction& next) override { add("abandon", next); }
+    void commit(const LiveFunction& now) override { add("commit", now); }
+    void updateSettings(const LiveFunction& now) override { add("settings", now); }
+    void remove(const std::string& id) override {
+        const std::lock_guard lock(mutex_);
+        events_.push_back("remove " + id);
+    }
+    std::vector<std::string> take() {
+        const std::lock_guard lock(mutex_);
+        return std::move(events_);
+    }
+
+private:
+    void add(const std::string& what, const LiveFunction& function) {
+        const std::lock_guard lock(mutex_);
+        events_.push_back(what + " " + function.entry->function.name + " " +
+                          std::to_string(function.live.front().version->number));
+    }
+    std::mutex mutex_;
+    std::vector<std::string> events_;
+};
+
+// The whole domain over one folder; restart() is what a new process would see.
+class Domain {
+public:
+    Domain() { open(); }
+    ~Domain() { close(); }
+    void restart() {
+        close();
+        open();
+    }
+    void close() {
+        builder.release();
+        service.reset();
+        store.reset();
+    }
+    void open() {
+        auto opened = SqliteStore::open({.path = (folder.path / "functions.db").string()});
+        if (!opened) throw std::runtime_error(opened.failure().detail);
+        store = std::move(*opened);
+        registry = std::make_unique<Registry>();
+        ServiceOptions options = base;
+        options.dataDir = folder.path.string();
+        options.retention.minFreeDisk = 0;
+        service = std::make_unique<FunctionService>(options, *store, *registry, catalog, builder, activator);
+        if (auto started = service->start(); !started) throw std::runtime_error(started.failure().detail);
+    }
+
+    // `json` with single quotes for double ones.
+    static SaveRequest request(std::string json, const Limits& limits = {}) {
+        for (char& c : json)
+            if (c == '\'') c = '"';
+        auto document = base::JsonDocument::parse(json);
+        if (!document) throw std::runtime_error(document.failure().detail + ": " + json);
+        auto patch = readPatch(document->root(), limits);
+        if (!patch) throw std::runtime_error(patch.failure().detail);
+        return {.patch = std::move(*patch), .caller = {}, .ifRevision = {}, .async = false};
+    }
+    base::Result<Saved> create(const std::string& json) { return service->create(request(json)); }
+    base::Result<Saved> put(const std::string& name, const std::string& json) {
+        return service->update(name, request(json), true);
+    }
+    base::Result<Saved> patch(const std::string& name, const std::string& json) {
+        return service->update(name, request(json), false);
+    }
+
+    TemporaryFolder folder{};
+    FakeCatalog catalog{};
+    FakeBuilder builder{};
+    FakeActivator activator{};
+    ServiceOptions base{};
+    std::unique_ptr<SqliteStore> store{};
+    std::unique_ptr<Registry> registry{};
+    std::unique_ptr<FunctionService> service{};
+};
+
+// What failed, for assertions that expect a success.
+template <typename T>
+std::string why(const base::Result<T>& result) {
+    if (result) return "";
+    std::string text = result.failure().reason + ": " + result.failure().detail;
+    for (const auto& field : result.failure().fields) text += " [" + field.pointer + " " + field.detail + "]";
+    return text;
+}
+
+}  // namespace cf::functions::test
