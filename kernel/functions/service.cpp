@@ -73,6 +73,10 @@ struct FunctionService::State {
     // Last, so that its threads end before anything they use.
     std::optional<Background> background{};
 
+    bool isWithheld(const std::string& id) const {
+        const std::lock_guard lock(mutex);
+        return withheld.contains(id);
+    }
     std::optional<KeyLocks::Guard> lockName(const std::string& name, std::chrono::milliseconds wait) {
         return locks.take("name " + nameKey(name), wait);
     }
@@ -273,7 +277,8 @@ Result<Saved> FunctionService::State::changeSettings(const FunctionPtr& present,
     entry->function = std::move(next);
     entry->function.revision = *revision;
     registry.put(entry);
-    if (entry->callable()) activator.updateSettings(liveFunction(entry));
+    // One whose artifact is still missing is committed, with these settings, when it is there.
+    if (entry->callable() && !isWithheld(entry->function.id)) activator.updateSettings(liveFunction(entry));
     return saved(entry, std::move(sources), false);
 }
 
