@@ -1,6 +1,7 @@
 #include "executors/catalog.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/json.hpp"
 
@@ -81,6 +82,7 @@ void writeRuntime(std::string& out, const Executor::Facts& facts, const Runtime&
     executor.text("id", facts.id);
     executor.text("version", facts.version);
     executor.text("abi", facts.abi);
+    executor.text("file", facts.file);
 }
 
 }  // namespace
@@ -127,29 +129,20 @@ std::vector<std::string> Catalog::names() const {
 
 std::string Catalog::runtimesJson() const {
     const auto all = executors();
-    std::string out = "{\"runtimes\":[";
-    bool first = true;
-    for (const auto& executor : *all)
-        for (const Runtime& runtime : executor->facts().manifest.runtimes) {
-            if (!first) out += ',';
-            first = false;
-            writeRuntime(out, executor->facts(), runtime);
-        }
-    out += "],\"executors\":[";
-    first = true;
+    std::string out = "[";
+    const auto add = [&](const Executor::Facts& facts, const Runtime& runtime) {
+        if (out.size() > 1) out += ',';
+        writeRuntime(out, facts, runtime);
+    };
     for (const auto& executor : *all) {
         const auto& facts = executor->facts();
-        if (!first) out += ',';
-        first = false;
-        Members members(out);
-        members.text("id", facts.id);
-        members.text("display_name", facts.manifest.displayName);
-        members.text("version", facts.version);
-        members.text("abi", facts.abi);
-        members.text("file", facts.file);
-        members.unavailable(facts.unavailable);
+        for (const Runtime& runtime : facts.manifest.runtimes) add(facts, runtime);
+        if (!facts.manifest.runtimes.empty()) continue;
+        // It did not live long enough to say what it serves: listed by its file, so that somebody finds out.
+        const std::string name = std::filesystem::path(facts.file).stem();
+        add(facts, {.name = name, .displayName = name});
     }
-    return out += "]}";
+    return out += ']';
 }
 
 std::string Catalog::healthJson() const {

@@ -32,7 +32,7 @@ public:
     std::vector<std::string> names() const;  // of runtimes, without aliases, sorted
     std::shared_ptr<const Executors> executors() const;
 
-    // The document of GET /api/v1/runtimes.
+    // The array of GET /api/v1/runtimes. A plugin that could not be described is in it under its file's name.
     std::string runtimesJson() const;
     // Health's "executors": {"<id>": "available" | "unavailable: reason"}, by file where there is no id.
     std::string healthJson() const;

@@ -30,6 +30,16 @@ void refuse(Executor::Facts& facts, std::string reason, std::string hint = {}) {
     facts.found.clear();
 }
 
+void announce(const Executor::Facts& facts) {
+    const std::string name = facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
+    if (facts.unavailable) {
+        const std::string& hint = facts.unavailable->hint;
+        base::logWarning("executors", name + " is not available: " + facts.unavailable->reason + (hint.empty() ? "" : " (" + hint + ")"));
+    } else {
+        base::logInfo("executors", name + " " + facts.toolchainVersion + " is ready (executor " + facts.id + " " + facts.version + ")");
+    }
+}
+
 // "version" of what a probe found, or empty.
 std::string versionOf(const std::string& found) {
     auto document = base::JsonDocument::parse(found);
@@ -147,8 +157,7 @@ std::vector<std::shared_ptr<const Executor>> Loader::loadAll() {
         if (!candidate.facts.unavailable) used.insert(candidate.copy);
         executors.push_back(load(std::move(candidate)));
         const auto& facts = executors.back()->facts();
-        if (facts.unavailable) base::logWarning("executors", facts.file + " is not available: " + facts.unavailable->reason);
-        else base::logInfo("executors", facts.id + " " + facts.version + " is ready (" + facts.toolchainVersion + ")");
+        announce(facts);
     }
     removeOtherCopies(copies, used);
     return executors;

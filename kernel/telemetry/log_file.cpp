@@ -65,7 +65,7 @@ bool appendToLog(const std::string& file, std::string_view lines, const LogReten
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return false;
     off_t size = info.st_size;
-    if (size > 0 && static_cast<uint64_t>(size) + lines.size() > retention.bytes) {
+    if (size > 0 && static_cast<uint64_t>(size) + lines.size() > retention.fileBytes) {
         if (!rotate(file, fd.get(), size, retention)) return false;
         size = 0;
     }

@@ -12,7 +12,7 @@
 namespace cf::telemetry {
 
 struct LogRetention {
-    uint64_t bytes = 10u << 20;  // of one file
+    uint64_t fileBytes = 10u << 20;  // of one file
     uint32_t files = 5;          // with the active one
     std::chrono::hours age{14 * 24};
 };
