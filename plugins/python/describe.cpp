@@ -10,7 +10,8 @@ namespace {
 
 using cloudfunction::jsonString;
 
-constexpr std::array encodingVariables = {"LANG", "LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONCOERCECLOCALE"};
+constexpr std::array encodingVariables = {"LANG", "LC_ALL", "LC_CTYPE", "PYTHONUTF8",
+                                          "PYTHONCOERCECLOCALE"};
 constexpr std::array startVariables = {
     "PYTHONHASHSEED",   "PYTHONOPTIMIZE",    "PYTHONWARNINGS",     "PYTHONDEVMODE",
     "PYTHONMALLOC",     "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHONINTMAXSTRDIGITS",
@@ -67,7 +68,7 @@ log = logging.getLogger('job')
 
 
 def run(event, context):
-    """Made to be called again and again: what it did is in the result, how it went is in the log."""
+    """Made to be called again and again: the result says what it did, the log how it went."""
     started = datetime.now(timezone.utc)
     items = event.get('items', [])
     failed = []
@@ -83,7 +84,8 @@ def run(event, context):
 
 def process(item):
     log.info('working on %r', item)
-)"}};
+)"},
+};
 
 }  // namespace
 
@@ -95,7 +97,8 @@ std::string manifest() {
     for (const auto& entry : templates) {
         if (&entry != templates) json += ',';
         json += "{\"name\":" + jsonString(entry.name) + ",\"title\":" + jsonString(entry.title) +
-                ",\"handler\":" + jsonString(entry.handler) + ",\"code\":" + jsonString(entry.code) + "}";
+                ",\"handler\":" + jsonString(entry.handler) +
+                ",\"code\":" + jsonString(entry.code) + "}";
     }
     json += "]}],\"start_environment\":[";
     bool first = true;
@@ -109,7 +112,8 @@ std::string manifest() {
 }
 
 bool isEncodingVariable(std::string_view name) {
-    return std::find(encodingVariables.begin(), encodingVariables.end(), name) != encodingVariables.end();
+    return std::find(encodingVariables.begin(), encodingVariables.end(), name) !=
+           encodingVariables.end();
 }
 
 bool isStartVariable(std::string_view name) {

@@ -1,9 +1,8 @@
-// The executor of Python functions. A version's artifact is its sources as they are; they were parsed by a warm worker
-// when they were saved, so that a save starts no process.
-#include <cloudfunction/executor.hpp>
-
+// The executor of Python functions. A version's artifact is its sources as they are; they were
+// parsed by a warm worker when they were saved, so that a save starts no process.
 #include <simdjson.h>
 
+#include <cloudfunction/executor.hpp>
 #include <filesystem>
 #include <fstream>
 
@@ -28,21 +27,25 @@ std::string reportRemarks(const Job& job, const std::string& json) {
     simdjson::dom::parser parser;
     simdjson::dom::array remarks;
     if (parser.parse(json).get(remarks) != simdjson::SUCCESS)
-        throw Failed(CF_FAILED, "a worker answered the syntax check with something that is not a list of remarks");
+        throw Failed(
+            CF_FAILED,
+            "a worker answered the syntax check with something that is not a list of remarks");
     std::string firstError;
     for (const simdjson::dom::element element : remarks) {
         std::string_view file, message, severity;
         uint64_t line = 0, column = 0;
-        if (element["file"].get(file) != simdjson::SUCCESS || element["message"].get(message) != simdjson::SUCCESS)
+        if (element["file"].get(file) != simdjson::SUCCESS ||
+            element["message"].get(message) != simdjson::SUCCESS)
             continue;
         if (element["line"].get(line) != simdjson::SUCCESS) line = 0;
         if (element["column"].get(column) != simdjson::SUCCESS) column = 0;
-        const bool warning = element["severity"].get(severity) == simdjson::SUCCESS && severity == "warning";
+        const bool warning =
+            element["severity"].get(severity) == simdjson::SUCCESS && severity == "warning";
         job.report({std::string{file}, static_cast<uint32_t>(line), static_cast<uint32_t>(column),
                     std::string{message}, warning});
         if (!warning && firstError.empty())
-            firstError = std::string{file} + (line > 0 ? ", line " + std::to_string(line) : "") + ": " +
-                         std::string{message};
+            firstError = std::string{file} + (line > 0 ? ", line " + std::to_string(line) : "") +
+                         ": " + std::string{message};
     }
     return firstError;
 }
@@ -70,7 +73,8 @@ public:
             const auto error = reportRemarks(job, job.check(file.name, file.content));
             if (firstError.empty()) firstError = error;
         }
-        if (!firstError.empty()) throw Failed(CF_INVALID, firstError, "correct the source and save again");
+        if (!firstError.empty())
+            throw Failed(CF_INVALID, firstError, "correct the source and save again");
         std::filesystem::copy(sourceDir, artifactDir,
                               std::filesystem::copy_options::recursive |
                                   std::filesystem::copy_options::copy_symlinks |
@@ -79,7 +83,8 @@ public:
 
     void plan(const FunctionInfo* function, const Plan& plan) override {
         if (x_interpreter.executable.empty())
-            throw Failed(CF_UNAVAILABLE, "no Python interpreter was found", "install it with `apt install python3`");
+            throw Failed(CF_UNAVAILABLE, "no Python interpreter was found",
+                         "install it with `apt install python3`");
         bool own = false, ownEncoding = false;
         if (function != nullptr)
             for (const auto& [name, value] : function->environment) {
@@ -90,8 +95,10 @@ public:
             }
         plan.argument(x_interpreter.executable);
         // -I ignores PYTHON* variables: only a function that sets one starts without it.
-        if (own) plan.argument("-s");
-        else plan.argument("-I");
+        if (own)
+            plan.argument("-s");
+        else
+            plan.argument("-I");
         plan.argument("-S");
         plan.argument("-B");
         if (!ownEncoding) {

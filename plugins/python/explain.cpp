@@ -6,7 +6,8 @@ namespace cf::python {
 
 namespace {
 
-// ` in main.py, line 3`: the innermost frame of the function's own code in what faulthandler wrote, or nothing.
+// ` in main.py, line 3`: the innermost frame of the function's own code in what faulthandler wrote,
+// or nothing.
 std::string placeIn(std::string_view errors) {
     constexpr std::string_view opening = "File \"/function/";
     const auto begin = errors.find(opening);
@@ -24,16 +25,24 @@ std::string placeIn(std::string_view errors) {
 
 const char* nameOf(int signal) {
     switch (signal) {
-        case SIGSEGV: return "segmentation fault";
-        case SIGBUS: return "bus error";
-        case SIGILL: return "illegal instruction";
-        case SIGFPE: return "arithmetic error";
-        case SIGABRT: return "abort";
-        default: return nullptr;
+        case SIGSEGV:
+            return "segmentation fault";
+        case SIGBUS:
+            return "bus error";
+        case SIGILL:
+            return "illegal instruction";
+        case SIGFPE:
+            return "arithmetic error";
+        case SIGABRT:
+            return "abort";
+        default:
+            return nullptr;
     }
 }
 
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool has(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -42,22 +51,27 @@ bool explainExit(const cloudfunction::Exit& end, std::string& message, std::stri
     if (has(errors, "init_fs_encoding") || has(errors, "No module named 'encodings'") ||
         has(errors, "error while loading shared libraries")) {
         message = "the Python interpreter cannot start in the sandbox";
-        hint = "its own files are not all where it looks for them; set executor.python.path to another interpreter";
+        hint =
+            "its own files are not all where it looks for them; set executor.python.path to "
+            "another interpreter";
         return true;
     }
     if (has(errors, "stack overflow")) {
         message = "the function overflowed the stack" + placeIn(errors);
-        hint = "it calls itself too deeply; a raised recursion limit does not make the stack larger";
+        hint =
+            "it calls itself too deeply; a raised recursion limit does not make the stack larger";
         return true;
     }
     if (const char* name = nameOf(end.signal)) {
         message = std::string{"the interpreter crashed ("} + name + ")" + placeIn(errors);
-        hint = end.signal == SIGABRT ? "os.abort() or native code ended the process"
-                                     : "native code (ctypes, an extension module) or very deep recursion is at fault";
+        hint = end.signal == SIGABRT
+                   ? "os.abort() or native code ended the process"
+                   : "native code (ctypes, an extension module) or very deep recursion is at fault";
         return true;
     }
     if (end.signal == 0 && end.exitCode >= 0) {
-        message = "the function ended its own process with exit code " + std::to_string(end.exitCode);
+        message =
+            "the function ended its own process with exit code " + std::to_string(end.exitCode);
         hint = "return from the handler or raise an exception instead of calling os._exit()";
         return true;
     }

@@ -5,7 +5,8 @@
 
 namespace cf::python {
 
-// False where there is nothing to add to what the host knows (a kill at the deadline or the memory limit).
+// False where there is nothing to add to what the host knows (a kill at the deadline or the memory
+// limit).
 bool explainExit(const cloudfunction::Exit& end, std::string& message, std::string& hint);
 
 }  // namespace cf::python

@@ -14,10 +14,10 @@ using cloudfunction::Remarks;
 
 constexpr size_t longestHandler = 200;
 constexpr std::array keywords = {
-    "False", "None",   "True",     "and",   "as",       "assert", "async", "await",  "break",
-    "class", "continue", "def",    "del",   "elif",     "else",   "except", "finally", "for",
-    "from",  "global", "if",       "import", "in",      "is",     "lambda", "nonlocal", "not",
-    "or",    "pass",   "raise",    "return", "try",     "while",  "with",  "yield"};
+    "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+    "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+    "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+    "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield"};
 
 bool isIdentifier(std::string_view name) {
     const auto letter = [](unsigned char c) {
@@ -38,7 +38,8 @@ bool isSource(const File& file) { return file.name.ends_with(".py"); }
 std::vector<const File*> topSources(const FunctionInfo& function) {
     std::vector<const File*> sources;
     for (const auto& file : function.files)
-        if (isSource(file) && file.name.find('/') == std::string_view::npos) sources.push_back(&file);
+        if (isSource(file) && file.name.find('/') == std::string_view::npos)
+            sources.push_back(&file);
     return sources;
 }
 
@@ -65,12 +66,13 @@ const File* onlySource(const FunctionInfo& function, Remarks& remarks) {
     if (sources.empty())
         remarks.push_back({"", 0, 0, "there is no .py file to look for the handler in", false});
     else
-        remarks.push_back({"", 0, 0,
-                           "the handler \"" + std::string{function.handler} + "\" does not say which of " +
-                               namesOf(sources) + " it is in; write it as module.function, for example \"" +
-                               std::string{sources.front()->name.substr(0, sources.front()->name.size() - 3)} +
-                               "." + std::string{function.handler} + "\"",
-                           false});
+        remarks.push_back(
+            {"", 0, 0,
+             "the handler \"" + std::string{function.handler} + "\" does not say which of " +
+                 namesOf(sources) + " it is in; write it as module.function, for example \"" +
+                 std::string{sources.front()->name.substr(0, sources.front()->name.size() - 3)} +
+                 "." + std::string{function.handler} + "\"",
+             false});
     return nullptr;
 }
 
@@ -79,13 +81,14 @@ const File* moduleSource(const FunctionInfo& function, std::string_view module, 
     std::replace(base.begin(), base.end(), '.', '/');
     for (const char* ending : {".py", "/__init__.py"})
         if (const auto* file = named(function, base + ending)) return file;
-    remarks.push_back({"", 0, 0,
-                       "the handler \"" + std::string{function.handler} + "\" names the file " + base +
-                           ".py, which does not exist; " +
-                           (function.fromCode ? "code in one file needs no module: write \"" +
-                                                    std::string{function.handler.substr(module.size() + 1)} + "\""
-                                              : "the files are " + namesOf(topSources(function))),
-                       false});
+    remarks.push_back(
+        {"", 0, 0,
+         "the handler \"" + std::string{function.handler} + "\" names the file " + base +
+             ".py, which does not exist; " +
+             (function.fromCode ? "code in one file needs no module: write \"" +
+                                      std::string{function.handler.substr(module.size() + 1)} + "\""
+                                : "the files are " + namesOf(topSources(function))),
+         false});
     return nullptr;
 }
 
@@ -109,20 +112,24 @@ Remarks checkFunction(const FunctionInfo& function) {
         rest.remove_prefix(dot + 1);
     }
     if (!sound) {
-        remarks.push_back({"", 0, 0,
-                           "the handler must be a function's name, or module.function, of at most " +
-                               std::to_string(longestHandler) + " bytes, for example \"handler\" or \"main.handler\"",
-                           false});
+        remarks.push_back(
+            {"", 0, 0,
+             "the handler must be a function's name, or module.function, of at most " +
+                 std::to_string(longestHandler) +
+                 " bytes, for example \"handler\" or \"main.handler\"",
+             false});
         return remarks;
     }
     const auto dot = handler.rfind('.');
     const bool bare = dot == std::string_view::npos;
-    const auto* file = bare ? onlySource(function, remarks) : moduleSource(function, handler.substr(0, dot), remarks);
+    const auto* file = bare ? onlySource(function, remarks)
+                            : moduleSource(function, handler.substr(0, dot), remarks);
     const auto name = bare ? handler : handler.substr(dot + 1);
     if (file != nullptr && file->content.find(name) == std::string_view::npos)
         remarks.push_back({std::string{file->name}, 0, 0,
                            std::string{file->name} + " does not mention \"" + std::string{name} +
-                               "\", the handler; write `def " + std::string{name} + "(event, context):`",
+                               "\", the handler; write `def " + std::string{name} +
+                               "(event, context):`",
                            true});
     return remarks;
 }

@@ -23,11 +23,12 @@ using cloudfunction::Failed;
 using cloudfunction::jsonString;
 
 constexpr auto patience = std::chrono::seconds(10);
-constexpr const char* install = "install it with `apt install python3`, or set executor.python.path";
+constexpr const char* install =
+    "install it with `apt install python3`, or set executor.python.path";
 
-// Asked of the interpreter itself. Runs on anything since 2.7, so that an old one can say how old it is. The extension
-// modules are imported to see where their libraries come from; a folder that other users may not read is of no use
-// to a worker, which is one.
+// Asked of the interpreter itself. Runs on anything since 2.7, so that an old one can say how old
+// it is. The extension modules are imported to see where their libraries come from; a folder that
+// other users may not read is of no use to a worker, which is one.
 constexpr const char* question = R"(
 import json, os, sys
 me = os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable)
@@ -51,7 +52,8 @@ for folder in folders:
         mounts.append(folder)
 private = [path for path in [me, lib] + mounts if os.stat(path).st_mode & 5 != 5]
 print(json.dumps({'version': '%d.%d.%d' % sys.version_info[:3], 'major': sys.version_info[0],
-                  'minor': sys.version_info[1], 'executable': me, 'mounts': mounts, 'private': private}))
+                  'minor': sys.version_info[1], 'executable': me, 'mounts': mounts,
+                  'private': private}))
 )";
 
 // Standard output of a program; nothing when it could not be started, failed or took too long.
@@ -115,10 +117,12 @@ std::optional<Answer> ask(const std::string& program) {
         said["major"].get(major) != simdjson::SUCCESS ||
         said["minor"].get(minor) != simdjson::SUCCESS)
         return std::nullopt;
-    Answer answer{Interpreter::fromJson(*output), static_cast<int>(major), static_cast<int>(minor), {}};
+    Answer answer{
+        Interpreter::fromJson(*output), static_cast<int>(major), static_cast<int>(minor), {}};
     simdjson::dom::array list;
     if (said["private"].get(list) == simdjson::SUCCESS)
-        for (const simdjson::dom::element path : list) answer.unreadable.emplace_back(path.get_string().value());
+        for (const simdjson::dom::element path : list)
+            answer.unreadable.emplace_back(path.get_string().value());
     return answer;
 }
 
@@ -138,12 +142,15 @@ std::string onPath(const std::string& name) {
 std::string judge(const std::string& program, Interpreter& found) {
     if (::access(program.c_str(), X_OK) != 0) return "there is no program " + program;
     auto answer = ask(program);
-    // The file behind a link or a script must give the same answer by itself: that is what workers run.
-    if (answer && answer->interpreter.executable != program) answer = ask(answer->interpreter.executable);
+    // The file behind a link or a script must give the same answer by itself: that is what workers
+    // run.
+    if (answer && answer->interpreter.executable != program)
+        answer = ask(answer->interpreter.executable);
     if (!answer) return program + " does not answer as Python does";
     if (!answer->newEnough())
         return program + " is Python " + answer->interpreter.version + ", older than " +
-               std::to_string(floorMajor) + "." + std::to_string(floorMinor) + ", the oldest that works";
+               std::to_string(floorMajor) + "." + std::to_string(floorMinor) +
+               ", the oldest that works";
     if (!answer->unreadable.empty())
         return program + " is of no use to workers, which run as other users: they may not read " +
                answer->unreadable.front();
@@ -154,9 +161,11 @@ std::string judge(const std::string& program, Interpreter& found) {
 }  // namespace
 
 std::string Interpreter::toJson() const {
-    std::string json = "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(executable) +
+    std::string json = "{\"version\":" + jsonString(version) +
+                       ",\"path\":" + jsonString(executable) +
                        ",\"executable\":" + jsonString(executable) + ",\"mounts\":[";
-    for (const auto& mount : mounts) json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
+    for (const auto& mount : mounts)
+        json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
     return json + "]}";
 }
 
@@ -173,7 +182,8 @@ Interpreter Interpreter::fromJson(std::string_view json) {
     interpreter.executable = executable;
     simdjson::dom::array list;
     if (said["mounts"].get(list) == simdjson::SUCCESS)
-        for (const simdjson::dom::element path : list) interpreter.mounts.emplace_back(path.get_string().value());
+        for (const simdjson::dom::element path : list)
+            interpreter.mounts.emplace_back(path.get_string().value());
     return interpreter;
 }
 
@@ -182,15 +192,17 @@ Interpreter findInterpreter(const std::string& configured) {
     if (!configured.empty()) {
         const std::string reason = judge(configured, found);
         if (reason.empty()) return found;
-        throw Failed(CF_UNAVAILABLE, "executor.python.path: " + reason,
-                     "set executor.python.path to an interpreter of version 3.7 or later, or leave it out");
+        throw Failed(
+            CF_UNAVAILABLE, "executor.python.path: " + reason,
+            "set executor.python.path to an interpreter of version 3.7 or later, or leave it out");
     }
     std::string reasons;
     for (const auto& candidate : {onPath("python3"), std::string{"/usr/bin/python3"}}) {
         if (candidate.empty() || ::access(candidate.c_str(), X_OK) != 0) continue;
         const std::string reason = judge(candidate, found);
         if (reason.empty()) return found;
-        if (reasons.find(reason) == std::string::npos) reasons += (reasons.empty() ? "" : "; ") + reason;
+        if (reasons.find(reason) == std::string::npos)
+            reasons += (reasons.empty() ? "" : "; ") + reason;
     }
     if (reasons.empty()) reasons = "there is no python3 on PATH";
     throw Failed(CF_UNAVAILABLE, reasons + " (Python 3.7 or later is needed)", install);

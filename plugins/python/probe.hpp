@@ -1,5 +1,5 @@
-// Looks for an interpreter. Used by the executor's probe() alone, in the throw-away process where the host calls it:
-// starts processes and waits for them.
+// Looks for an interpreter. Used by the executor's probe() alone, in the throw-away process where
+// the host calls it: starts processes and waits for them.
 #pragma once
 
 #include <string>
@@ -23,8 +23,9 @@ struct Interpreter {
     static Interpreter fromJson(std::string_view json);
 };
 
-// The first interpreter that is good enough: `configured` alone where it is not empty, else `python3` as PATH has it,
-// else /usr/bin/python3. Throws cloudfunction::Failed(CF_UNAVAILABLE), naming what was found and what to install.
+// The first interpreter that is good enough: `configured` alone where it is not empty, else
+// `python3` as PATH has it, else /usr/bin/python3. Throws cloudfunction::Failed(CF_UNAVAILABLE),
+// naming what was found and what to install.
 Interpreter findInterpreter(const std::string& configured);
 
 }  // namespace cf::python

@@ -7,7 +7,6 @@ wire = part('wire')
 errors = part('errors')
 serial = part('serial')
 concurrent = part('concurrent')
-leaving = part('leaving')
 
 
 def _import_asyncio(root):

@@ -160,5 +160,5 @@ def _missing_module(name):
     version = '%d.%d' % sys.version_info[:2]
     if top in _getattr(sys, 'stdlib_module_names', ()):
         return 'module %s belongs to Python %s, but this interpreter was installed without it' % (name, version)
-    return ('module %s is not in the standard library of Python %s; put its source into "files" (%s.py or %s/__init__.py)'
-            % (top, version, top, top))
+    return ('module %s is not in the standard library of Python %s; put its source into "files" '
+            '(%s.py or %s/__init__.py)' % (top, version, top, top))

@@ -217,8 +217,8 @@ class Arguments(ShimCase):
             'class A:\n    @classmethod\n    def m(cls, event): return event\nhandler = A.m': 1,
             'class A:\n    @staticmethod\n    def m(event): return event\nhandler = A.m': 1,
             'import functools\ndef f(a, event): return [a, event]\nhandler = functools.partial(f, 0)': [0, 1],
-            'import functools\ndef d(f):\n    @functools.wraps(f)\n    def w(*a, **k): return f(*a, **k)\n    return w\n'
-            '@d\ndef handler(event): return event': 1,
+            'import functools\ndef d(f):\n    @functools.wraps(f)\n    def w(*a, **k): return f(*a, **k)\n'
+            '    return w\n@d\ndef handler(event): return event': 1,
             'import functools\n@functools.lru_cache(None)\ndef handler(event): return event': 1,
         }
         for source, expected in cases.items():
@@ -589,7 +589,8 @@ class Output(ShimCase):
 
     def test_logging_as_the_function_sets_it_up(self):
         shim = self.load('import logging, sys\n'
-                         'logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(levelname)s|%(message)s")\n'
+                         'logging.basicConfig(level=logging.DEBUG, stream=sys.stdout,'
+                         ' format="%(levelname)s|%(message)s")\n'
                          'def handler(event):\n    logging.debug("x")\n')
         self.assertEqual(shim.invoke().text(1), 'DEBUG|x\n')
         shim = self.load('import logging\nlogging.basicConfig(level=logging.ERROR)\n'
@@ -651,7 +652,8 @@ class Output(ShimCase):
         self.assertEqual(bytes(shim.stderr), b'native\ngiven\n')
 
     def test_subprocesses_do_not_get_the_socket(self):
-        source = 'import subprocess\ndef handler(): return subprocess.check_output(["/bin/ls", "/proc/self/fd"]).decode()\n'
+        source = ('import subprocess\n'
+                  'def handler(): return subprocess.check_output(["/bin/ls", "/proc/self/fd"]).decode()\n')
         self.assertEqual(self.result(source).split(), ['0', '1', '2', '3'])  # 3 is the folder that ls reads
 
     def test_forked_children_do_not_speak_on_the_socket(self):
@@ -959,7 +961,8 @@ class Life(ShimCase):
                 items = dict(vector['items'])
                 self.assertEqual(event, json.loads(vector['event'] or '{}'))
                 self.assertEqual(context, dict(json.loads(vector['context'] or '{}'), function_name='test-function',
-                                               function_version=1, memory_limit_mb=128, deadline_ms=items['DEADLINE_MS'],
+                                               function_version=1, memory_limit_mb=128,
+                                               deadline_ms=items['DEADLINE_MS'],
                                                invocation_id=items['INVOCATION_ID'], request_id=items['REQUEST_ID']))
         for name in ('cancel', 'credit', 'chunk', 'end'):
             shim.send_raw(bytes.fromhex(frames[name]['hex']))

@@ -1,5 +1,6 @@
-// The Python executor as the kernel uses it: probe, describe, validate, prepare, plan and describe_exit, through the
-// library's one symbol. No interpreter is needed but for the probe's own test.
+// The Python executor as the kernel uses it: probe, describe, validate, prepare, plan and
+// describe_exit, through the library's one symbol. No interpreter is needed but for the probe's own
+// test.
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 #include <cppunit/extensions/TestFactoryRegistry.h>
@@ -23,7 +24,8 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 // What the host knows and what it was told; one for all tests, as the plugin keeps its first host.
 struct TestHost {
     std::map<std::string, std::string> properties;
-    std::map<std::string, std::string> remarks;  // answers to CHECK, by file; sound where there is none
+    std::map<std::string, std::string>
+        remarks;  // answers to CHECK, by file; sound where there is none
     std::vector<std::string> checked, diagnostics;
     int tools = 0;
     cf_host table = prefixed<cf_host>();
@@ -66,8 +68,12 @@ struct PlanSeen {
     PlanSeen() {
         table.context = this;
         table.argument = [](void* self, cf_view v) { of(self).arguments.push_back(string(v)); };
-        table.environment = [](void* self, cf_view n, cf_view v) { of(self).environment[string(n)] = string(v); };
-        table.mount = [](void* self, cf_view s, cf_view t, uint32_t) { of(self).mounts[string(t)] = string(s); };
+        table.environment = [](void* self, cf_view n, cf_view v) {
+            of(self).environment[string(n)] = string(v);
+        };
+        table.mount = [](void* self, cf_view s, cf_view t, uint32_t) {
+            of(self).mounts[string(t)] = string(s);
+        };
         table.set = [](void* self, uint32_t what, uint64_t v) { of(self).values[what] = v; };
     }
     static PlanSeen& of(void* self) { return *static_cast<PlanSeen*>(self); }
@@ -88,7 +94,8 @@ struct Function {
         fileViews.clear();
         pairViews.clear();
         for (const auto& [name, content] : files) fileViews.push_back({view(name), view(content)});
-        for (const auto& [name, value] : environment) pairViews.push_back({view(name), view(value)});
+        for (const auto& [name, value] : environment)
+            pairViews.push_back({view(name), view(value)});
         x_function = prefixed<cf_function>();
         x_function.name = view("test");
         x_function.runtime = view("python");
@@ -108,8 +115,8 @@ private:
 };
 
 constexpr const char* knownInterpreter =
-    R"({"version":"3.9.1","path":"/opt/python/bin/python3.9","executable":"/opt/python/bin/python3.9",)"
-    R"("mounts":["/opt/python"]})";
+    R"({"version":"3.9.1","path":"/opt/python/bin/python3.9","executable":)"
+    R"("/opt/python/bin/python3.9","mounts":["/opt/python"]})";
 
 class ExecutorTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(ExecutorTest);
@@ -136,9 +143,11 @@ public:
         host.tools = 0;
         x_library = ::dlopen(PLUGIN, RTLD_NOW | RTLD_LOCAL);
         CPPUNIT_ASSERT_MESSAGE(x_library != nullptr ? "" : ::dlerror(), x_library != nullptr);
-        x_executor = reinterpret_cast<cf_executor_entry_fn>(::dlsym(x_library, "cf_executor_entry"))(&host.table, &x_error);
+        x_executor = reinterpret_cast<cf_executor_entry_fn>(
+            ::dlsym(x_library, "cf_executor_entry"))(&host.table, &x_error);
         x_self = x_executor->create(&host.table, view(knownInterpreter), &x_error);
-        x_folder = std::filesystem::temp_directory_path() / ("cf-python-test-" + std::to_string(::getpid()));
+        x_folder = std::filesystem::temp_directory_path() /
+                   ("cf-python-test-" + std::to_string(::getpid()));
         std::filesystem::create_directories(x_folder / "source");
         std::filesystem::create_directories(x_folder / "artifact");
     }
@@ -160,8 +169,10 @@ public:
         CPPUNIT_ASSERT(std::string_view(runtime["source_file"]) == "main.py");
         CPPUNIT_ASSERT_EQUAL(size_t{4}, simdjson::dom::array(runtime["templates"]).size());
         for (const simdjson::dom::element entry : simdjson::dom::array(runtime["templates"])) {
-            const std::string definition = "def " + std::string(std::string_view(entry["handler"])) + "(event, context)";
-            CPPUNIT_ASSERT(std::string_view(entry["code"]).find(definition) != std::string_view::npos);
+            const std::string definition =
+                "def " + std::string(std::string_view(entry["handler"])) + "(event, context)";
+            CPPUNIT_ASSERT(std::string_view(entry["code"]).find(definition) !=
+                           std::string_view::npos);
         }
         CPPUNIT_ASSERT(text.find("\"PYTHONHASHSEED\"") != std::string::npos);
         CPPUNIT_ASSERT(text.find("\"TZ\"") == std::string::npos);
@@ -173,10 +184,11 @@ public:
             function.handler = handler;
             CPPUNIT_ASSERT_EQUAL_MESSAGE(handler, cf_status{CF_OK}, validate(function));
         }
-        for (const std::string& handler : {std::string{}, std::string{"a b"}, std::string{"."}, std::string{"main."},
-                                          std::string{".handler"}, std::string{"main..handler"}, std::string{"class"},
-                                          std::string{"../x"}, std::string{"/etc/passwd"}, std::string{"a\0b", 3},
-                                          std::string{"1a"}, std::string(4096, 'a')}) {
+        for (const std::string& handler :
+             {std::string{}, std::string{"a b"}, std::string{"."}, std::string{"main."},
+              std::string{".handler"}, std::string{"main..handler"}, std::string{"class"},
+              std::string{"../x"}, std::string{"/etc/passwd"}, std::string{"a\0b", 3},
+              std::string{"1a"}, std::string(4096, 'a')}) {
             Function function;
             function.handler = handler;
             CPPUNIT_ASSERT_EQUAL_MESSAGE(handler, cf_status{CF_INVALID}, validate(function));
@@ -186,10 +198,15 @@ public:
 
     void handlersMustBeInAFile() {
         Function function;
-        function.files = {{"a.py", "def f(): pass"}, {"b.py", ""}, {"pkg/__init__.py", "def g(): pass"},
+        function.files = {{"a.py", "def f(): pass"},
+                          {"b.py", ""},
+                          {"pkg/__init__.py", "def g(): pass"},
                           {"pkg/deep.py", "def h(): pass"}};
-        const std::map<std::string, cf_status> expected = {
-            {"f", CF_INVALID}, {"a.f", CF_OK}, {"pkg.g", CF_OK}, {"pkg.deep.h", CF_OK}, {"c.f", CF_INVALID}};
+        const std::map<std::string, cf_status> expected = {{"f", CF_INVALID},
+                                                           {"a.f", CF_OK},
+                                                           {"pkg.g", CF_OK},
+                                                           {"pkg.deep.h", CF_OK},
+                                                           {"c.f", CF_INVALID}};
         for (const auto& [handler, status] : expected) {
             function.handler = handler;
             CPPUNIT_ASSERT_EQUAL_MESSAGE(handler, status, validate(function));
@@ -212,14 +229,18 @@ public:
 
     void aGenericWorkerIsPrewarmed() {
         Function function;
-        function.environment = {{"TZ", "UTC"}, {"OMP_NUM_THREADS", "1"}, {"PYTHONPATH", "/function/lib"}};
+        function.environment = {
+            {"TZ", "UTC"}, {"OMP_NUM_THREADS", "1"}, {"PYTHONPATH", "/function/lib"}};
         for (const cf_function* f : {static_cast<const cf_function*>(nullptr), function.get()}) {
             PlanSeen plan;
-            CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, x_executor->plan(x_self, f, &plan.table, &x_error));
+            CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK},
+                                 x_executor->plan(x_self, f, &plan.table, &x_error));
             CPPUNIT_ASSERT_EQUAL(std::string{"/opt/python/bin/python3.9"}, plan.arguments.front());
-            CPPUNIT_ASSERT_EQUAL(std::string{"/opt/cloudfunction/python/worker.py"}, plan.arguments.back());
+            CPPUNIT_ASSERT_EQUAL(std::string{"/opt/cloudfunction/python/worker.py"},
+                                 plan.arguments.back());
             CPPUNIT_ASSERT(plan.has("-I") && plan.has("-S") && plan.has("-B") && plan.has("utf8"));
-            CPPUNIT_ASSERT_EQUAL(std::string{"/home/of/python"}, plan.mounts["/opt/cloudfunction/python"]);
+            CPPUNIT_ASSERT_EQUAL(std::string{"/home/of/python"},
+                                 plan.mounts["/opt/cloudfunction/python"]);
             CPPUNIT_ASSERT_EQUAL(std::string{"/opt/python"}, plan.mounts["/opt/python"]);
             CPPUNIT_ASSERT_EQUAL(uint64_t{1}, plan.values[CF_PLAN_CHECKS]);
             CPPUNIT_ASSERT_EQUAL(uint64_t{100}, plan.values[CF_PLAN_CONCURRENCY]);
@@ -232,14 +253,16 @@ public:
         Function function;
         function.environment = {{"PYTHONHASHSEED", "0"}, {"SECRET", "x"}};
         PlanSeen plan;
-        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, x_executor->plan(x_self, function.get(), &plan.table, &x_error));
+        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK},
+                             x_executor->plan(x_self, function.get(), &plan.table, &x_error));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, plan.values[CF_PLAN_NOT_PREWARMED]);
         CPPUNIT_ASSERT_EQUAL(std::string{"0"}, plan.environment["PYTHONHASHSEED"]);
         CPPUNIT_ASSERT_EQUAL(size_t{0}, plan.environment.count("SECRET"));
         CPPUNIT_ASSERT(!plan.has("-I") && plan.has("utf8"));
         function.environment = {{"LANG", "de_DE.ISO-8859-1"}};
         PlanSeen latin;
-        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, x_executor->plan(x_self, function.get(), &latin.table, &x_error));
+        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK},
+                             x_executor->plan(x_self, function.get(), &latin.table, &x_error));
         CPPUNIT_ASSERT(!latin.has("utf8"));
         CPPUNIT_ASSERT_EQUAL(std::string{"de_DE.ISO-8859-1"}, latin.environment["LANG"]);
     }
@@ -247,7 +270,8 @@ public:
     void withoutAnInterpreterThereIsNoPlan() {
         void* bare = x_executor->create(&host.table, {}, &x_error);
         PlanSeen plan;
-        CPPUNIT_ASSERT_EQUAL(cf_status{CF_UNAVAILABLE}, x_executor->plan(bare, nullptr, &plan.table, &x_error));
+        CPPUNIT_ASSERT_EQUAL(cf_status{CF_UNAVAILABLE},
+                             x_executor->plan(bare, nullptr, &plan.table, &x_error));
         CPPUNIT_ASSERT(std::string{x_error.hint}.find("apt install python3") != std::string::npos);
         x_executor->destroy(bare);
     }
@@ -256,7 +280,8 @@ public:
         Function function;
         function.files.emplace_back("data/words.txt", "one\n");
         CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, prepare(function));
-        for (const auto& [name, content] : function.files) CPPUNIT_ASSERT_EQUAL(content, read("artifact/" + name));
+        for (const auto& [name, content] : function.files)
+            CPPUNIT_ASSERT_EQUAL(content, read("artifact/" + name));
         CPPUNIT_ASSERT_EQUAL(size_t{1}, host.checked.size());
         CPPUNIT_ASSERT_EQUAL(std::string{"main.py"}, host.checked.front());
         CPPUNIT_ASSERT_EQUAL(0, host.tools);
@@ -266,11 +291,14 @@ public:
         Function function;
         function.files.emplace_back("lib/util.py", "def f(:\n");
         host.remarks["lib/util.py"] =
-            R"([{"file":"lib/util.py","line":1,"column":7,"message":"invalid syntax","severity":"error","kind":"SyntaxError"}])";
+            R"([{"file":"lib/util.py","line":1,"column":7,"message":"invalid syntax",)"
+            R"("severity":"error","kind":"SyntaxError"}])";
         host.remarks["main.py"] =
-            R"([{"file":"main.py","line":2,"column":0,"message":"odd","severity":"warning","kind":"SyntaxWarning"}])";
+            R"([{"file":"main.py","line":2,"column":0,"message":"odd","severity":"warning",)"
+            R"("kind":"SyntaxWarning"}])";
         CPPUNIT_ASSERT_EQUAL(cf_status{CF_INVALID}, prepare(function));
-        CPPUNIT_ASSERT_EQUAL(std::string{"lib/util.py, line 1: invalid syntax"}, std::string{x_error.message});
+        CPPUNIT_ASSERT_EQUAL(std::string{"lib/util.py, line 1: invalid syntax"},
+                             std::string{x_error.message});
         CPPUNIT_ASSERT_EQUAL(size_t{2}, host.diagnostics.size());
         CPPUNIT_ASSERT_EQUAL(std::string{"main.py:2:0:odd"}, host.diagnostics[0]);
         CPPUNIT_ASSERT_EQUAL(std::string{"lib/util.py:1:7:invalid syntax"}, host.diagnostics[1]);
@@ -279,16 +307,19 @@ public:
     }
 
     void endsAreExplained() {
-        CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (segmentation fault) in lib/a.py, line 12"},
-                             explain(-1, 11, "Fatal Python error: Segmentation fault\n\nCurrent thread (most recent "
-                                             "call first):\n  File \"/usr/lib/python3.11/ctypes/__init__.py\", line 5 in x\n"
-                                             "  File \"/function/lib/a.py\", line 12 in handler\n"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string{"the interpreter crashed (segmentation fault) in lib/a.py, line 12"},
+            explain(-1, 11,
+                    "Fatal Python error: Segmentation fault\n\nCurrent thread (most recent "
+                    "call first):\n  File \"/usr/lib/python3.11/ctypes/__init__.py\", line 5 in x\n"
+                    "  File \"/function/lib/a.py\", line 12 in handler\n"));
         CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (abort)"}, explain(-1, 6, ""));
-        CPPUNIT_ASSERT_EQUAL(std::string{"the function ended its own process with exit code 3"}, explain(3, 0, ""));
+        CPPUNIT_ASSERT_EQUAL(std::string{"the function ended its own process with exit code 3"},
+                             explain(3, 0, ""));
         CPPUNIT_ASSERT(explain(-1, 11, "Fatal Python error: Cannot recover from stack overflow.")
                            .find("overflowed the stack") != std::string::npos);
-        CPPUNIT_ASSERT(explain(1, 0, "ModuleNotFoundError: No module named 'encodings'").find("cannot start") !=
-                       std::string::npos);
+        CPPUNIT_ASSERT(explain(1, 0, "ModuleNotFoundError: No module named 'encodings'")
+                           .find("cannot start") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string{}, explain(-1, 9, ""));
     }
 
@@ -307,13 +338,15 @@ public:
 
     void probingRefusesWhatIsTooOld() {
         const auto old = x_folder / "python3";
-        std::ofstream(old) << "#!/bin/sh\necho '{\"version\":\"3.6.15\",\"major\":3,\"minor\":6,\"executable\":\""
-                           << old.string() << "\",\"mounts\":[],\"private\":[]}'\n";
+        std::ofstream(old)
+            << "#!/bin/sh\necho '{\"version\":\"3.6.15\",\"major\":3,\"minor\":6,\"executable\":\""
+            << old.string() << "\",\"mounts\":[],\"private\":[]}'\n";
         ::chmod(old.c_str(), 0755);
         host.properties["path"] = old;
         std::string found;
         CPPUNIT_ASSERT_EQUAL(cf_status{CF_UNAVAILABLE}, probe(found));
-        CPPUNIT_ASSERT(std::string{x_error.message}.find("3.6.15, older than 3.7") != std::string::npos);
+        CPPUNIT_ASSERT(std::string{x_error.message}.find("3.6.15, older than 3.7") !=
+                       std::string::npos);
         host.properties["path"] = x_folder / "none";
         CPPUNIT_ASSERT_EQUAL(cf_status{CF_UNAVAILABLE}, probe(found));
         std::ofstream(x_folder / "deaf") << "#!/bin/sh\nexit 0\n";
@@ -340,7 +373,8 @@ private:
             std::ofstream(x_folder / "source" / name) << content;
         }
         const std::string source = x_folder / "source", artifact = x_folder / "artifact";
-        return x_executor->prepare(x_self, nullptr, function.get(), view(source), view(artifact), &x_error);
+        return x_executor->prepare(x_self, nullptr, function.get(), view(source), view(artifact),
+                                   &x_error);
     }
 
     std::string read(const std::string& name) const {
