@@ -292,7 +292,7 @@ bool CgroupTree::sweep(const std::function<bool(TaskId)>& keep) const {
     return clean;
 }
 
-void CgroupTree::removeSelf() {
+void CgroupTree::removeSelf() const {
     for (const std::string& parent : parents_) ::rmdir(parent.c_str());
 }
 

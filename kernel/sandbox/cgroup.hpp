@@ -69,7 +69,7 @@ public:
     // Kills and removes groups of tasks that `keep` does not want. True when none of them is left.
     bool sweep(const std::function<bool(TaskId)>& keep) const;
     // Removes the instance's own folders, after a sweep.
-    void removeSelf();
+    void removeSelf() const;
 
 private:
     void findV1(const std::string& instance);

@@ -1,4 +1,4 @@
-// Step 5: the program gets 0, 1, 2 and (workers) 3; everything else closes at execve.
+// Step 4: the program gets 0, 1, 2 and (workers) 3; everything else closes at execve.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

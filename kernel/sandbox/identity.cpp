@@ -1,4 +1,4 @@
-// Step 4b: an own user, no groups, an own session and keyring. Nothing in the sandbox belongs to anybody else, and
+// Step 5b: an own user, no groups, an own session and keyring. Nothing in the sandbox belongs to anybody else, and
 // nobody else's signals, keys or files reach it (credentials(7), session-keyring(7)).
 #include <grp.h>
 #include <linux/keyctl.h>

@@ -48,15 +48,22 @@ void runInit(const Launch& launch, const Setup& setup) {
         action.sa_handler = onTerminate;
         ::sigaction(SIGTERM, &action, nullptr);
     }
+    // The program waits until this process is sealed: it must not get a look at it before.
+    int sealed[2];
+    setup.check(::pipe2(sealed, O_CLOEXEC) == 0, "making a pipe");
     const pid_t program = ::fork();
     setup.check(program >= 0, "starting the program");
-    if (program == 0) runProgram(launch, setup);
+    if (program == 0) {
+        ::close(sealed[1]);
+        runProgram(launch, setup, sealed[0]);
+    }
 
     const int reports = ::fcntl(launch.machine.reportsOut.get(), F_DUPFD_CLOEXEC, 16);
     dropPrivileges(launch, setup);
     ::prctl(PR_SET_DUMPABLE, 0);
     // The end of the supervisor is the end of every task. Last, because changing users clears it.
     setup.check(::prctl(PR_SET_PDEATHSIG, ownPids ? SIGKILL : SIGTERM) == 0, "binding its life to the launcher's");
+    setup.check(::write(sealed[1], "", 1) == 1, "starting the program");
     ::dup2(reports, 0);
     sys::closeRange(1, ~0u, 0);
 

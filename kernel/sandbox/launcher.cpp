@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <thread>
 #include <unordered_map>
 
 #include "base/event_loop.hpp"
@@ -40,13 +41,14 @@ constexpr auto endTimeout = 3s;
 class Launcher {
 public:
     Launcher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted);
-    void run() { loop_.run(); }
+    void run();
 
 private:
     using Tasks = std::unordered_map<TaskId, std::unique_ptr<Task>>;
 
     void onControl(uint32_t events);
     void handle(Packet& packet);
+    void refuse(std::string_view what);
     void start(const Packet& packet);
     void attach(const Packet& packet);
     void kill(Packet& packet);
@@ -80,6 +82,7 @@ private:
     bool resuming_;
     bool ending_ = false;
     bool watching_ = false;
+    uint64_t refused_ = 0;
     // Ends that were reported before the kernel told a new launcher of the task.
     std::unordered_map<pid_t, int> earlyEnds_;
     std::unordered_map<TaskId, int> earlyStatuses_;
@@ -121,11 +124,16 @@ void Launcher::onControl(uint32_t events) {
     for (;;) switch (control_.receive(packet)) {
             case ControlSocket::Received::packet: handle(packet); break;
             case ControlSocket::Received::garbage:
-                base::logWarning("sandbox", "The launcher refused a control message that is none.");
+                refuse("The launcher refused a control message that is none.");
                 break;
             case ControlSocket::Received::nothing: return;
             case ControlSocket::Received::end: end(); return;
         }
+}
+
+void Launcher::refuse(std::string_view what) {
+    // One in a thousand is enough to know that somebody is at it, and does not fill the log.
+    if (refused_++ % 1000 == 0) base::logWarning("sandbox", what);
 }
 
 void Launcher::handle(Packet& packet) {
@@ -139,7 +147,7 @@ void Launcher::handle(Packet& packet) {
         case MessageKind::kill: kill(packet); break;
         case MessageKind::adopt: adopt(packet); break;
         case MessageKind::resume: resume(); break;
-        default: base::logWarning("sandbox", "The launcher refused a control message that only it may send."); break;
+        default: refuse("The launcher refused a control message that only it may send."); break;
     }
 }
 
@@ -294,12 +302,12 @@ void Launcher::adopt(Packet& packet) {
     std::string why;
     auto request = decodeAdopt(packet, why);
     if (!request || packet.fds.empty() || !isPidfd(packet.fds[0].get()) || find(packet.task) != nullptr) {
-        base::logWarning("sandbox", "The launcher refused to adopt a task.");
+        refuse("The launcher refused to adopt a task.");
         return;
     }
     const bool gone = processOf(packet.fds[0].get()) < 0;
     if (!gone && (!isOurs(packet.fds[0].get()) || processOf(packet.fds[0].get()) != request->pid)) {
-        base::logWarning("sandbox", "The launcher refused to adopt a process that is no task.");
+        refuse("The launcher refused to adopt a process that is no task.");
         return;
     }
     auto task = std::make_unique<Task>();
@@ -455,6 +463,15 @@ void Launcher::watch() {
         if (!machine_.isolated()) killStrays();
         if (!tasks_.empty()) watch();
     });
+}
+
+void Launcher::run() {
+    loop_.run();
+    // Without a supervisor nobody else is left to clean up; its sandboxes are dying with it.
+    if (ending_ || ::getppid() == supervisor_) return;
+    for (int tries = 0; !machine_.cgroups.sweep([](TaskId) { return false; }) && tries < 100; ++tries)
+        std::this_thread::sleep_for(firstRemovalRetry);
+    machine_.cgroups.removeSelf();
 }
 
 void Launcher::end() {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/user_namespace.hpp"
 
 namespace cf::sandbox {
 
@@ -50,29 +50,6 @@ int tryNamespace(uint64_t flag) {
     return 0;
 }
 
-// An unprivileged user is "root" in a user namespace of its own: enough to make the other namespaces
-// (user_namespaces(7)). Only this one user exists in it.
-std::string enterUserNamespace() {
-    const std::string uid = std::to_string(::geteuid());
-    const std::string gid = std::to_string(::getegid());
-    // Tried by a child first: a process that entered one whose map cannot be written would be nobody for good.
-    const pid_t child = ::fork();
-    const auto enter = [&]() -> int {
-        if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return errno;
-        writeFile("/proc/self/setgroups", "deny");
-        if (!writeFile("/proc/self/uid_map", "0 " + uid + " 1")) return errno;
-        if (!writeFile("/proc/self/gid_map", "0 " + gid + " 1")) return errno;
-        // Mounts of the machine keep arriving, nothing goes out.
-        return ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0 ? 0 : errno;
-    };
-    if (child == 0) ::_exit(enter());
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    int error = WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
-    if (error == 0) error = enter();
-    return error == 0 ? std::string() : std::strerror(error);
-}
-
 // Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for each thing seen.
 void lookAround() {
     const auto say = [](const char* layer, const std::string& fault) {
@@ -91,7 +68,11 @@ void lookAround() {
     const bool written = ::mkdir("/written", 0700) == 0 || ::mkdir("/usr/written", 0700) == 0;
     say("read_only_root", written ? "the root could be written to" : ::access("/root", F_OK) == 0 ? "files of the machine are in sight" : "");
     say("user", std::to_string(::geteuid()));
-    say("descriptors", ::fcntl(4, F_GETFD) >= 0 ? "descriptors leak into the sandbox" : "");
+    std::string leak;
+    for (int fd = 4; fd < 1024; ++fd)
+        if (const int flags = ::fcntl(fd, F_GETFD); flags >= 0 && (flags & FD_CLOEXEC) == 0)
+            leak = "descriptor " + std::to_string(fd) + " would stay open in the program";
+    say("descriptors", leak);
 }
 
 struct TestRun {
@@ -147,7 +128,8 @@ gid_t sharedGid(const Machine& machine) {
 Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>& platform) {
     Machine machine;
     machine.options = options;
-    machine.root = ::geteuid() == 0;
+    machine.ownUserNamespace = inOwnUserNamespace();
+    machine.root = ::geteuid() == 0 && !machine.ownUserNamespace;
     if (!options.execStub.empty()) machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
@@ -156,10 +138,7 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     }
     machine.cgroups = CgroupTree::find(options.instance, platform);
     machine.cgroups.sweep([](TaskId) { return false; });
-    if (!machine.root) {
-        machine.options.uidBase = 0;
-        machine.ownUserNamespace = enterUserNamespace().empty();
-    }
+    if (!machine.root) machine.options.uidBase = 0;
     return machine;
 }
 

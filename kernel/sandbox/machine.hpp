@@ -8,7 +8,7 @@
 
 namespace cf::sandbox {
 
-// Enters an own user namespace when not root, makes the control groups, opens the stub and the report pipe.
+// Makes the control groups, opens the stub and the report pipe.
 // `platform` are the processes that pure cgroup v2 makes move to a leaf.
 Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>& platform);
 

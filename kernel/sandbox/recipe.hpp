@@ -73,18 +73,19 @@ void nameHost(const Launch& launch, const Setup& setup);
 // 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp, ownership.cpp
 void buildRoot(const Launch& launch, const Setup& setup);
 // 3  cgroup.hpp
-// 4  resource_limits.cpp, identity.cpp
+// 4  descriptors.cpp
+void arrangeDescriptors(const Launch& launch, const Setup& setup, int& stub);
+// 5  resource_limits.cpp, identity.cpp
 void limitResources(const Launch& launch, const Setup& setup);
 void takeIdentity(const Launch& launch, const Setup& setup);
-// 5  descriptors.cpp
-void arrangeDescriptors(const Launch& launch, const Setup& setup, int& stub);
 // 6  privileges.cpp
 void dropPrivileges(const Launch& launch, const Setup& setup);
 // 7  network.cpp
 void bringUpLoopback(const Launch& launch, const Setup& setup);
 // and the two that tie them together: init.cpp (pid 1) and start.cpp
 [[noreturn]] void runInit(const Launch& launch, const Setup& setup);
-[[noreturn]] void runProgram(const Launch& launch, const Setup& setup);
+// A byte comes through `sealed` when pid 1 is ready.
+[[noreturn]] void runProgram(const Launch& launch, const Setup& setup, int sealed);
 
 // A task that is being set up. The launcher's ends.
 struct Starting {

@@ -1,4 +1,4 @@
-// Step 4a: limits of one process (getrlimit(2)). Memory, processes and CPU are the control group's business.
+// Step 5a: limits of one process (getrlimit(2)). Memory, processes and CPU are the control group's business.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,7 +21,9 @@ constexpr int socketBuffer = 1 << 20;
 
 // Handlers would be reset by execve, ignored and blocked signals would not.
 void resetSignals() {
-    for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+    // Not by way of libc: it would leave out the two that it uses itself, and these are inherited like the others.
+    constexpr unsigned long defaultAction[4] = {};
+    for (int signal = 1; signal < NSIG; ++signal) ::syscall(SYS_rt_sigaction, signal, defaultAction, nullptr, 8ul);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -39,7 +42,6 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     bringUpLoopback(launch, setup);
     if ((launch.namespaces & CLONE_NEWNS) != 0) buildRoot(launch, setup);
     nameHost(launch, setup);
-    limitResources(launch, setup);
     runInit(launch, setup);
 }
 
@@ -76,11 +78,15 @@ bool makeSocket(Ends& ends) {
 
 }  // namespace
 
-void runProgram(const Launch& launch, const Setup& setup) {
+void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     const StartRequest& request = launch.request;
     const bool useStub = request.execStub;
     int stub = useStub ? launch.machine.stub.get() : -1;
+    char go;
+    if (::read(sealed, &go, 1) != 1) ::_exit(127);
     arrangeDescriptors(launch, setup, stub);
+    // After the descriptors: until execve there are more of them than a small limit allows.
+    limitResources(launch, setup);
     // Linux should take the program, not its pid 1 or the platform, when memory runs out. Rising needs no privilege.
     if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
         [[maybe_unused]] const ssize_t put = ::write(score, "500", 3);

@@ -19,6 +19,7 @@
 #include "sandbox/files.hpp"
 #include "sandbox/launcher.hpp"
 #include "sandbox/machine.hpp"
+#include "sandbox/user_namespace.hpp"
 
 namespace cf::sandbox {
 
@@ -82,6 +83,7 @@ void supervise(const Machine& machine, int control) {
 
 int launcherMain(int control) {
     prepareProcess();
+    if (::geteuid() != 0 && !inOwnUserNamespace()) enterUserNamespace(control);
     const base::UniqueFd keep(control);
     ::fcntl(control, F_SETFD, FD_CLOEXEC);
     ControlSocket socket{base::UniqueFd(::fcntl(control, F_DUPFD_CLOEXEC, 4))};

@@ -6,6 +6,7 @@
 #include <cppunit/extensions/TestFactoryRegistry.h>
 #include <cppunit/ui/text/TestRunner.h>
 
+#include <chrono>
 #include <iostream>
 #include <string>
 
@@ -15,7 +16,17 @@ namespace {
 
 class NameListener : public CppUnit::TestListener {
 public:
-    void startTest(CppUnit::Test* test) override { std::cerr << test->getName() << std::endl; }
+    void startTest(CppUnit::Test* test) override {
+        start_ = std::chrono::steady_clock::now();
+        std::cerr << test->getName() << std::endl;
+    }
+    void endTest(CppUnit::Test*) override {
+        const auto took = std::chrono::steady_clock::now() - start_;
+        std::cerr << "  " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms" << std::endl;
+    }
+
+private:
+    std::chrono::steady_clock::time_point start_{};
 };
 
 }  // namespace

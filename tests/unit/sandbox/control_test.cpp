@@ -1,0 +1,204 @@
+// Control messages: what is encoded comes back, and what breaks a rule is refused, by the decoder and by a launcher.
+#include <cppunit/extensions/HelperMacros.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <random>
+
+#include "platform.hpp"
+#include "sandbox/control_socket.hpp"
+#include "sandbox/messages.hpp"
+
+namespace cf::sandbox::test {
+
+class ControlTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(ControlTest);
+    CPPUNIT_TEST(testStartComesBack);
+    CPPUNIT_TEST(testBadStartsAreRefused);
+    CPPUNIT_TEST(testPaths);
+    CPPUNIT_TEST(testInstanceNames);
+    CPPUNIT_TEST(testLauncherOutlivesGarbage);
+    CPPUNIT_TEST(testKillReachesOnlyItsOwn);
+    CPPUNIT_TEST_SUITE_END();
+
+    static Packet packetOf(const std::string& bytes) {
+        Packet packet;
+        uint16_t kind;
+        std::memcpy(&kind, bytes.data(), sizeof kind);
+        packet.kind = static_cast<MessageKind>(kind);
+        std::memcpy(&packet.task, bytes.data() + 8, sizeof packet.task);
+        packet.items = bytes.substr(16);
+        return packet;
+    }
+
+    static StartRequest good() {
+        StartRequest request;
+        request.kind = TaskKind::tool;
+        request.task = 7;
+        request.argv = {"/bin/true", "", "two words"};
+        request.environment = {"A=b", "EMPTY="};
+        request.mounts = {{"/data/x", "/build", MountKind::writable, true}};
+        request.directory = "/build";
+        request.limits.cpus = 1.5;
+        request.limits.processes = 99;
+        request.network = Network::host;
+        return request;
+    }
+
+    static std::string refusal(const StartRequest& request) {
+        std::string why;
+        return decodeStart(packetOf(encode(request)), why) ? std::string() : why;
+    }
+
+    void testStartComesBack() {
+        std::string why;
+        const auto back = decodeStart(packetOf(encode(good())), why);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why);
+        CPPUNIT_ASSERT(back && back->kind == TaskKind::tool && back->task == 7 && back->argv == good().argv);
+        CPPUNIT_ASSERT(back->environment == good().environment && back->directory == "/build");
+        CPPUNIT_ASSERT(back->limits.cpus == 1.5 && back->limits.processes == 99 && back->network == Network::host);
+        CPPUNIT_ASSERT(back->mounts.size() == 1 && back->mounts[0].source == "/data/x" && back->mounts[0].target == "/build" &&
+                       back->mounts[0].kind == MountKind::writable && back->mounts[0].optional);
+    }
+
+    void testBadStartsAreRefused() {
+        const auto refused = [](auto change) {
+            StartRequest request = good();
+            change(request);
+            return !refusal(request).empty();
+        };
+        CPPUNIT_ASSERT(!refused([](StartRequest&) {}));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.task = 0; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.kind = static_cast<TaskKind>(9); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.kind = TaskKind::worker; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.argv.clear(); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.argv[0] = "true"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.argv[1] = std::string("a\0b", 3); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.argv.resize(2000); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.environment[0] = "novalue"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.environment[0] = "=x"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].source = "relative"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].source = "/data/../etc"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].target = "/"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].kind = static_cast<MountKind>(3); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts.resize(200, r.mounts[0]); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.directory = "build"; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network = static_cast<Network>(2); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = 0; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = UINT64_MAX; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.processes = 0; }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.openFiles = 1; }));
+        std::string why;
+        Packet cut = packetOf(encode(good()));
+        cut.items.resize(cut.items.size() - 3);
+        CPPUNIT_ASSERT(!decodeStart(cut, why));
+    }
+
+    void testPaths() {
+        for (const char* path : {"/", "/a", "/a/b/", "/a/..b", "/a/b..", "/a/./b", "/processes"})
+            CPPUNIT_ASSERT_MESSAGE(path, mountablePath(path));
+        for (const char* path : {"", "a", "//a", "/..", "/a/..", "/a/../b", "/proc", "/proc/1", "/sys/fs", "/proc/"})
+            CPPUNIT_ASSERT_MESSAGE(path, !mountablePath(path));
+        CPPUNIT_ASSERT(!mountablePath(std::string("/a\0b", 4)));
+        CPPUNIT_ASSERT(!mountablePath("/" + std::string(5000, 'a')));
+    }
+
+    void testInstanceNames() {
+        for (const auto& [name, fine] : {std::pair{"abc123", true}, {"", false}, {"../x", false}, {"A", false}, {"a/b", false}}) {
+            LauncherOptions options;
+            options.instance = name;
+            CPPUNIT_ASSERT_EQUAL(fine, decodeOptions(packetOf(encode(options))).has_value());
+        }
+    }
+
+    void testLauncherOutlivesGarbage() {
+        const LauncherOptions options = Platform::defaults();
+        auto process = spawnLauncher(options);
+        CPPUNIT_ASSERT(process);
+        const int fd = process->control.get();
+        std::mt19937 random(4711);
+        const std::string valid = encode(good());
+        for (int i = 0; i < 2000; ++i) {
+            std::string bytes;
+            if (i % 2 == 0) {
+                bytes.resize(1 + random() % 300);
+                for (char& c : bytes) c = static_cast<char>(random());
+            } else {
+                // Valid but for a few bytes: kinds, tags, sizes.
+                bytes = valid;
+                for (int flips = 0; flips < 3; ++flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+            }
+            // Descriptors that nobody asked for must not pile up in the launcher.
+            alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+            iovec vector{bytes.data(), bytes.size()};
+            msghdr message{};
+            message.msg_iov = &vector;
+            message.msg_iovlen = 1;
+            message.msg_control = control;
+            message.msg_controllen = sizeof control;
+            cmsghdr* header = CMSG_FIRSTHDR(&message);
+            header->cmsg_level = SOL_SOCKET;
+            header->cmsg_type = SCM_RIGHTS;
+            header->cmsg_len = CMSG_LEN(sizeof(int));
+            std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+            while (::sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
+                char answer[4096];
+                while (::recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
+                ::usleep(1000);
+            }
+        }
+        ControlSocket socket(std::move(process->control));
+        StartRequest request;
+        request.task = 0xabcdef;
+        request.argv = {"/bin/true"};
+        socket.send(encode(request));
+        Packet packet;
+        bool started = false;
+        bool ended = false;
+        CPPUNIT_ASSERT(waitFor([&] {
+            while (socket.receive(packet) == ControlSocket::Received::packet) {
+                started = started || (packet.kind == MessageKind::started && packet.task == request.task);
+                ended = ended || (packet.kind == MessageKind::ended && packet.task == request.task);
+            }
+            if (socket.hasQueued()) socket.flush();
+            return ended;
+        }));
+        CPPUNIT_ASSERT(started);
+        socket.close();
+        ::waitpid(process->pid, nullptr, 0);
+    }
+
+    void testKillReachesOnlyItsOwn() {
+        auto process = spawnLauncher(Platform::defaults());
+        CPPUNIT_ASSERT(process);
+        const pid_t bystander = ::fork();
+        if (bystander == 0) {
+            ::pause();
+            ::_exit(0);
+        }
+        ControlSocket socket(std::move(process->control));
+        const int pidfd = static_cast<int>(::syscall(434, bystander, 0));
+        CPPUNIT_ASSERT(pidfd >= 0);
+        std::vector<base::UniqueFd> fds;
+        fds.emplace_back(pidfd);
+        socket.send(encodeBare(MessageKind::kill, 4711), std::move(fds));
+        // The answer to a later request says that the kill has been dealt with.
+        socket.send(encodeAttach(1, 1, "/usr", Limits{}));
+        Packet packet;
+        CPPUNIT_ASSERT(waitFor([&] { return socket.receive(packet) == ControlSocket::Received::packet; }));
+        CPPUNIT_ASSERT(packet.kind == MessageKind::attached);
+        CPPUNIT_ASSERT_EQUAL(0, ::waitpid(bystander, nullptr, WNOHANG));
+        ::kill(bystander, SIGKILL);
+        ::waitpid(bystander, nullptr, 0);
+        socket.close();
+        ::waitpid(process->pid, nullptr, 0);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ControlTest);
+
+}  // namespace cf::sandbox::test

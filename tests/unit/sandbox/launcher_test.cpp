@@ -1,0 +1,153 @@
+// The launcher's own life: layers, restart, the end of the kernel, the end of the supervisor.
+#include <cppunit/extensions/HelperMacros.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "platform.hpp"
+#include "sandbox/files.hpp"
+#include "sandbox/process_tree.hpp"
+
+namespace cf::sandbox::test {
+
+class LauncherTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(LauncherTest);
+    CPPUNIT_TEST(testLayersAreReported);
+    CPPUNIT_TEST(testStrictRefuses);
+    CPPUNIT_TEST(testEndOfTheKernelEndsEverything);
+    CPPUNIT_TEST(testWorkersSurviveTheLauncher);
+    CPPUNIT_TEST(testEndDuringTheRestartIsHeard);
+    CPPUNIT_TEST(testEndOfTheSupervisorEndsEverything);
+    CPPUNIT_TEST(testStartSweepsWhatItsInstanceLeft);
+    CPPUNIT_TEST_SUITE_END();
+
+    static std::shared_ptr<Run> sleeper(Platform& platform) {
+        auto run = platform.startWorker(shellWorker("(setsid sleep 1000 &); echo up; read line <&3; sleep 1000"));
+        platform.waitStarted(*run);
+        return run;
+    }
+
+    static void killLauncher(Platform& platform) {
+        const pid_t launcher = platform.launcher();
+        CPPUNIT_ASSERT(launcher > 0);
+        ::kill(launcher, SIGKILL);
+        CPPUNIT_ASSERT(waitFor([&] { return platform.launcher() > 0 && platform.launcher() != launcher; }));
+    }
+
+    void testLayersAreReported() {
+        Platform platform;
+        std::vector<Layer> layers;
+        platform.onLoop([&](LauncherClient& client) { layers = client.layers(); });
+        for (const char* name : {"pid_namespace", "mount_namespace", "network_namespace", "own_user", "memory_limit",
+                                 "capabilities", "no_new_privileges", "seccomp", "landlock"}) {
+            const auto found = std::find_if(layers.begin(), layers.end(), [&](const Layer& layer) { return layer.name == name; });
+            CPPUNIT_ASSERT_MESSAGE(name, found != layers.end());
+            CPPUNIT_ASSERT_MESSAGE(name, !found->detail.empty());
+        }
+        for (const Layer& layer : layers)
+            std::fprintf(stderr, "  %-18s %-3s %s\n", layer.name.c_str(), layer.active ? "yes" : "no", layer.detail.c_str());
+        CPPUNIT_ASSERT(!platform.hasLayer("seccomp"));
+        CPPUNIT_ASSERT(platform.hasLayer("no_new_privileges"));
+    }
+
+    void testStrictRefuses() {
+        LauncherOptions options = Platform::defaults();
+        options.strict = true;
+        const auto process = spawnLauncher(options);
+        CPPUNIT_ASSERT(!process);
+        CPPUNIT_ASSERT_EQUAL(std::string("sandbox_unavailable"), process.failure().reason);
+        CPPUNIT_ASSERT(process.failure().detail.find("seccomp") != std::string::npos);
+        CPPUNIT_ASSERT(cgroupsOf(options.instance).empty());
+    }
+
+    void testEndOfTheKernelEndsEverything() {
+        auto platform = std::make_unique<Platform>();
+        for (int i = 0; i < 3; ++i) sleeper(*platform);
+        const auto tree = descendantsOf(platform->supervisor());
+        CPPUNIT_ASSERT(tree.size() >= 9);
+        platform->close();
+        for (const pid_t pid : tree) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
+        CPPUNIT_ASSERT(cgroupsOf(platform->options.instance).empty());
+    }
+
+    void testWorkersSurviveTheLauncher() {
+        Platform platform;
+        bool lost = false;
+        platform.onLoop([&](LauncherClient& client) { client.onLost([&] { lost = true; }); });
+        auto survivor = sleeper(platform);
+        auto victim = sleeper(platform);
+        auto finisher = platform.startWorker(shellWorker("read line <&3; exit 5"));
+        platform.waitStarted(*finisher);
+        killLauncher(platform);
+        platform.until([&] { return lost; }, "onLost");
+        CPPUNIT_ASSERT(!survivor->hasEnded);
+        // Starting, attaching, killing, and hearing of ends work as before, also for the tasks of the old one.
+        auto fresh = platform.runScript("id -u");
+        CPPUNIT_ASSERT_EQUAL(0, fresh->ended.exitCode);
+        CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(survivor->task, "/usr/share"));
+        platform.kill(*victim);
+        platform.waitEnded(*victim);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, victim->ended.signal);
+        finisher->worker.socket.reset();
+        platform.waitEnded(*finisher);
+        CPPUNIT_ASSERT_EQUAL(5, finisher->ended.exitCode);
+        killLauncher(platform);
+        platform.kill(*survivor);
+        platform.waitEnded(*survivor);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, survivor->ended.signal);
+        CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
+    }
+
+    void testEndDuringTheRestartIsHeard() {
+        Platform platform;
+        auto run = platform.startWorker(shellWorker("read line <&3; exit 6"));
+        platform.waitStarted(*run);
+        auto pending = platform.startWorker(shellWorker("true"));
+        ::kill(platform.launcher(), SIGKILL);
+        run->worker.socket.reset();
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(6, run->ended.exitCode);
+        // Either it had been answered before, or it fails; it does not hang.
+        platform.until([&] { return pending->answered; }, "an answer");
+        CPPUNIT_ASSERT(waitFor([&] { return childrenOf(platform.supervisor()).size() == 1; }));
+    }
+
+    void testEndOfTheSupervisorEndsEverything() {
+        Platform platform;
+        bool lost = false;
+        platform.onLoop([&](LauncherClient& client) { client.onLost([&] { lost = true; }); });
+        auto run = sleeper(platform);
+        const auto tree = descendantsOf(platform.supervisor());
+        ::kill(platform.supervisor(), SIGKILL);
+        platform.until([&] { return lost && run->hasEnded; }, "the loss");
+        CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
+        for (const pid_t pid : tree) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid) || parentOf(pid) == 1 || parentOf(pid) < 0; }));
+        auto refused = platform.startWorker(shellWorker("true"));
+        platform.until([&] { return refused->answered; }, "an answer");
+        CPPUNIT_ASSERT(!refused->started);
+    }
+
+    void testStartSweepsWhatItsInstanceLeft() {
+        if (skipUnlessRoot("testStartSweepsWhatItsInstanceLeft")) return;
+        const LauncherOptions options = Platform::defaults();
+        std::vector<std::string> left;
+        {
+            Platform probe(options);
+            auto run = sleeper(probe);
+            left = cgroupsOf(options.instance);
+        }
+        CPPUNIT_ASSERT(!left.empty());
+        for (const auto& folder : left) std::filesystem::create_directories(folder);
+        LauncherOptions other = Platform::defaults();
+        { Platform neighbour(other); CPPUNIT_ASSERT_EQUAL(left.size(), cgroupsOf(options.instance).size()); }
+        Platform again(options);
+        CPPUNIT_ASSERT(cgroupsOf(options.instance).empty());
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(LauncherTest);
+
+}  // namespace cf::sandbox::test

@@ -1,0 +1,179 @@
+// Limits hold, and the end of a task is the end of everything it started.
+#include <cppunit/extensions/HelperMacros.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "platform.hpp"
+#include "sandbox/files.hpp"
+#include "sandbox/process_tree.hpp"
+
+namespace cf::sandbox::test {
+
+class LimitsTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(LimitsTest);
+    CPPUNIT_TEST(testMemoryHogIsKilledAndNamed);
+    CPPUNIT_TEST(testTmpCountsAsMemory);
+    CPPUNIT_TEST(testOutOfMemoryTakesTheWholeTree);
+    CPPUNIT_TEST(testPeakIsReadable);
+    CPPUNIT_TEST(testProcessesAreLimited);
+    CPPUNIT_TEST(testTmpIsLimited);
+    CPPUNIT_TEST(testFilesAndDescriptorsAreLimited);
+    CPPUNIT_TEST(testProcessorQuotaIsSet);
+    CPPUNIT_TEST(testKillTakesTheWholeTree);
+    CPPUNIT_TEST(testEndTakesWhatWasLeftBehind);
+    CPPUNIT_TEST(testNothingIsLeft);
+    CPPUNIT_TEST_SUITE_END();
+
+    static Limits memory(uint64_t mebibytes) {
+        Limits limits;
+        limits.memoryBytes = mebibytes << 20;
+        limits.tmpBytes = 256ull << 20;
+        limits.fileBytes = 256ull << 20;
+        return limits;
+    }
+
+    // A shell that doubles a string until something stops it.
+    static constexpr const char* hog = "x=0123456789abcdef; while :; do x=$x$x; done";
+
+    void testMemoryHogIsKilledAndNamed() {
+        Platform platform;
+        auto run = platform.runScript(hog, memory(48));
+        CPPUNIT_ASSERT(run->ended.outOfMemory);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
+        CPPUNIT_ASSERT(run->ended.memoryPeakBytes > 16u << 20);
+        if (platform.hasLayer("memory_limit")) CPPUNIT_ASSERT(run->ended.memoryPeakBytes <= 48u << 20);
+        auto next = platform.runScript("echo fine", memory(48));
+        CPPUNIT_ASSERT_EQUAL(std::string("fine\n"), next->output);
+        CPPUNIT_ASSERT(!next->ended.outOfMemory);
+    }
+
+    void testTmpCountsAsMemory() {
+        if (skipUnlessRoot("testTmpCountsAsMemory")) return;
+        Platform platform;
+        auto run = platform.runScript("head -c 100000000 /dev/zero >/tmp/big; echo survived", memory(48));
+        CPPUNIT_ASSERT(run->ended.outOfMemory);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
+    }
+
+    void testOutOfMemoryTakesTheWholeTree() {
+        Platform platform;
+        auto run = platform.runScript(std::string("sleep 1000 & (sleep 1000 &) ; sh -c '") + hog + "'; echo survived; sleep 1000", memory(48));
+        CPPUNIT_ASSERT(run->ended.outOfMemory);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
+    }
+
+    void testPeakIsReadable() {
+        Platform platform;
+        if (!platform.hasLayer("memory_limit")) return;
+        auto run = platform.startWorker(shellWorker("x=$(head -c 8000000 /dev/zero | tr '\\0' x); echo ready; read line <&3"));
+        platform.waitStarted(*run);
+        CPPUNIT_ASSERT(run->worker.memoryPeak);
+        pollfd ready{run->worker.output.get(), POLLIN, 0};
+        CPPUNIT_ASSERT_EQUAL(1, ::poll(&ready, 1, 10'000));
+        char text[32] = {};
+        CPPUNIT_ASSERT(::pread(run->worker.memoryPeak.get(), text, sizeof text - 1, 0) > 0);
+        CPPUNIT_ASSERT(std::stoull(text) > 8'000'000 && std::stoull(text) < 128u << 20);
+        run->worker.socket.reset();
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT(run->ended.memoryPeakBytes > 8'000'000);
+    }
+
+    void testProcessesAreLimited() {
+        if (skipUnlessRoot("testProcessesAreLimited")) return;
+        Platform platform;
+        Limits limits;
+        limits.processes = 10;
+        auto run = platform.runScript("i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
+        CPPUNIT_ASSERT(run->errors.find("fork") != std::string::npos);
+        limits.processes = 40;
+        run = platform.runScript("i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
+        CPPUNIT_ASSERT_EQUAL(std::string("started all\n"), run->output);
+    }
+
+    void testTmpIsLimited() {
+        Platform platform;
+        if (!platform.hasLayer("mount_namespace")) return;
+        Limits limits;
+        limits.tmpBytes = 1 << 20;
+        limits.tmpInodes = 32;
+        auto run = platform.runScript("head -c 2000000 /dev/zero >/tmp/big; rm /tmp/big; "
+                                      "i=0; while [ $i -lt 64 ]; do : >/tmp/$i || break; i=$((i+1)); done; echo $((i < 32))", limits);
+        CPPUNIT_ASSERT(run->errors.find("No space left") != std::string::npos);
+        // dash leaves the loop by leaving altogether when a redirection of a special command fails.
+        CPPUNIT_ASSERT(run->output == "1\n" || run->output.empty());
+    }
+
+    void testFilesAndDescriptorsAreLimited() {
+        Platform platform;
+        Limits limits;
+        limits.openFiles = 16;
+        limits.fileBytes = 65536;
+        auto run = platform.runScript("ulimit -n; ulimit -f; ulimit -c; head -c 100000 /dev/zero >/tmp/big; ls -l /tmp/big | cut -d' ' -f5", limits);
+        CPPUNIT_ASSERT_EQUAL(std::string("16\n128\n0\n65536\n"), run->output);
+    }
+
+    void testProcessorQuotaIsSet() {
+        Platform platform;
+        if (!platform.hasLayer("cpu_limit")) return;
+        Limits limits;
+        limits.cpus = 0.5;
+        WorkerSpec spec = shellWorker("read line <&3");
+        spec.limits = limits;
+        auto run = platform.startWorker(spec);
+        platform.waitStarted(*run);
+        std::string quota;
+        for (const auto& folder : cgroupsOf(platform.options.instance)) {
+            quota += readFile(folder + "/cpu.cfs_quota_us");
+            quota += readFile(folder + "/cpu.max");
+        }
+        CPPUNIT_ASSERT(quota == "50000\n" || quota == "50000 100000\n");
+    }
+
+    void testKillTakesTheWholeTree() {
+        Platform platform;
+        auto run = platform.startWorker(shellWorker(
+            "trap '' TERM INT HUP; sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' &) ; sleep 0.1; echo up; while :; do sleep 1; done"));
+        platform.waitStarted(*run);
+        pollfd ready{run->worker.output.get(), POLLIN, 0};
+        CPPUNIT_ASSERT_EQUAL(1, ::poll(&ready, 1, 10'000));
+        const auto tree = descendantsOf(platform.supervisor());
+        CPPUNIT_ASSERT(tree.size() >= 6);
+        const pid_t launcher = platform.launcher();
+        platform.kill(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
+        pollfd gone{run->worker.pidfd.get(), POLLIN, 0};
+        CPPUNIT_ASSERT_EQUAL(1, ::poll(&gone, 1, 0));
+        for (const pid_t pid : tree)
+            if (pid != launcher) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
+    }
+
+    void testEndTakesWhatWasLeftBehind() {
+        Platform platform;
+        auto run = platform.runScript("(setsid sleep 1000 &); (setsid sh -c 'sleep 1000 & sleep 1000' &); exit 3");
+        CPPUNIT_ASSERT_EQUAL(3, run->ended.exitCode);
+        CPPUNIT_ASSERT(waitFor([&] { return descendantsOf(platform.supervisor()).size() == 1; }));
+    }
+
+    void testNothingIsLeft() {
+        const std::string mountsBefore = readFile("/proc/self/mountinfo");
+        std::string instance;
+        {
+            Platform platform;
+            instance = platform.options.instance;
+            for (int i = 0; i < 5; ++i) platform.runScript("sleep 1000 & touch /tmp/x");
+            CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(instance).empty(); }));
+            CPPUNIT_ASSERT(waitFor([&] { return childrenOf(platform.supervisor()).size() == 1; }));
+        }
+        for (const std::string& hierarchy : directoryNames("/sys/fs/cgroup"))
+            CPPUNIT_ASSERT(!exists("/sys/fs/cgroup/" + hierarchy + "/cloudfunction-" + instance));
+        CPPUNIT_ASSERT_EQUAL(mountsBefore, readFile("/proc/self/mountinfo"));
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(LimitsTest);
+
+}  // namespace cf::sandbox::test

@@ -1,0 +1,83 @@
+// How long a worker takes from the request to its first byte, and from a kill to its end. Not a test: run it by hand on
+// a quiet machine, as root: bench_sandbox_start [count]. The figures of docs/sandbox.md come from here.
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "platform.hpp"
+
+using namespace cf::sandbox;
+using namespace cf::sandbox::test;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+struct Times {
+    const char* what;
+    std::vector<double> ms{};
+    void add(Clock::time_point from, Clock::time_point to) {
+        ms.push_back(std::chrono::duration<double, std::milli>(to - from).count());
+    }
+    void print() {
+        std::sort(ms.begin(), ms.end());
+        std::printf("%-34s median %6.2f ms  p90 %6.2f ms  worst %6.2f ms\n", what, ms[ms.size() / 2], ms[ms.size() * 9 / 10],
+                    ms.back());
+    }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 1 && std::string(argv[1]) == "launcher") return launcherMain(3);
+    const int count = argc > 1 ? std::atoi(argv[1]) : 200;
+    Platform platform;
+    Times answered{"request to started"}, hello{"request to the stub's HELLO"}, attached{"attach"}, gone{"kill to the end of its pidfd"};
+    const TemporaryFolder artifact;
+    WorkerSpec spec;
+    spec.argv = {"program"};
+    spec.execStub = true;
+    for (int i = 0; i < count; ++i) {
+        auto run = std::make_shared<Run>();
+        Clock::time_point began, started, done;
+        platform.onLoop([&](LauncherClient& client) {
+            began = Clock::now();
+            client.startWorker(
+                spec,
+                [&, run](auto result) {
+                    started = Clock::now();
+                    if (!result) std::fprintf(stderr, "%s\n", result.failure().detail.c_str());
+                    if (!result) std::exit(1);
+                    run->worker = std::move(*result);
+                    run->task = run->worker.task;
+                    run->answered = true;
+                },
+                [](const Ended&) {});
+        });
+        platform.until([&] { return run->answered; }, "a worker");
+        answered.add(began, started);
+        pollfd ready{run->worker.socket.get(), POLLIN, 0};
+        ::poll(&ready, 1, 5000);
+        hello.add(began, Clock::now());
+        bool mounted = false;
+        platform.onLoop([&](LauncherClient& client) {
+            began = Clock::now();
+            client.attach(run->task, artifact.path.string(), {}, [&](auto) {
+                done = Clock::now();
+                mounted = true;
+            });
+        });
+        platform.until([&] { return mounted; }, "attach");
+        attached.add(began, done);
+        const auto killed = Clock::now();
+        platform.kill(*run);
+        pollfd end{run->worker.pidfd.get(), POLLIN, 0};
+        ::poll(&end, 1, 5000);
+        gone.add(killed, Clock::now());
+    }
+    for (Times* times : {&answered, &hello, &attached, &gone}) times->print();
+}

@@ -1,0 +1,203 @@
+// Build tools: their own user, folders they may write to and give back, caches that forget, and probes.
+#include <cppunit/extensions/HelperMacros.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "platform.hpp"
+#include "sandbox/files.hpp"
+
+namespace cf::sandbox::test {
+
+class ToolTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(ToolTest);
+    CPPUNIT_TEST(testRunsInItsDirectoryWithInput);
+    CPPUNIT_TEST(testWrittenFilesComeBack);
+    CPPUNIT_TEST(testKilledToolGivesFilesBack);
+    CPPUNIT_TEST(testOthersFoldersStayTheirs);
+    CPPUNIT_TEST(testLinksAreNotFollowed);
+    CPPUNIT_TEST(testOverlayForgets);
+    CPPUNIT_TEST(testHasNoNetwork);
+    CPPUNIT_TEST(testProbeSeesTheMachine);
+    CPPUNIT_TEST(testProbeIsKilledAsATree);
+    CPPUNIT_TEST_SUITE_END();
+
+    static ToolSpec shellTool(const std::string& script) {
+        ToolSpec spec;
+        spec.argv = {"/bin/sh", "-c", script};
+        spec.environment = {{"PATH", "/usr/bin:/bin"}};
+        return spec;
+    }
+
+    static struct stat statusOf(const std::filesystem::path& path) {
+        struct stat status {};
+        CPPUNIT_ASSERT_MESSAGE(path.string(), ::lstat(path.c_str(), &status) == 0);
+        return status;
+    }
+
+    void testRunsInItsDirectoryWithInput() {
+        TemporaryFolder folder;
+        Platform platform;
+        if (!platform.hasLayer("mount_namespace")) return;
+        ToolSpec spec = shellTool("pwd; cat; exit 9");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        spec.directory = "/build";
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        CPPUNIT_ASSERT_EQUAL(ssize_t{6}, ::write(run->tool.input.get(), "input\n", 6));
+        run->tool.input.reset();
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string("/build\ninput\n"), run->output);
+        CPPUNIT_ASSERT_EQUAL(9, run->ended.exitCode);
+    }
+
+    void testWrittenFilesComeBack() {
+        TemporaryFolder folder;
+        std::filesystem::create_directories(folder.path / "given");
+        std::ofstream(folder.path / "given" / "file") << "old";
+        Platform platform;
+        if (!platform.hasLayer("mount_namespace")) return;
+        ToolSpec spec = shellTool("cd /build; id -u; mkdir -p a/b; echo new >a/b/c; echo changed >given/file; ln -s /etc/passwd link; "
+                                  "chmod 000 a/b/c; mkfifo pipe; cp /bin/true setuid; chmod 6755 setuid");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
+        CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
+        if (isRoot()) CPPUNIT_ASSERT(std::stoi(run->output) >= 230000);
+        for (const char* name : {"a", "a/b", "a/b/c", "given/file", "link", "pipe", "setuid"}) {
+            CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / name).st_uid);
+            CPPUNIT_ASSERT_EQUAL(platform.options.kernelGid, statusOf(folder.path / name).st_gid);
+        }
+        if (isRoot()) CPPUNIT_ASSERT_EQUAL(0u, statusOf(folder.path / "setuid").st_mode & (S_ISUID | S_ISGID));
+        CPPUNIT_ASSERT_EQUAL(std::string("changed\n"), readFile((folder.path / "given/file").string()));
+        CPPUNIT_ASSERT_EQUAL(uid_t{0}, statusOf("/etc/passwd").st_uid);
+    }
+
+    void testKilledToolGivesFilesBack() {
+        TemporaryFolder folder;
+        Platform platform;
+        if (!platform.hasLayer("mount_namespace")) return;
+        ToolSpec spec = shellTool("cd /build; mkdir a; echo x >a/b; echo ready; sleep 1000");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        CPPUNIT_ASSERT(waitFor([&] { return exists((folder.path / "a/b").string()); }));
+        platform.kill(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
+        CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "a/b").st_uid);
+        CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path).st_uid);
+    }
+
+    void testOthersFoldersStayTheirs() {
+        if (skipUnlessRoot("testOthersFoldersStayTheirs")) return;
+        TemporaryFolder folder;
+        std::filesystem::create_directories(folder.path / "other");
+        std::ofstream(folder.path / "theirs") << "x";
+        CPPUNIT_ASSERT_EQUAL(0, ::chown((folder.path / "other").c_str(), 1234, 1234));
+        CPPUNIT_ASSERT_EQUAL(0, ::chown((folder.path / "theirs").c_str(), 1234, 1234));
+        Platform platform;
+        ToolSpec spec = shellTool("true");
+        spec.mounts = {{(folder.path / "other").string(), "/build", MountKind::writable, false}};
+        auto refused = platform.startTool(spec);
+        platform.until([&] { return refused->answered; }, "an answer");
+        CPPUNIT_ASSERT(!refused->started);
+        CPPUNIT_ASSERT(refused->failure.find("not the platform's own") != std::string::npos);
+        spec = shellTool("(echo y >>/build/theirs) 2>/dev/null || echo refused");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string("refused\n"), run->output);
+        CPPUNIT_ASSERT_EQUAL(uid_t{1234}, statusOf(folder.path / "theirs").st_uid);
+    }
+
+    void testLinksAreNotFollowed() {
+        if (skipUnlessRoot("testLinksAreNotFollowed")) return;
+        TemporaryFolder outside;
+        std::ofstream(outside.path / "file") << "x";
+        TemporaryFolder folder;
+        Platform platform;
+        ToolSpec spec = shellTool("ln -s '" + outside.path.string() + "' /build/out; ln -s '" + outside.path.string() +
+                                  "/file' /build/file; mkdir /build/d; ln -s .. /build/d/up");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
+        CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "out").st_uid);
+        CPPUNIT_ASSERT_EQUAL(uid_t{0}, statusOf(outside.path / "file").st_uid);
+        CPPUNIT_ASSERT_EQUAL(uid_t{0}, statusOf(outside.path).st_uid);
+    }
+
+    void testOverlayForgets() {
+        TemporaryFolder cache;
+        std::filesystem::create_directories(cache.path / "ab" / "cd");
+        std::ofstream(cache.path / "ab" / "old") << "old";
+        Platform platform;
+        if (!platform.hasLayer("mount_namespace")) return;
+        ToolSpec spec = shellTool("cat /cache/ab/old; echo new >/cache/ab/cd/new && cat /cache/ab/cd/new; echo top >/cache/top; "
+                                  "rm -f /cache/ab/old; ls /cache/ab");
+        spec.mounts = {{cache.path.string(), "/cache", MountKind::overlay, false},
+                       {"/no/such/cache", "/other", MountKind::overlay, true}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string("oldnew\ncd\n"), run->output);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
+        CPPUNIT_ASSERT(!exists((cache.path / "top").string()) && !exists((cache.path / "ab/cd/new").string()));
+        CPPUNIT_ASSERT_EQUAL(std::string("old"), readFile((cache.path / "ab/old").string()));
+        CPPUNIT_ASSERT_EQUAL(::geteuid(), statusOf(cache.path / "ab").st_uid);
+    }
+
+    void testHasNoNetwork() {
+        Platform platform;
+        if (!platform.hasLayer("network_namespace")) return;
+        auto run = platform.startTool(shellTool("tail -n +3 /proc/net/dev | wc -l; tail -n +2 /proc/net/route | wc -l"));
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string("1\n0\n"), run->output);
+    }
+
+    void testProbeSeesTheMachine() {
+        TemporaryFolder hidden;
+        std::filesystem::create_directories(hidden.path / "home");
+        std::ofstream(hidden.path / "home" / "tool") << "found";
+        std::filesystem::permissions(hidden.path / "home", std::filesystem::perms(0700));
+        ::setenv("CLOUDFUNCTION_TEST_VARIABLE", "inherited", 1);
+        LauncherOptions options = Platform::defaults();
+        if (isRoot()) options.kernelUid = options.kernelGid = 65534;
+        Platform platform(options);
+        auto run = platform.startProbe({"/bin/sh", "-c", "cat '" + (hidden.path / "home/tool").string() + "'; echo; id -u; echo $CLOUDFUNCTION_TEST_VARIABLE; "
+                                        "(echo x >'" + (hidden.path / "home/tool").string() + "') 2>/dev/null || echo read-only; grep CapEff /proc/self/status"},
+                                       std::chrono::seconds(10));
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        if (isRoot())
+            CPPUNIT_ASSERT_EQUAL(std::string("found\n65534\ninherited\nread-only\nCapEff:\t0000000000000004\n"), run->output);
+        else
+            CPPUNIT_ASSERT(run->output.starts_with("found\n"));
+        CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
+    }
+
+    void testProbeIsKilledAsATree() {
+        Platform platform;
+        auto run = platform.startProbe({"/bin/sh", "-c", "(setsid sleep 1000 &); sleep 1000"}, std::chrono::milliseconds(100));
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
+        CPPUNIT_ASSERT(waitFor([&] {
+            return readFile("/proc/" + std::to_string(platform.supervisor()) + "/task/" + std::to_string(platform.supervisor()) + "/children") ==
+                   std::to_string(platform.launcher()) + " ";
+        }));
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ToolTest);
+
+}  // namespace cf::sandbox::test
