@@ -1,5 +1,5 @@
 # How an executor is built, ours and everybody else's; installed with the SDK.
-#   cloudfunction_add_executor(lua SOURCES executor.cpp [LINK lib...] [WORKER file...] [WORKER_DIRECTORY dir])
+#   cloudfunction_add_executor(lua SOURCES executor.cpp [LINK lib...] [WORKER file...])
 # gives the module lua.so that exports cf_executor_entry and nothing else. WORKER files (the shim that runs inside
 # the sandbox) are copied to <executors folder>/lua/; the executor asks the host for that folder: property "home".
 set(CLOUDFUNCTION_EXECUTOR_EXPORTS "${CMAKE_CURRENT_LIST_DIR}/executor-exports.map")
