@@ -4,20 +4,15 @@
 #include "api/resource.hpp"
 #include "api/routes.hpp"
 #include "base/json.hpp"
-#include "http/percent.hpp"
+#include "http/router.hpp"
 
 namespace cf::api {
 
-struct Api::State {
-    base::EventLoop& loop;
-    Dependencies dependencies;
-};
-
 namespace {
 
-constexpr std::string_view functionsPrefix = "/api/v1/functions/";
-constexpr std::string_view invokeSuffix = "/invoke";
-constexpr std::string_view urlPrefix = "/function/";
+// Routes that answer on the loop stand behind those of the table.
+const http::RouteId invokeRoute = static_cast<http::RouteId>(routes().size());
+const http::RouteId urlRoute = invokeRoute + 1;
 
 void respond(http::Exchange& exchange, const base::Failure& failure, std::string_view moreHeaders = {}) {
     Response response = problem(failure, exchange.request());
@@ -25,72 +20,64 @@ void respond(http::Exchange& exchange, const base::Failure& failure, std::string
     exchange.respond(response.status, response.headers, {response.body});
 }
 
-void refuseMethod(http::Exchange& exchange, const std::string& allow) {
-    const auto& request = exchange.request();
-    if (request.method == "OPTIONS")
-        return exchange.respond(204, "Allow: " + allow + "\r\nX-Request-Id: " + requestIdOf(request) + "\r\n", {});
-    respond(exchange,
-            {.reason = "method_not_allowed",
-             .detail = "this address does not take " + base::toValidUtf8(request.method.substr(0, 32)),
-             .hint = "it takes " + allow},
-            "Allow: " + allow + "\r\n");
-}
-
 void refusePath(http::Exchange& exchange) {
     respond(exchange, {.reason = "not_found",
-                       .detail = "no such path",
+                       .detail = "no such path: " + base::toValidUtf8(exchange.request().path.substr(0, 256)),
                        .hint = "GET /api/openapi.yaml describes every path of this interface"});
-}
-
-// `text` itself, or what it stands for decoded into `room`; nothing when it cannot be decoded.
-std::optional<std::string_view> decoded(std::string_view text, std::string& room) {
-    if (text.find('%') == text.npos) return text;
-    if (!http::percentDecode(text, room)) return std::nullopt;
-    return room;
 }
 
 }  // namespace
 
+struct Api::State {
+    base::EventLoop& loop;
+    Dependencies dependencies;
+    http::Router router{};
+    http::RouteMatch match{};
+
+    State(base::EventLoop& eventLoop, Dependencies given) : loop(eventLoop), dependencies(std::move(given)) {
+        http::RouteId id = 0;
+        for (const Route& route : routes()) router.add(route.method, route.pattern, id++);
+        router.add("POST", "/api/v1/functions/{id}/invoke", invokeRoute);
+        router.add("*", "/function/{name}{rest...}", urlRoute);
+    }
+
+    void refuse(const std::shared_ptr<http::Exchange>& exchange) {
+        const auto& request = exchange->request();
+        const auto& refusal = match.refusal();
+        if (refusal.status != 404) return respond(*exchange, refusal.failure, refusal.headers);
+        const bool page = (request.method == "GET" || request.method == "HEAD") && !request.path.starts_with("/api/") &&
+                          !request.path.starts_with("/function/");
+        if (page && dependencies.page) return dependencies.page(exchange);
+        refusePath(*exchange);
+    }
+};
+
 Api::Api(base::EventLoop& loop, Dependencies dependencies)
-    : state_(std::make_shared<State>(State{loop, std::move(dependencies)})) {}
+    : state_(std::make_shared<State>(loop, std::move(dependencies))) {}
 Api::~Api() = default;
 
 void Api::handle(std::shared_ptr<http::Exchange> exchange) {
     const http::Request& request = exchange->request();
-    const std::string_view path = request.path;
     const Dependencies& dependencies = state_->dependencies;
-    std::string room;
-
-    // The hot path comes first and looks at nothing it does not need.
-    if (path.starts_with(functionsPrefix) && path.ends_with(invokeSuffix) &&
-        path.size() > functionsPrefix.size() + invokeSuffix.size()) {
-        const auto name = path.substr(functionsPrefix.size(), path.size() - functionsPrefix.size() - invokeSuffix.size());
-        if (name.find('/') == name.npos) {
-            if (request.method != "POST") return refuseMethod(*exchange, "POST, OPTIONS");
-            const auto id = decoded(name, room);
-            if (!id || !dependencies.invoke) return refusePath(*exchange);
-            return dependencies.invoke(std::move(exchange), *id);
-        }
+    auto& match = state_->match;
+    state_->router.match(request, match);
+    using Kind = http::RouteMatch::Kind;
+    if (match.kind() == Kind::refused) return state_->refuse(exchange);
+    if (match.kind() == Kind::options)
+        return exchange->respond(204, match.headers() + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
+    if (match.id() == invokeRoute) {
+        if (!dependencies.invoke) return refusePath(*exchange);
+        return dependencies.invoke(std::move(exchange), match["id"]);
     }
-    if (path.starts_with(urlPrefix)) {
-        const std::string_view rest = path.substr(urlPrefix.size());
-        const size_t slash = std::min(rest.find('/'), rest.size());
-        const auto name = decoded(rest.substr(0, slash), room);
-        if (!name || name->empty() || !dependencies.functionUrl) return refusePath(*exchange);
-        return dependencies.functionUrl(std::move(exchange), *name, rest.substr(slash));
+    if (match.id() == urlRoute) {
+        if (!dependencies.functionUrl) return refusePath(*exchange);
+        return dependencies.functionUrl(std::move(exchange), match["name"], match["rest"]);
     }
-
-    auto match = matchRoute(path);
-    if (match.route == nullptr) {
-        const bool page = (request.method == "GET" || request.method == "HEAD") && !path.starts_with("/api/") && path != "/api";
-        if (page && dependencies.page) return dependencies.page(std::move(exchange));
-        return refusePath(*exchange);
-    }
-    const ResourceFunction resource = match.route->find(request.method);
-    if (resource == nullptr) return refuseMethod(*exchange, match.route->allow());
-    dependencies.pool.answer(state_->loop, exchange, [state = state_, exchange, resource, found = std::move(match)] {
-        return resource(Call{exchange->request(), state->dependencies, found.id, found.item});
-    });
+    const auto resource = routes()[match.id()].resource;
+    dependencies.pool.answer(state_->loop, exchange,
+                             [state = state_, &request, resource, id = std::string(match["id"]), item = std::string(match["item"])] {
+                                 return resource(Call{request, state->dependencies, id, item});
+                             });
 }
 
 }  // namespace cf::api

@@ -29,6 +29,7 @@ constexpr Reason reasons[] = {
     {"invalid_request", 400, "Invalid request"},
     {"invalid_query", 400, "Invalid query"},
     {"malformed_request", 400, "Malformed request"},
+    {"malformed_path", 400, "Malformed path"},
     {"unauthorized", 401, "Not authorised"},
     {"foreign_origin", 403, "Request from another site"},
     {"cross_origin", 403, "Request from another site"},
@@ -125,7 +126,8 @@ std::string problemDocument(const base::Failure& failure, const ProblemContext& 
     // RFC 9457 section 4.2.1: without a page of its own a problem is "about:blank"; `reason` tells them apart.
     document.text("type", "about:blank").text("title", reason.title).number("status", reason.status);
     document.text("detail", failure.detail.empty() ? reason.title : std::string_view(failure.detail));
-    document.text("instance", context.instance).text("reason", failure.reason);
+    if (!context.instance.empty()) document.text("instance", context.instance);
+    document.text("reason", failure.reason);
     if (!context.invocationId.empty()) document.text("invocation_id", context.invocationId);
     if (!failure.fields.empty() || !failure.remarks.empty()) document.raw("errors", errorsJson(failure));
     if (!failure.limit.empty()) document.text("limit", failure.limit);
