@@ -157,18 +157,20 @@ function resultFault(error) {
     );
   }
   if (error instanceof RangeError) {
-    return /string length/.test(message)
-      ? tooLarge()
-      : new Fault(
-          'ResultNotJson',
-          'the result is nested too deeply for JSON',
-          'return flatter data',
-        );
+    return /string length/.test(message) ? tooLarge() : tooDeep();
   }
   return new Fault(
     'ResultNotJson',
     'the result cannot be written as JSON: ' + message,
     'see toJSON and getters of the returned objects',
+  );
+}
+
+function tooDeep() {
+  return new Fault(
+    'ResultNotJson',
+    'the result is nested deeper than 250 levels',
+    'return flatter data',
   );
 }
 
@@ -180,4 +182,14 @@ function tooLarge() {
   );
 }
 
-module.exports = { Fault, documentOf, plain, resultFault, setRoot, syntaxPlace, textOf, tooLarge };
+module.exports = {
+  Fault,
+  documentOf,
+  plain,
+  resultFault,
+  setRoot,
+  syntaxPlace,
+  textOf,
+  tooDeep,
+  tooLarge,
+};

@@ -2,6 +2,7 @@
 // Frames and items of docs/worker-protocol.md, written to fd 3 with one system call each.
 // Private references to everything needed: user code may replace what it likes later on.
 const { writeSync } = require('fs');
+const { isDeep, mayBeDeep } = require('./depth');
 
 const MAX_PAYLOAD = 16 * 1024 * 1024;
 const HEADER = 16;
@@ -63,7 +64,7 @@ function secured(buffer) {
 }
 
 // Frames up to this size are built in one buffer that lives for ever.
-const room = secured(alloc(64 * 1024));
+const room = secured(alloc(256 * 1024));
 
 function put32(buffer, at, value) {
   buffer[at] = value;
@@ -114,20 +115,22 @@ function writeAll(buffer, size) {
   }
 }
 
-// RESULT and ERROR: u32 size, JSON text, RUN_NS. False when the text is larger than a frame may be.
+// RESULT and ERROR: u32 size, JSON text, RUN_NS. Gives '' when it is sent, else what is wrong with
+// the text: 'large' or 'deep'.
 function writeAnswer(type, low, high, text, nanoseconds) {
   let buffer = room;
   if (text.length * 3 + HEADER + 20 > room.length) {
     const bytes = byteLength(text);
-    if (bytes + 20 > MAX_PAYLOAD) return false;
-    buffer = secured(alloc(bytes + HEADER + 20));
+    if (bytes + 20 > MAX_PAYLOAD) return 'large';
+    if (bytes + HEADER + 20 > room.length) buffer = secured(alloc(bytes + HEADER + 20));
   }
   const size = buffer.utf8Write(text, HEADER + 4);
+  if (mayBeDeep(text) && isDeep(buffer, HEADER + 4, HEADER + 4 + size)) return 'deep';
   const end = putNumber(buffer, HEADER + 4 + size, TAG.RUN_NS, nanoseconds);
   putHeader(buffer, end - HEADER, type, low, high);
   put32(buffer, HEADER, size);
   writeAll(buffer, end);
-  return true;
+  return '';
 }
 
 // A frame whose payload is `text`.

@@ -8,7 +8,7 @@ const { performance } = require('perf_hooks');
 const { AsyncLocalStorage } = require('async_hooks');
 const { setFlagsFromString: setFlags } = require('v8');
 const wire = require('./wire');
-const { Fault, documentOf, resultFault, setRoot, textOf, tooLarge } = require('./errors');
+const { Fault, documentOf, resultFault, setRoot, textOf, tooDeep, tooLarge } = require('./errors');
 const { capture } = require('./output');
 const { load } = require('./loader');
 
@@ -104,8 +104,9 @@ function succeed(invocation, result) {
     fail(invocation, resultFault(error));
     return;
   }
-  if (writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed)) finish(invocation);
-  else fail(invocation, tooLarge());
+  const problem = writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed);
+  if (problem === '') finish(invocation);
+  else fail(invocation, problem === 'deep' ? tooDeep() : tooLarge());
 }
 
 // Runs the INVOKE frame at `at`. A handler that returns a plain value is answered before this

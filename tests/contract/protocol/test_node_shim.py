@@ -295,6 +295,22 @@ class Invoking(Base):
             self.assertEqual('ResultTooLarge', answer.error)
             self.assertIn('16 MiB', answer.document['message'])
 
+    def test_depth_of_results(self):
+        shim = self.loaded("""const handler = ({ deep, wide, kind }) => {
+            let inner = kind === "text" ? "[{".repeat(5000) + "\\\\" + "\\"[" : [];
+            for (let i = 1; i < deep; ++i) inner = kind === "object" ? { inner, "}": "]" } : [inner, {}];
+            return wide ? Array.from({ length: wide }, () => inner) : inner;
+        };""")
+        for deep, wide, ok in ((250, 0, True), (251, 0, False), (249, 100, True), (250, 100, False), (5, 10000, True),
+                               (3000, 0, False)):
+            for kind in ('array', 'object'):
+                with self.subTest((deep, wide, kind)):
+                    answer = shim.invoke({'deep': deep, 'wide': wide, 'kind': kind})
+                    self.assertEqual(ok or 'ResultNotJson', answer.ok or answer.error)
+                    if not ok:
+                        self.assertIn('250', answer.document['message'])
+        self.assertTrue(shim.invoke({'deep': 1, 'kind': 'text', 'wide': 3}).ok)
+
     def test_text_that_is_not_well_formed(self):
         shim = self.loaded('const handler = () => "\\ud800" + String.fromCharCode(0xdfff);')
         self.assertTrue(shim.invoke().ok)
