@@ -45,6 +45,10 @@ bool RequestParser::headersTooLarge() {
     return false;
 }
 
+bool RequestParser::targetTooLong() {
+    return refuse(414, "uri_too_long", "the request's target is too long", std::to_string(limits_->targetBytes) + " bytes");
+}
+
 bool RequestParser::tooLarge() {
     refuse(413, "body_too_large", "the request's body is too large", std::to_string(bodyLimit_) + " bytes");
     refusal_->failure.hint = "send less at once, or let the operator raise the limit";
@@ -88,18 +92,23 @@ RequestParser::State RequestParser::parseHead(const char* data, size_t size) {
 }
 
 RequestParser::State RequestParser::waitForLine(const char* data, size_t size) {
+    const size_t from = std::max(line_, scanned_ - std::min<size_t>(scanned_, 1));  // a CR may have been the last byte
     scanned_ = size;
-    if (phase_ == Phase::fields) {
+    if (size == line_) return State::needMore;
+    // What cannot become a line (TLS, say) is refused at once: its end may never come.
+    const char first = data[line_];
+    const bool inFields = phase_ == Phase::fields;
+    if (first == '\r' ? !inFields && line_ > 0 : !is(first, ascii::token))
+        return malformed(inFields ? "has a header line that begins with something else than a name" : "does not begin with a method"),
+               State::failed;
+    if (std::memchr(data + from, '\r', size - 1 - from) != nullptr)
+        return malformed("has a carriage return without a line feed"), State::failed;
+    if (inFields) {
         if (size - fieldsStart_ > limits_->headerBytes) return headersTooLarge(), State::failed;
         return State::needMore;
     }
-    // What does not begin like a request (TLS, say) is refused at once: its line end may never come.
-    if (size == line_) return State::needMore;
-    const bool emptyLine = line_ == 0 && data[0] == '\r' && size == 1;
-    if (!emptyLine && !is(data[line_], ascii::token)) return malformed("does not begin with a method"), State::failed;
-    begun_ = !emptyLine;
-    if (size - line_ > limits_->targetBytes + requestLineSlack)
-        return refuse(414, "uri_too_long", "the request's target is too long", std::to_string(limits_->targetBytes) + " bytes"), State::failed;
+    begun_ = first != '\r';
+    if (size - line_ > limits_->targetBytes + requestLineSlack) return targetTooLong(), State::failed;
     return State::needMore;
 }
 
@@ -110,7 +119,7 @@ bool RequestParser::takeRequestLine(const char* data, size_t length) {
     const RequestLine line = parseRequestLine({data + line_, length}, limits_->targetBytes);
     switch (line.status) {
         case 0: break;
-        case 414: return refuse(414, "uri_too_long", "the request's target is too long", std::to_string(limits_->targetBytes) + " bytes");
+        case 414: return targetTooLong();
         case 501: return refuse(501, "method_not_implemented", "the request " + std::string(line.error));
         case 505: return refuse(505, "version_not_supported", "the request " + std::string(line.error), "HTTP/1.0 and HTTP/1.1");
         default: return malformed(line.error);

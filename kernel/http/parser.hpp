@@ -87,6 +87,7 @@ private:
     bool finishHead();
     bool refuse(int status, const char* reason, std::string detail, std::string limit = {});
     bool malformed(const char* predicate);
+    bool targetTooLong();
     bool tooLarge();
     bool headersTooLarge();
 

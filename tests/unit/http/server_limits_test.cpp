@@ -1,0 +1,190 @@
+// Deadlines and limits: slow, idle, greedy and too many clients.
+#include <sys/resource.h>
+
+#include <atomic>
+#include <fstream>
+
+#include "support.hpp"
+
+namespace cf::http {
+
+using std::chrono::milliseconds;
+
+class ServerLimitsTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(ServerLimitsTest);
+    CPPUNIT_TEST(testSlowHead);
+    CPPUNIT_TEST(testHeadTimeIsInAll);
+    CPPUNIT_TEST(testSlowBody);
+    CPPUNIT_TEST(testSteadyBodyIsFine);
+    CPPUNIT_TEST(testIdle);
+    CPPUNIT_TEST(testIdleBeforeTheFirstRequest);
+    CPPUNIT_TEST(testHandlingHasNoDeadline);
+    CPPUNIT_TEST(testSlowReader);
+    CPPUNIT_TEST(testConnectionLimit);
+    CPPUNIT_TEST(testFarBeyondTheLimit);
+    CPPUNIT_TEST(testReadAheadIsBounded);
+    CPPUNIT_TEST(testIdleConnectionsAreCheap);
+    CPPUNIT_TEST_SUITE_END();
+
+    static constexpr const char* get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+public:
+    void testSlowHead() {
+        RunningServer server(echo, {.headerTimeout = milliseconds(100)});
+        const std::string answer = server.connect().send("GET / HTTP/1.1\r\nHo").readAll();
+        CPPUNIT_ASSERT_EQUAL(408, statusOf(answer));
+        CPPUNIT_ASSERT(answer.find("request_timeout") != std::string::npos);
+    }
+
+    // Bytes do not buy time: a head that trickles in is cut off as well.
+    void testHeadTimeIsInAll() {
+        RunningServer server(echo, {.headerTimeout = milliseconds(200)});
+        Client client = server.connect();
+        client.send("GET / HTTP/1.1\r\nX: ");
+        while (client.silentFor(milliseconds(20)))
+            if (!client.trySend("x")) break;
+        CPPUNIT_ASSERT_EQUAL(408, statusOf(client.readAll()));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{0}, server.counters().requests);
+    }
+
+    void testSlowBody() {
+        RunningServer server(echo, {.bodyGrace = milliseconds(150), .minimumRate = 1'000'000});
+        Client client = server.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+        while (client.silentFor(milliseconds(20)))
+            if (!client.trySend("x")) break;
+        CPPUNIT_ASSERT_EQUAL(408, statusOf(client.readAll()));
+    }
+
+    void testSteadyBodyIsFine() {
+        RunningServer server(echo, {.bodyGrace = milliseconds(150), .minimumRate = 100});
+        Client client = server.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+        for (int i = 0; i < 10; ++i) {
+            client.send(std::string(100, 'x'));
+            std::this_thread::sleep_for(milliseconds(40));
+        }
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(client.readAnswer()));
+    }
+
+    void testIdle() {
+        RunningServer server(echo, {.idleTimeout = milliseconds(100)});
+        Client client = server.connect();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(client.send(get).readAnswer()));
+        CPPUNIT_ASSERT(client.closed());
+    }
+
+    void testIdleBeforeTheFirstRequest() {
+        RunningServer server(echo, {.idleTimeout = milliseconds(100)});
+        CPPUNIT_ASSERT(server.connect().closed());
+    }
+
+    void testHandlingHasNoDeadline() {
+        const milliseconds soon(50);
+        RunningServer* running = nullptr;
+        RunningServer server([&](std::shared_ptr<Exchange> exchange) { running->loop.after(milliseconds(400), [exchange] { echo(exchange); }); },
+                             {.headerTimeout = soon, .idleTimeout = soon, .bodyGrace = soon, .writeGrace = soon});
+        running = &server;
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
+    }
+
+    void testSlowReader() {
+        const std::string body(20u << 20, 'x');
+        RunningServer server([&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {body}); },
+                             {.writeGrace = milliseconds(200), .minimumRate = 1'000'000'000});
+        Client client(server.port(), 4096);
+        client.send(get);
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 1 && server.counters().open == 0; }));
+        CPPUNIT_ASSERT(client.readAll().size() < body.size());
+    }
+
+    void testConnectionLimit() {
+        RunningServer server(echo, {.maxConnections = 2});
+        Client first = server.connect();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(first.send(get).readAnswer()));
+        {
+            Client second = server.connect();
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(second.send(get).readAnswer()));
+            Client third = server.connect();
+            third.trySend(get);
+            const std::string answer = third.readAll();
+            CPPUNIT_ASSERT_EQUAL(503, statusOf(answer));
+            CPPUNIT_ASSERT(answer.find("Retry-After: 1\r\n") != std::string::npos);
+            CPPUNIT_ASSERT(answer.find("2 connections") != std::string::npos);
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(first.send(get).readAnswer()));
+        }
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{1}, server.counters().refused);
+    }
+
+    void testFarBeyondTheLimit() {
+        RunningServer server(echo, {.maxConnections = 1});
+        Client first = server.connect();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(first.send(get).readAnswer()));
+        std::vector<Client> others;
+        for (int i = 0; i < 300; ++i) others.push_back(server.connect());
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().accepted == 301; }));
+        CPPUNIT_ASSERT(server.counters().open <= 129);
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(first.send(get).readAnswer()));
+        others.clear();
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
+    }
+
+    // While a request is handled its client is read ahead of only so far.
+    void testReadAheadIsBounded() {
+        std::shared_ptr<Exchange> held;
+        std::atomic<bool> taken{false};
+        RunningServer server([&](std::shared_ptr<Exchange> exchange) {
+            if (taken.exchange(true)) return echo(exchange);
+            held = std::move(exchange);
+        });
+        Client client = server.connect();
+        client.send(get);
+        CPPUNIT_ASSERT(eventually([&] { return taken.load(); }));
+        const std::string request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + std::string(60'000, 'x');
+        std::atomic<size_t> sent{0};
+        std::thread sender([&] {
+            for (int i = 0; i < 400 && client.trySend(request); ++i) ++sent;
+        });
+        size_t before;
+        do {
+            before = sent;
+            std::this_thread::sleep_for(milliseconds(200));
+        } while (sent != before);
+        CPPUNIT_ASSERT(sent < 400);  // 24 MB do not fit into the sockets' buffers
+        server.onLoop([&] { std::exchange(held, nullptr)->respond(200, "", {}); });
+        for (int i = 0; i < 401; ++i) CPPUNIT_ASSERT_EQUAL(200, statusOf(client.readAnswer()));
+        sender.join();
+    }
+
+    // 10 000 of them must fit 100 MB; these are fewer, for the sake of the descriptor limit.
+    void testIdleConnectionsAreCheap() {
+        rlimit files{};
+        ::getrlimit(RLIMIT_NOFILE, &files);
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        const size_t wanted = std::min<size_t>(2000, files.rlim_cur / 2 - 100);
+        const auto resident = [] {
+            size_t pages = 0, all = 0;
+            std::ifstream("/proc/self/statm") >> all >> pages;
+            return pages * 4096;
+        };
+        RunningServer server(echo);
+        std::vector<Client> clients;
+        clients.reserve(wanted);
+        const size_t before = resident();
+        for (size_t i = 0; i < wanted; ++i) {
+            clients.push_back(server.connect());
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(clients.back().send(get).readAnswer()));
+        }
+        CPPUNIT_ASSERT_EQUAL(uint64_t{wanted}, server.counters().open);
+        const size_t each = (resident() - before) / wanted;
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(each) + " bytes a connection", each < 5'000);
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(clients.front().send(get).readAnswer()));
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ServerLimitsTest);
+
+}  // namespace cf::http
