@@ -3,11 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <Poco/DigestEngine.h>
 #include <Poco/Net/IPAddress.h>
-#include <Poco/SHA2Engine.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 
@@ -25,31 +24,41 @@ bool allLoopback(const std::vector<std::string>& addresses) {
     });
 }
 
-}  // namespace
-
-std::string sha256(const std::string& text) {
-    Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
-    engine.update(text);
-    return Poco::DigestEngine::digestToHex(engine.digest());
+std::string hexOf(const http::Sha256& hash) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out;
+    for (const uint8_t byte : hash) (out += digits[byte >> 4]) += digits[byte & 15];
+    return out;
 }
+
+std::optional<http::Sha256> fromHex(const std::string& text) {
+    http::Sha256 hash{};
+    if (text.size() != 2 * hash.size()) return std::nullopt;
+    for (size_t i = 0; i < hash.size(); ++i)
+        if (std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, hash[i], 16).ec != std::errc{}) return std::nullopt;
+    return hash;
+}
+
+}  // namespace
 
 base::Result<AccessToken> prepareAccessToken(const Settings& settings, const DataDirectory& data) {
     AccessToken token;
     token.required = settings.authMode == "token" || (settings.authMode == "auto" && !allLoopback(settings.addresses));
     if (!token.required) return token;
     if (!settings.authToken.empty()) {
-        token.sha256 = sha256(settings.authToken);
+        token.sha256 = http::sha256(settings.authToken);
         return token;
     }
     const std::string file = data.own("token.sha256");
-    std::ifstream(file) >> token.sha256;
-    if (token.sha256.size() == 64) return token;
+    std::string kept;
+    std::ifstream(file) >> kept;
+    if (const auto hash = fromHex(kept)) return token.sha256 = *hash, token;
     static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     token.generated = "cf_";
     for (int i = 0; i < 40; ++i) token.generated += alphabet[base::randomBits() & 63];
-    token.sha256 = sha256(token.generated);
+    token.sha256 = http::sha256(token.generated);
     const base::UniqueFd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    const std::string line = token.sha256 + "\n";
+    const std::string line = hexOf(token.sha256) + "\n";
     if (!out || ::write(out.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) || ::fsync(out.get()) != 0)
         return base::Failure{.reason = "start_failed", .detail = "cannot write " + file + ": " + std::strerror(errno)};
     return token;

@@ -6,19 +6,17 @@
 #include "app/data_directory.hpp"
 #include "app/settings.hpp"
 #include "base/failure.hpp"
+#include "http/guards.hpp"
 
 namespace cf::app {
 
 struct AccessToken {
     bool required = false;
-    std::string sha256{};    // hex; of the token that is accepted
+    http::Sha256 sha256{};   // of the token that is accepted
     std::string generated{}; // the token itself, only in the run that made it
 };
 
 // Whether every address is loopback decides in mode "auto".
 base::Result<AccessToken> prepareAccessToken(const Settings& settings, const DataDirectory& data);
-
-// SHA-256 in hex.
-std::string sha256(const std::string& text);
 
 }  // namespace cf::app
