@@ -19,7 +19,7 @@ const MOST_AT_ONCE = 1000;
 // prewarmed worker fits every memory size; --max-old-space-size works at the start only, and costs
 // a quarter of it (V8's code cache does not match then).
 const SMALL_MEMORY_MB = 512;
-const WARM_UP_AFTER_MS = 5; // a worker that is started for a waiting call hears of it sooner
+const WARM_UP_AFTER_MS = 20; // a worker that is started for a waiting call hears of it sooner
 const parse = JSON.parse;
 const stringify = JSON.stringify;
 const now = performance.now.bind(performance);
