@@ -1,6 +1,7 @@
 #include "exits.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace go_executor {
 
@@ -18,6 +19,22 @@ std::string lineWith(std::string_view text, std::string_view start) {
 }
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// How often the function that a traceback names most often is in it. A frame is a line "package.function(arguments)" and a
+// line with its place, which begins with a tab.
+size_t mostRepeatedFrame(std::string_view text) {
+    std::map<std::string_view, size_t> counts;
+    size_t most = 0;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view line = text.substr(at, end - at);
+        const size_t open = line.rfind('(');
+        if (!line.empty() && line[0] != '\t' && open != std::string_view::npos)
+            most = std::max(most, ++counts[line.substr(0, open)]);
+        at = end + 1;
+    }
+    return most;
+}
 
 std::string fatalHint(const std::string& what) {
     if (what == "stack overflow") return "A function calls itself without end, or too deep for the memory limit.";
@@ -41,6 +58,17 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
     if (const std::string panic = lineWith(exit.lastErrors, "panic: "); !panic.empty() && exit.exitCode == 2) {
         message = "a panic outside of the handler ended the program: " + panic;
         hint = "A panic in a goroutine of your own, or in init, ends the whole program: recover inside the goroutine.";
+        return true;
+    }
+    if (exit.exitCode == 2 && contains(exit.lastErrors, " +0x")) {
+        // Only the end of a long traceback is known here.
+        if (mostRepeatedFrame(exit.lastErrors) >= 20) {
+            message = "the program ended deep in a recursion, most likely by a stack overflow";
+            hint = fatalHint("stack overflow");
+        } else {
+            message = "a panic or a fatal error outside of the handler ended the program";
+            hint = "The function's log has the traceback, with the reason at its beginning.";
+        }
         return true;
     }
     if (exit.signal != 0) return false;
