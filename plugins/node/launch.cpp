@@ -75,7 +75,7 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
         ++uncaught;
     else if (errors.starts_with("Uncaught "))
         uncaught = 0;
-    if (uncaught != std::string_view::npos && exit.exitCode == 1) {
+    if (uncaught != std::string_view::npos) {
         message = "an error outside of the handler's own run ended the worker: " +
                   lineAt(errors, uncaught);
         hint =
@@ -87,7 +87,7 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
         message = "Node.js gave up: " + lineAt(errors, fatal);
         return true;
     }
-    if (exit.exitCode == 9 && !errors.empty()) {
+    if (exit.exitCode == 9 || errors.find("in NODE_OPTIONS") != std::string_view::npos) {
         message = "Node.js did not start: " + lineAt(errors, 0);
         hint = "see NODE_OPTIONS in the function's environment";
         return true;
