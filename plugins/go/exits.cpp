@@ -20,6 +20,9 @@ std::string lineWith(std::string_view text, std::string_view start) {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
+// So often one function is among the last frames of an overflown stack.
+constexpr size_t deepRecursion = 8;
+
 // How often the function that a traceback names most often is in it. A frame is a line "package.function(arguments)" and a
 // line with its place, which begins with a tab.
 size_t mostRepeatedFrame(std::string_view text) {
@@ -50,34 +53,30 @@ std::string fatalHint(const std::string& what) {
 }  // namespace
 
 bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::string& hint) {
-    if (const std::string fatal = lineWith(exit.lastErrors, "fatal error: "); !fatal.empty()) {
+    const std::string_view text = exit.lastErrors;
+    const std::string fatal = lineWith(text, "fatal error: "), panic = lineWith(text, "panic: ");
+    // Go's runtime says why it gives up, prints a traceback and exits with 2; the host may have killed what was left of
+    // the worker by then. A traceback alone is proof too: only the end of a long one is known here.
+    const bool gaveUp = contains(text, " +0x") && (exit.exitCode == 2 || contains(text, "goroutine "));
+    if (gaveUp && !fatal.empty()) {
         message = "Go's runtime ended the program: " + fatal;
         hint = fatalHint(fatal);
-        return true;
-    }
-    if (const std::string panic = lineWith(exit.lastErrors, "panic: "); !panic.empty() && exit.exitCode == 2) {
+    } else if (gaveUp && !panic.empty()) {
         message = "a panic outside of the handler ended the program: " + panic;
         hint = "A panic in a goroutine of your own, or in init, ends the whole program: recover inside the goroutine.";
-        return true;
-    }
-    if (exit.exitCode == 2 && contains(exit.lastErrors, " +0x")) {
-        // Only the end of a long traceback is known here.
-        if (mostRepeatedFrame(exit.lastErrors) >= 20) {
-            message = "the program ended deep in a recursion, most likely by a stack overflow";
-            hint = fatalHint("stack overflow");
-        } else {
-            message = "a panic or a fatal error outside of the handler ended the program";
-            hint = "The function's log has the traceback, with the reason at its beginning.";
-        }
-        return true;
-    }
-    if (exit.signal != 0) return false;
-    if (exit.exitCode >= 0) {
+    } else if (gaveUp && mostRepeatedFrame(text) >= deepRecursion) {
+        message = "the program ended deep in a recursion, most likely by a stack overflow";
+        hint = fatalHint("stack overflow");
+    } else if (gaveUp) {
+        message = "a panic or a fatal error outside of the handler ended the program";
+        hint = "The function's log has the traceback, with the reason at its beginning.";
+    } else if (exit.signal == 0 && exit.exitCode >= 0) {
         message = "the function ended its own program with exit code " + std::to_string(exit.exitCode);
         hint = "os.Exit and log.Fatal end the worker, and with it what else it runs: return an error instead.";
-        return true;
+    } else {
+        return false;
     }
-    return false;
+    return true;
 }
 
 }  // namespace go_executor
