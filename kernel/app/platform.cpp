@@ -290,6 +290,7 @@ api::Health Platform::health() const {
         if (const auto trouble = troubles_.find(facts.id); trouble != troubles_.end()) {
             shown.available = false;
             shown.detail = "its workers do not start: " + trouble->second;
+            health.problems.push_back("workers of " + facts.id + " do not start");
         }
         health.executors.push_back(std::move(shown));
     }
@@ -330,9 +331,16 @@ void Platform::stop(std::chrono::milliseconds patience) {
     loop_.stop();
     loopThread_.join();
     if (writer_) writer_->stop();
-    loop_.discardPosted();
-    api_.reset();
     server_.reset();
+    api_.reset();
+    loop_.discardPosted();
+    invoke_.reset();
+    functionUrl_.reset();
+    builder_.reset();
+    activator_.reset();
+    children_.reset();
+    dispatcher_.reset();
+    launcher_.reset();  // closes its socket: the launcher ends what is left and leaves
 }
 
 }  // namespace cf::app

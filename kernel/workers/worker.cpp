@@ -24,6 +24,7 @@ namespace {
 constexpr size_t keptErrors = 8 * 1024;
 constexpr size_t maxErrorDocument = 64 * 1024;
 constexpr size_t frameSlack = 64 * 1024;      // what may stand around an answer's document
+constexpr auto exitWait = 50ms;
 constexpr auto deathWait = 100ms;             // how long an answer waits for the proof of death
 constexpr auto memorySampleInterval = 50ms;
 
@@ -470,18 +471,25 @@ void Worker::beginDying(WorkerEnd::Cause cause, std::string detail) {
     context_.loop.cancel(deadline_);
     context_.loop.cancel(life_);
     deadline_ = life_ = 0;
-    if (task_ != 0) context_.launcher.kill(task_);
-    // Whoever waits for an answer gets it when the whole tree is known to be dead, or soon after in any case.
     std::weak_ptr<bool> alive = alive_;
     if (hasEnded_)
-        context_.loop.post([this, alive] {
+        return context_.loop.post([this, alive] {
             if (!alive.expired()) finishDying();
         });
+    // One that ends by itself is given a moment to do so: killed at once, its own exit code would be lost.
+    if (cause == WorkerEnd::Cause::crashed || cause == WorkerEnd::Cause::notStarted || cause == WorkerEnd::Cause::stopped)
+        dying_ = context_.loop.after(exitWait, [this] { killTree(); });
     else
-        dying_ = context_.loop.after(deathWait, [this] {
-            dying_ = 0;
-            finishDying();
-        });
+        killTree();
+}
+
+// Whoever waits for an answer gets it when the whole tree is known to be dead, or soon after in any case.
+void Worker::killTree() {
+    if (task_ != 0) context_.launcher.kill(task_);
+    dying_ = context_.loop.after(deathWait, [this] {
+        dying_ = 0;
+        finishDying();
+    });
 }
 
 void Worker::ended(const sandbox::Ended& end) {

@@ -98,6 +98,7 @@ private:
     void onDeadline();
     void expire(size_t index);
     void beginDying(WorkerEnd::Cause cause, std::string detail);
+    void killTree();
     void finishDying();
     void sampleMemory(bool now);
 
