@@ -1,0 +1,110 @@
+// What the executor says without a toolchain or a host: handler checks, exits, the builder's records.
+#include <cppunit/TestRunner.h>
+#include <cppunit/TestResult.h>
+#include <cppunit/TestResultCollector.h>
+#include <cppunit/CompilerOutputter.h>
+#include <cppunit/extensions/HelperMacros.h>
+#include <cppunit/extensions/TestFactoryRegistry.h>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "build.hpp"
+#include "exits.hpp"
+#include "handler.hpp"
+#include "toolchain.hpp"
+
+using namespace go_executor;
+
+namespace {
+
+// The remarks of `checkFunction` on one handler and these file names, as one text.
+std::string problems(std::string_view handler, const std::vector<std::string>& names) {
+    std::vector<cf_file> files;
+    for (const auto& name : names) files.push_back({cloudfunction::view(name), {nullptr, 0}});
+    auto function = cloudfunction::prefixed<cf_function>();
+    function.handler = cloudfunction::view(handler);
+    function.files = files.data();
+    function.file_count = files.size();
+    function.file_stride = sizeof(cf_file);
+    std::string text;
+    for (const auto& remark : checkFunction(cloudfunction::FunctionInfo{function})) text += remark.message + "\n";
+    return text;
+}
+
+std::string explained(int exitCode, int signal, std::string_view errors) {
+    std::string message, hint;
+    if (!explainExit({exitCode, signal, 128, errors}, message, hint)) return {};
+    CPPUNIT_ASSERT(!hint.empty());
+    return message;
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+class GoExecutorTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(GoExecutorTest);
+    CPPUNIT_TEST(testHandlers);
+    CPPUNIT_TEST(testFiles);
+    CPPUNIT_TEST(testExits);
+    CPPUNIT_TEST(testRecords);
+    CPPUNIT_TEST(testVersions);
+    CPPUNIT_TEST_SUITE_END();
+
+    void testHandlers() {
+        for (const char* good : {"handler", "Handle2", "_x", "größe"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(good, std::string(), problems(good, {"main.go"}));
+        for (const char* bad : {"", "2x", "a.b", "a-b", "func", "main", "init", "_", "../x"})
+            CPPUNIT_ASSERT_MESSAGE(bad, !problems(bad, {"main.go"}).empty());
+        CPPUNIT_ASSERT(!problems(std::string(200, 'x'), {"main.go"}).empty());
+    }
+
+    void testFiles() {
+        CPPUNIT_ASSERT(contains(problems("handler", {"sub/main.go", "main_test.go", "go.mod"}), "no .go file"));
+        CPPUNIT_ASSERT(contains(problems("handler", {"main.go", "cloudfunction__main.go"}), "generated"));
+    }
+
+    void testExits() {
+        const std::string trace = "\n\ngoroutine 1 [running]:\nmain.f(...)\n\tmain.go:3 +0x1d\n";
+        CPPUNIT_ASSERT(contains(explained(7, 0, "bye\n"), "exit code 7"));
+        CPPUNIT_ASSERT(contains(explained(2, 0, "panic: lost" + trace), "a panic outside of the handler ended the program: lost"));
+        CPPUNIT_ASSERT(contains(explained(-1, 9, "fatal error: concurrent map writes" + trace), "concurrent map writes"));
+        std::string deep = "main.g(0x1)\n\tmain.go:1 +0x1\ngoroutine 5 [idle]:\n";
+        for (int i = 0; i < 20; ++i) deep += "main.deep(0x" + std::to_string(i) + ")\n\tmain.go:1 +0x1d\n";
+        CPPUNIT_ASSERT(contains(explained(2, 0, deep), "recursion"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), explained(-1, 9, "panic: printed by the user\n"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), explained(-1, 11, ""));
+    }
+
+    void testRecords() {
+        cloudfunction::Remark remark;
+        CPPUNIT_ASSERT(readRemark("warning\ta\\\\b.go\t12\t3\tone\\ttwo\\nthree\tfour", remark));
+        CPPUNIT_ASSERT(remark.warning && remark.line == 12 && remark.column == 3);
+        CPPUNIT_ASSERT_EQUAL(std::string("a\\b.go"), remark.file);
+        CPPUNIT_ASSERT_EQUAL(std::string("one\ttwo\nthree\tfour"), remark.message);
+        for (const char* line : {"", "error", "error\tx\t1\t2", "other\tx\t1\t2\tm"}) CPPUNIT_ASSERT(!readRemark(line, remark));
+    }
+
+    void testVersions() {
+        CPPUNIT_ASSERT_EQUAL(std::string("1.19.8"), versionIn("go version go1.19.8 linux/amd64"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), versionIn("go version devel +abc"));
+        const Toolchain read = Toolchain::fromJson(Toolchain{"1.26.8", "/a \"b\"/go", "/a"}.toJson());
+        CPPUNIT_ASSERT_EQUAL(std::string("/a \"b\"/go"), read.path);
+        CPPUNIT_ASSERT(read.found() && !Toolchain::fromJson("").found());
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(GoExecutorTest);
+
+int main() {
+    CppUnit::TestResult result;
+    CppUnit::TestResultCollector collector;
+    result.addListener(&collector);
+    CppUnit::TestRunner runner;
+    runner.addTest(CppUnit::TestFactoryRegistry::getRegistry().makeTest());
+    runner.run(result);
+    CppUnit::CompilerOutputter(&collector, std::cerr).write();
+    return collector.wasSuccessful() ? 0 : 1;
+}
