@@ -87,8 +87,8 @@ func TestImportsOfBareFiles(t *testing.T) {
 func TestTranslatesWhatTheCompilerSays(t *testing.T) {
 	tree := treeOf(t, map[string]string{"main.go": "package main\n\nvar ü, x int = 1, y\n"})
 	tree.parse()
-	got := tree.translate("# function\n./main.go:3:20: undefined: y\n\thave (int)\n/work/src/main.go:1:2: other\n"+
-		"./cloudfunction__adapter.go:1:5: consequence\ngo: go.mod:3: bad\nnote: nothing\n", "/work/src")
+	got := tree.translate("# function\n./main.go:3:20: undefined: y\n\thave (int)\n/build/src/main.go:1:2: other\n"+
+		"./cloudfunction__adapter.go:1:5: consequence\ngo: go.mod:3: bad\nnote: nothing\n", "/build/src")
 	want := []remark{
 		{file: "main.go", line: 3, column: 19, message: "undefined: y; have (int)"},
 		{file: "main.go", line: 1, column: 2, message: "other"},
@@ -97,7 +97,7 @@ func TestTranslatesWhatTheCompilerSays(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v", got)
 	}
-	if got := tree.translate("./cloudfunction__adapter.go:1:5: only this\n", "/work/src"); len(got) != 1 || got[0].file != "" {
+	if got := tree.translate("./cloudfunction__adapter.go:1:5: only this\n", "/build/src"); len(got) != 1 || got[0].file != "" {
 		t.Fatalf("got %+v", got)
 	}
 }
