@@ -32,12 +32,26 @@ const char* nameOf(int signal) {
         case SIGILL:
             return "illegal instruction";
         case SIGFPE:
-            return "arithmetic error";
+            return "floating-point exception";
         case SIGABRT:
-            return "abort";
+            return "aborted";
         default:
             return nullptr;
     }
+}
+
+// The crash that faulthandler wrote down: the host may have killed the worker before it was quite
+// dead, and then knows only its own signal.
+int signalIn(std::string_view errors) {
+    constexpr std::string_view opening = "Fatal Python error: ";
+    const auto begin = errors.rfind(opening);
+    if (begin == std::string_view::npos) return 0;
+    const auto rest = errors.substr(begin + opening.size());
+    if (rest.starts_with("Segmentation fault")) return SIGSEGV;
+    if (rest.starts_with("Bus error")) return SIGBUS;
+    if (rest.starts_with("Illegal instruction")) return SIGILL;
+    if (rest.starts_with("Floating")) return SIGFPE;
+    return rest.starts_with("Aborted") ? SIGABRT : 0;
 }
 
 bool has(std::string_view text, std::string_view part) {
@@ -62,9 +76,11 @@ bool explainExit(const cloudfunction::Exit& end, std::string& message, std::stri
             "it calls itself too deeply; a raised recursion limit does not make the stack larger";
         return true;
     }
-    if (const char* name = nameOf(end.signal)) {
+    const int written = signalIn(errors);
+    const int signal = written != 0 ? written : end.signal;
+    if (const char* name = nameOf(signal)) {
         message = std::string{"the interpreter crashed ("} + name + ")" + placeIn(errors);
-        hint = end.signal == SIGABRT
+        hint = signal == SIGABRT
                    ? "os.abort() or native code ended the process"
                    : "native code (ctypes, an extension module) or very deep recursion is at fault";
         return true;

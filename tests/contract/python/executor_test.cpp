@@ -313,7 +313,7 @@ public:
                     "Fatal Python error: Segmentation fault\n\nCurrent thread (most recent "
                     "call first):\n  File \"/usr/lib/python3.11/ctypes/__init__.py\", line 5 in x\n"
                     "  File \"/function/lib/a.py\", line 12 in handler\n"));
-        CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (abort)"}, explain(-1, 6, ""));
+        CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (aborted)"}, explain(-1, 6, ""));
         CPPUNIT_ASSERT_EQUAL(std::string{"the function ended its own process with exit code 3"},
                              explain(3, 0, ""));
         CPPUNIT_ASSERT(explain(-1, 11, "Fatal Python error: Cannot recover from stack overflow.")
@@ -321,6 +321,10 @@ public:
         CPPUNIT_ASSERT(explain(1, 0, "ModuleNotFoundError: No module named 'encodings'")
                            .find("cannot start") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string{}, explain(-1, 9, ""));
+        CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (bus error) in main.py, line 1"},
+                             explain(-1, 9,
+                                     "Fatal Python error: Bus error\n\n"
+                                     "  File \"/function/main.py\", line 1 in handler\n"));
     }
 
     void probingAsksTheInterpreterItself() {
