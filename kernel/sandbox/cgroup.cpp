@@ -37,9 +37,9 @@ struct CgroupMount {
     bool v2;
 };
 
-std::vector<CgroupMount> cgroupMounts() {
+std::vector<CgroupMount> cgroupMounts(const std::string& mountinfo) {
     std::vector<CgroupMount> mounts;
-    for (const std::string& line : lines(readFile("/proc/self/mountinfo"))) {
+    for (const std::string& line : lines(mountinfo)) {
         const size_t dash = line.find(" - ");
         if (dash == std::string::npos || line.compare(dash + 3, 6, "cgroup") != 0) continue;
         const auto before = words(line.substr(0, dash));
@@ -76,6 +76,13 @@ uint64_t field(const std::string& text, std::string_view name) {
 
 uint32_t TaskCgroup::oomEventMask() const { return memoryV2_ ? EPOLLPRI : EPOLLIN; }
 
+bool TaskCgroup::takeOomEvent() const {
+    char text[256];
+    // The poll of a cgroup file stays ready until it has been read again from its beginning (kernfs).
+    if (memoryV2_) return ::pread(oomEvent_.get(), text, sizeof text, 0) >= 0 && ranOutOfMemory();
+    return ::read(oomEvent_.get(), text, sizeof text) > 0;
+}
+
 bool TaskCgroup::ranOutOfMemory() const {
     if (memory_.empty()) return false;
     return field(readFile(memory_ + (memoryV2_ ? "/memory.events" : "/memory.oom_control")), "oom_kill") > 0;
@@ -108,85 +115,100 @@ void CgroupTree::addParent(const std::string& directory) {
     if (std::find(parents_.begin(), parents_.end(), directory) == parents_.end()) parents_.push_back(directory);
 }
 
-void CgroupTree::findV1(const std::string& instance) {
-    for (const CgroupMount& mount : cgroupMounts()) {
-        if (mount.v2) continue;
-        const bool memory = mount.options.find(",memory,") != std::string::npos;
-        const bool pids = mount.options.find(",pids,") != std::string::npos;
-        const bool cpu = mount.options.find(",cpu,") != std::string::npos;
-        if (!memory && !pids && !cpu) continue;
-        const std::string parent = mount.path + "/cloudfunction-" + instance;
-        if (!makeDirectory(parent)) continue;
-        addParent(parent);
-        if (memory) {
-            memory_ = parent;
-            // Without it a child's limit would not count what its own children use; the default since Linux 5.11.
-            writeFile(parent + "/memory.use_hierarchy", "1");
-            swap_ = exists(parent + "/memory.memsw.limit_in_bytes");
-        }
-        if (pids) pids_ = parent;
-        if (cpu) cpu_ = parent;
+void CgroupTree::useV1(const std::string& mount, const std::string& options, const std::string& instance) {
+    const bool memory = options.find(",memory,") != std::string::npos;
+    const bool pids = options.find(",pids,") != std::string::npos;
+    const bool cpu = options.find(",cpu,") != std::string::npos;
+    const std::string parent = mount + "/cloudfunction-" + instance;
+    if ((!memory && !pids && !cpu) || !makeDirectory(parent)) return;
+    addParent(parent);
+    if (memory) {
+        memory_ = parent;
+        // Without it a child's limit would not count what its own children use; the default since Linux 5.11.
+        writeFile(parent + "/memory.use_hierarchy", "1");
+        swap_ = exists(parent + "/memory.memsw.limit_in_bytes");
     }
+    if (pids) pids_ = parent;
+    if (cpu) cpu_ = parent;
 }
 
+// Controllers for the children of `top`: memory at least. A group that has them may hold no process itself (only the
+// real root may), so the platform moves to a leaf when nobody else is in there.
 bool CgroupTree::useV2(const std::string& top, const std::string& instance, const std::vector<pid_t>& platform) {
-    // A group with controllers for its children may hold no process itself (but the root may), so the platform's own
-    // processes move to a leaf first.
+    constexpr const char* controllers[] = {"memory", "pids", "cpu"};
+    const auto enabled = [](const std::string& group, const char* controller) {
+        const auto list = words(readFile(group + "/cgroup.subtree_control"));
+        return std::any_of(list.begin(), list.end(), [&](std::string name) {
+            while (name.ends_with('\n')) name.pop_back();
+            return name == controller;
+        });
+    };
+    // One at a time: a controller that is not there would refuse the others as well.
+    const auto enable = [&](const std::string& group) {
+        for (const char* controller : controllers)
+            if (!enabled(group, controller)) writeFile(group + "/cgroup.subtree_control", std::string("+") + controller);
+        return enabled(group, "memory");
+    };
     const std::string parent = top + "/cloudfunction-" + instance;
     if (!makeDirectory(parent)) return false;
-    const std::string control = top + "/cgroup.subtree_control";
-    constexpr std::string_view wanted = "+memory +pids +cpu";
-    if (!writeFile(control, wanted)) {
+    bool ready = enable(top);
+    const auto inside = lines(readFile(top + "/cgroup.procs"));
+    const bool onlyPlatform = !inside.empty() && std::all_of(inside.begin(), inside.end(), [&](const std::string& line) {
+        return std::find(platform.begin(), platform.end(), std::strtol(line.c_str(), nullptr, 10)) != platform.end();
+    });
+    if (!ready && onlyPlatform) {
         leaf_ = top + "/cloudfunction-platform-" + instance;
         if (makeDirectory(leaf_))
             for (const pid_t pid : platform) writeFile(leaf_ + "/cgroup.procs", std::to_string(pid));
-        if (!writeFile(control, wanted)) {
-            for (const pid_t pid : platform) writeFile(top + "/cgroup.procs", std::to_string(pid));
-            ::rmdir(leaf_.c_str());
-            leaf_.clear();
-            ::rmdir(parent.c_str());
-            return false;
-        }
+        ready = enable(top);
     }
-    writeFile(parent + "/cgroup.subtree_control", wanted);
-    const auto enabled = words(readFile(parent + "/cgroup.subtree_control"));
-    const auto has = [&](const char* name) { return std::find(enabled.begin(), enabled.end(), name) != enabled.end(); };
+    if (!ready || !enable(parent)) {
+        if (!leaf_.empty())
+            for (const pid_t pid : platform) writeFile(top + "/cgroup.procs", std::to_string(pid));
+        ::rmdir(leaf_.c_str());
+        ::rmdir(parent.c_str());
+        leaf_.clear();
+        return false;
+    }
     addParent(parent);
-    unified_ = parent;
-    if (has("memory")) memory_ = parent;
-    if (has("pids")) pids_ = parent;
-    if (has("cpu")) cpu_ = parent;
-    memoryV2_ = !memory_.empty();
-    swap_ = memoryV2_;
+    unified_ = memory_ = parent;
+    if (enabled(parent, "pids")) pids_ = parent;
+    if (enabled(parent, "cpu")) cpu_ = parent;
+    memoryV2_ = swap_ = true;
     return true;
 }
 
-void CgroupTree::findV2(const std::string& instance, const std::vector<pid_t>& platform) {
-    for (const CgroupMount& mount : cgroupMounts()) {
-        if (!mount.v2) continue;
-        if (parents_.empty()) {
-            std::string own;
-            for (const std::string& line : lines(readFile("/proc/self/cgroup")))
-                if (line.starts_with("0::/")) own = line.substr(3);
-            if (own != "/" && useV2(mount.path + own, instance, platform)) return;
-            if (useV2(mount.path, instance, platform)) return;
-        } else {
-            const std::string parent = mount.path + "/cloudfunction-" + instance;
-            if (!makeDirectory(parent)) continue;
-            addParent(parent);
-            unified_ = parent;
-        }
+void CgroupTree::findV2(const std::string& mount, const std::string& own, const std::string& instance,
+                        const std::vector<pid_t>& platform) {
+    if (!parents_.empty()) {
+        const std::string parent = mount + "/cloudfunction-" + instance;
+        if (!makeDirectory(parent)) return;
+        addParent(parent);
+        unified_ = parent;
+        return;
     }
+    // The platform's own group, or the next one above it that may be used.
+    std::string group;
+    for (const std::string& line : lines(own))
+        if (line.starts_with("0::/")) group = line.substr(3);
+    while (group.size() > 1 && !useV2(mount + group, instance, platform)) group.resize(group.find_last_of('/'));
+    if (group.size() <= 1) useV2(mount, instance, platform);
 }
 
-CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t>& platform) {
+CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t>& platform, const std::string& mountinfo,
+                            const std::string& own) {
     CgroupTree tree;
-    tree.findV1(instance);
+    const auto mounts = cgroupMounts(mountinfo);
+    for (const CgroupMount& mount : mounts)
+        if (!mount.v2) tree.useV1(mount.path, mount.options, instance);
     const bool v1 = tree.any();
-    tree.findV2(instance, platform);
+    for (const CgroupMount& mount : mounts)
+        if (mount.v2) tree.findV2(mount.path, own, instance, platform);
     tree.treeKill_ = !tree.unified_.empty() && exists(tree.unified_ + "/cgroup.kill");
-    if (!tree.any())
-        tree.description_ = cgroupMounts().empty() ? "no cgroup file system is mounted" : "the cgroup folders are not writable for this user; delegate a group to it or start as root";
+    if (mounts.empty())
+        tree.description_ = "no cgroup file system is mounted";
+    else if (!tree.any())
+        tree.description_ = "this user may not use control groups; delegate one to it or start as root";
     else if (v1)
         tree.description_ = tree.unified_.empty() ? "cgroup v1" : "cgroup v1 with the v2 tree for kills";
     else
@@ -293,6 +315,7 @@ bool CgroupTree::sweep(const std::function<bool(TaskId)>& keep) const {
 }
 
 void CgroupTree::removeSelf() const {
+    // The leaf stays: the platform is still in it.
     for (const std::string& parent : parents_) ::rmdir(parent.c_str());
 }
 

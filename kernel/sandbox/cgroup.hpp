@@ -23,7 +23,10 @@ public:
     // Becomes readable (v1: EPOLLIN of an eventfd; v2: EPOLLPRI of memory.events) when memory ran out; -1 without.
     int oomEvent() const { return oomEvent_.get(); }
     uint32_t oomEventMask() const;
-    // True when the kernel's OOM killer took one of the task's processes.
+    // After the event: arms it again, and says whether it was about memory that ran out. v2 tells of every event of
+    // the group; v1 of running out alone, a moment before the OOM killer acts.
+    bool takeOomEvent() const;
+    // True when Linux's OOM killer took one of the task's processes.
     bool ranOutOfMemory() const;
     // A new descriptor of the file whose text is the peak in bytes; -1 without a memory controller.
     base::UniqueFd openPeak() const;
@@ -49,8 +52,10 @@ private:
 class CgroupTree {
 public:
     // Looks what this machine has and makes the instance's folders; a machine without cgroups gives an empty tree.
-    // `platform` are the processes that move to a leaf where pure v2 demands it.
-    static CgroupTree find(const std::string& instance, const std::vector<pid_t>& platform);
+    // `platform` are the processes that move to a leaf where pure v2 demands it. `mountinfo` and `own` are the texts of
+    // /proc/self/mountinfo and /proc/self/cgroup.
+    static CgroupTree find(const std::string& instance, const std::vector<pid_t>& platform, const std::string& mountinfo,
+                           const std::string& own);
 
     bool memory() const { return !memory_.empty(); }
     bool swap() const { return swap_; }
@@ -72,8 +77,9 @@ public:
     void removeSelf() const;
 
 private:
-    void findV1(const std::string& instance);
-    void findV2(const std::string& instance, const std::vector<pid_t>& platform);
+    void useV1(const std::string& mount, const std::string& options, const std::string& instance);
+    void findV2(const std::string& mount, const std::string& own, const std::string& instance,
+                const std::vector<pid_t>& platform);
     bool useV2(const std::string& top, const std::string& instance, const std::vector<pid_t>& platform);
     void addParent(const std::string& directory);
     TaskCgroup describe(TaskId task) const;
@@ -81,7 +87,7 @@ private:
 
     std::vector<std::string> parents_;
     std::string memory_, pids_, cpu_, unified_;  // parents by what they control; several may be the same folder
-    std::string leaf_;
+    std::string leaf_;  // where the platform's own processes are, on pure v2
     bool memoryV2_ = false;
     bool swap_ = false;
     bool treeKill_ = false;

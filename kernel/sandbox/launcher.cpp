@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,6 +52,7 @@ private:
     void refuse(std::string_view what);
     void start(const Packet& packet);
     void attach(const Packet& packet);
+    void reclaim(const Packet& packet);
     void kill(Packet& packet);
     void adopt(Packet& packet);
     void resume();
@@ -144,6 +146,7 @@ void Launcher::handle(Packet& packet) {
     switch (packet.kind) {
         case MessageKind::start: start(packet); break;
         case MessageKind::attach: attach(packet); break;
+        case MessageKind::reclaim: reclaim(packet); break;
         case MessageKind::kill: kill(packet); break;
         case MessageKind::adopt: adopt(packet); break;
         case MessageKind::resume: resume(); break;
@@ -242,10 +245,7 @@ void Launcher::watchMemory(Task& task) {
     if (task.cgroup.oomEvent() < 0) return;
     task.oomWatcher = std::make_unique<FdWatcher>(
         loop_, task.cgroup.oomEvent(), task.cgroup.oomEventMask(), [this, &task](uint32_t) {
-            uint64_t count = 0;
-            [[maybe_unused]] const ssize_t got = ::read(task.cgroup.oomEvent(), &count, sizeof count);
-            // v2 tells of every event of the group, v1 of running out alone, a moment before the OOM killer acts.
-            if (task.cgroup.oomEventMask() == EPOLLPRI && !task.cgroup.ranOutOfMemory()) return;
+            if (!task.cgroup.takeOomEvent()) return;
             task.outOfMemory = true;
             // Linux takes one process; the rest of the tree is of no use without it.
             killTask(task);
@@ -265,6 +265,23 @@ void Launcher::attach(const Packet& packet) {
         if (!done) failure = done.failure().detail;
     }
     send(encodeAttached(packet.task, decodeAttached(packet).request, failure));
+}
+
+void Launcher::reclaim(const Packet& packet) {
+    const AttachRequest request = decodeAttached(packet);
+    const LauncherOptions& options = machine_.options;
+    std::string failure;
+    struct stat status {};
+    const UidRange slots{options.uidBase, options.uidBase + options.uidCount - 1};
+    if (!mountablePath(request.path))
+        failure = "The launcher refused the request: the directory is not an absolute path outside of /proc and /sys.";
+    else if (!machine_.root || options.uidBase == 0 || ::lstat(request.path.c_str(), &status) != 0)
+        failure.clear();  // nothing can have changed hands, or nothing is there
+    else if (status.st_uid != options.kernelUid && !slots.has(status.st_uid))
+        failure = "The launcher refused the request: " + request.path + " is not the platform's own.";
+    else if (const int error = changeOwner(request.path, slots, options.kernelUid, options.kernelGid); error != 0)
+        failure = "Files below " + request.path + " could not be taken back: " + std::strerror(error) + ".";
+    send(encodeAttached(0, request.request, failure));
 }
 
 bool Launcher::isOurs(int pidfd) const {
@@ -361,8 +378,10 @@ void Launcher::readReports() {
                 earlyStatuses_[report.task] = report.status;
             continue;
         }
-        const auto found = std::find_if(tasks_.begin(), tasks_.end(),
-                                        [&](const auto& entry) { return entry.second->pid == report.pid; });
+        // The number may belong to another task already; it is the one whose process is no more.
+        const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
+            return entry.second->pid == report.pid && processOf(entry.second->pidfd.get()) < 0;
+        });
         if (found != tasks_.end())
             finish(*found->second, report.status);
         else if (resuming_)
@@ -388,7 +407,7 @@ void Launcher::giveBack(Task& task, int status) {
     if (helper == 0) {
         int error = 0;
         for (const Mount& mount : task.writable) {
-            const int one = changeOwner(mount.source, task.uid, machine_.options.kernelUid, machine_.options.kernelGid);
+            const int one = changeOwner(mount.source, {task.uid, task.uid}, machine_.options.kernelUid, machine_.options.kernelGid);
             if (one != 0 && one != ENOENT) error = one;
         }
         ::_exit(error);

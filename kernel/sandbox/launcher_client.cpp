@@ -135,7 +135,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         auto unanswered = std::move(attaching);
         attaching.clear();
         for (auto& [request, done] : unanswered)
-            if (done) done(sandboxFailed("The launcher ended while it was attaching the artifact. Try again."));
+            if (done) done(sandboxFailed("The launcher ended before it answered. Try again."));
     }
 
     void onRestarted() {
@@ -259,6 +259,13 @@ void LauncherClient::attach(TaskId worker, const std::string& artifactDir, const
     const uint64_t request = state_->nextAttach++;
     state_->attaching.emplace(request, std::move(done));
     if (!state_->lost) return state_->send(encodeAttach(worker, request, artifactDir, limits));
+    state_->loop.post([state = state_] { state->failPending(); });
+}
+
+void LauncherClient::reclaim(const std::string& directory, DoneCallback done) {
+    const uint64_t request = state_->nextAttach++;
+    state_->attaching.emplace(request, std::move(done));
+    if (!state_->lost) return state_->send(encodeReclaim(request, directory));
     state_->loop.post([state = state_] { state->failPending(); });
 }
 

@@ -84,6 +84,10 @@ public:
     using ToolCallback = std::function<void(base::Result<Tool>)>;
     void startTool(const ToolSpec& spec, ToolCallback started, EndedCallback ended);
 
+    // Gives back to the kernel's user what tools left below `directory` when the whole platform was ended in the middle
+    // of a build: for start-up, before such folders are removed or used again.
+    void reclaim(const std::string& directory, DoneCallback done);
+
     // Runs `argv` outside of any sandbox, as the kernel's user, but able to read every path of the machine
     // (CAP_DAC_READ_SEARCH): how executors are probed. The environment is the platform's own. Killed after `timeout`.
     void startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout, ToolCallback started, EndedCallback ended);

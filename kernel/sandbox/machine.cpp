@@ -1,6 +1,7 @@
 #include "sandbox/machine.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -48,6 +49,19 @@ int tryNamespace(uint64_t flag) {
     if (pid == 0) ::_exit(0);
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
     return 0;
+}
+
+// Root of a container may lack the right, or have one user only.
+bool mayChangeUser(const LauncherOptions& options) {
+    const uid_t uid = options.uidBase != 0 ? options.uidBase + options.uidCount - 1 : nobody;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const bool changed = ::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0;
+        ::_exit(changed ? 0 : 1);
+    }
+    int status = 1;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    return child > 0 && status == 0;
 }
 
 // Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for each thing seen.
@@ -116,12 +130,12 @@ TestRun runThrowAway(const Machine& machine) {
 }  // namespace
 
 uid_t sharedUid(const Machine& machine) {
-    if (!machine.root) return machine.ownUserNamespace ? 0 : ::geteuid();
+    if (!machine.root) return ::geteuid();
     return machine.options.kernelUid != 0 ? machine.options.kernelUid : nobody;
 }
 
 gid_t sharedGid(const Machine& machine) {
-    if (!machine.root) return machine.ownUserNamespace ? 0 : ::getegid();
+    if (!machine.root) return ::getegid();
     return machine.options.kernelGid != 0 ? machine.options.kernelGid : nobody;
 }
 
@@ -129,14 +143,14 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     Machine machine;
     machine.options = options;
     machine.ownUserNamespace = inOwnUserNamespace();
-    machine.root = ::geteuid() == 0 && !machine.ownUserNamespace;
+    machine.root = mayChangeUser(options);
     if (!options.execStub.empty()) machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
         machine.reportsIn.reset(fds[0]);
         machine.reportsOut.reset(fds[1]);
     }
-    machine.cgroups = CgroupTree::find(options.instance, platform);
+    machine.cgroups = CgroupTree::find(options.instance, platform, readFile("/proc/self/mountinfo"), readFile("/proc/self/cgroup"));
     machine.cgroups.sweep([](TaskId) { return false; });
     if (!machine.root) machine.options.uidBase = 0;
     return machine;
@@ -200,7 +214,9 @@ std::vector<Layer> testLayers(Machine& machine) {
                             : (machine.options.uidBase != 0 ? "a limit for each worker's user instead: " : "a watchdog counts processes 10 times a second instead: ") + how);
     add("cpu_limit", cgroups.cpu(), cgroups.cpu() ? how : "workers share the processors without a quota: " + how);
     add("tree_kill", machine.isolated() || cgroups.treeKill(),
-        machine.isolated() ? "with the pid namespace" : "by looking for a worker's descendants; " + brokenWhy);
+        machine.isolated()      ? "with the pid namespace"
+        : cgroups.treeKill() ? "with the control group"
+                             : "by looking for a worker's descendants again and again, without a pid namespace or control group");
     add("seccomp", false, "system calls are not filtered in this version");
     add("landlock", false, "file access has no second fence in this version");
     add("outbound_network", false, "a worker has either no network or the machine's own in this version");

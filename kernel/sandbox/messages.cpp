@@ -350,6 +350,13 @@ std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifac
     return out;
 }
 
+std::string encodeReclaim(uint64_t request, std::string_view path) {
+    std::string out = begin(MessageKind::reclaim, 0);
+    put(out, Item::request, request);
+    put(out, Item::path, path);
+    return out;
+}
+
 std::string encodeAttached(TaskId task, uint64_t request, std::string_view failure) {
     std::string out = begin(MessageKind::attached, task);
     put(out, Item::request, request);

@@ -22,12 +22,13 @@ enum class MessageKind : uint16_t {
     attach,  // items artifact, request
     kill,    // fds: the task's pidfd, which works when the launcher that knew the task is gone
     adopt,   // fds: pidfd, and the peak file where there is one; tells a new launcher of a task that lives on
+    reclaim, // items path, request: what an interrupted tool left goes back to the kernel's user
     resume,  // everything has been adopted: carry on with new requests
     // launcher -> kernel
     layers,
     started,     // fds: worker: socket, output, errors, pidfd[, peak]; others: input, output, errors, pidfd
     failed,      // a start that failed
-    attached,    // the answer to attach; with a detail it failed
+    attached,    // the answer to attach and reclaim; with a detail it failed
     ended,
     restarted,
 };
@@ -82,6 +83,7 @@ std::string encode(TaskId task, const StartedReply& reply);
 std::string encode(TaskId task, const Ended& ended);
 std::string encode(const std::vector<Layer>& layers, bool strictRefusal);
 std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact, const Limits& limits);
+std::string encodeReclaim(uint64_t request, std::string_view path);
 std::string encodeAttached(TaskId task, uint64_t request, std::string_view failure);
 std::string encodeFailed(TaskId task, std::string_view detail);
 std::string encodeBare(MessageKind kind, TaskId task);

@@ -17,7 +17,7 @@ namespace cf::sandbox {
 namespace {
 
 struct Walk {
-    uid_t fromUid;
+    UidRange from;
     uid_t toUid;
     gid_t toGid;
     dev_t device;
@@ -33,18 +33,18 @@ struct Walk {
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 void giveAway(int directory, const char* name, const struct stat& status, Walk& walk) {
-    if (status.st_uid != walk.fromUid) return;
+    if (!walk.from.has(status.st_uid)) return;
     if (::fchownat(directory, name, walk.toUid, walk.toGid, AT_SYMLINK_NOFOLLOW) != 0) walk.note(errno);
 }
 
 }  // namespace
 
-int changeOwner(int directory, uid_t fromUid, uid_t toUid, gid_t toGid) {
+int changeOwner(int directory, UidRange from, uid_t toUid, gid_t toGid) {
     struct stat top {};
     if (directory < 0 || ::fstat(directory, &top) != 0) return errno;
-    Walk walk{fromUid, toUid, toGid, top.st_dev};
+    Walk walk{from, toUid, toGid, top.st_dev};
     std::vector<Directory> path;
-    if (top.st_uid == fromUid && ::fchown(directory, toUid, toGid) != 0) walk.note(errno);
+    if (from.has(top.st_uid) && ::fchown(directory, toUid, toGid) != 0) walk.note(errno);
     path.emplace_back(::fdopendir(directory), ::closedir);
     if (!path.back()) return errno;
     while (!path.empty()) {
@@ -68,7 +68,7 @@ int changeOwner(int directory, uid_t fromUid, uid_t toUid, gid_t toGid) {
                 walk.note(errno);
                 continue;
             }
-            if (status.st_uid == fromUid && ::fchown(child, toUid, toGid) != 0) walk.note(errno);
+            if (from.has(status.st_uid) && ::fchown(child, toUid, toGid) != 0) walk.note(errno);
             path.emplace_back(::fdopendir(child), ::closedir);
         } else {
             giveAway(::dirfd(here), entry->d_name, status, walk);
@@ -77,9 +77,9 @@ int changeOwner(int directory, uid_t fromUid, uid_t toUid, gid_t toGid) {
     return walk.firstError;
 }
 
-int changeOwner(const std::string& path, uid_t fromUid, uid_t toUid, gid_t toGid) {
+int changeOwner(const std::string& path, UidRange from, uid_t toUid, gid_t toGid) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? errno : changeOwner(fd, fromUid, toUid, toGid);
+    return fd < 0 ? errno : changeOwner(fd, from, toUid, toGid);
 }
 
 }  // namespace cf::sandbox

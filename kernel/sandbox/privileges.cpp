@@ -23,20 +23,20 @@ bool setCapabilities(uint32_t low) {
 }  // namespace
 
 void dropPrivileges(const Launch& launch, const Setup& setup) {
-    const bool mayDrop = launch.machine.root || launch.machine.ownUserNamespace;
     // A probe looks for toolchains wherever people install them, also below home directories.
     const bool reads = launch.request.kind == TaskKind::probe && launch.machine.root;
     const uint32_t kept = reads ? 1u << CAP_DAC_READ_SEARCH : 0;
-    if (mayDrop) {
-        for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
-            if (capability >= 32 || (kept >> capability & 1) == 0)
-                setup.check(::prctl(PR_CAPBSET_DROP, capability) == 0, "dropping capabilities");
-        const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                                   SECBIT_NO_SETUID_FIXUP_LOCKED | (reads ? SECBIT_KEEP_CAPS : 0u) |
-                                   (reads ? 0u : static_cast<unsigned>(SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED));
-        setup.check(::prctl(PR_SET_SECUREBITS, bits) == 0, "locking privileges");
-        ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    }
+    // A launcher without any privilege may not touch the bounding set, and has nothing to lose: NO_NEW_PRIVS does it.
+    const auto mayFail = [&](bool done) {
+        const bool refused = !done && errno == EPERM && !launch.machine.root;
+        setup.check(done || refused, "dropping capabilities");
+    };
+    for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
+        if (capability >= 32 || (kept >> capability & 1) == 0) mayFail(::prctl(PR_CAPBSET_DROP, capability) == 0);
+    const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                               (reads ? SECBIT_KEEP_CAPS : SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+    mayFail(::prctl(PR_SET_SECUREBITS, bits) == 0);
+    ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     takeIdentity(launch, setup);
     setup.check(setCapabilities(kept), "dropping capabilities");
     if (reads)

@@ -19,7 +19,7 @@ namespace cf::sandbox {
 // What this machine can give; found once by the supervisor (machine.cpp) and inherited by every launcher it forks.
 struct Machine {
     LauncherOptions options{};
-    bool root = false;               // the real one, not the one of an own user namespace
+    bool root = false;               // may run sandboxes as other users
     bool ownUserNamespace = false;   // not root: inside a user namespace in which this user is 0
     uint64_t namespaces = 0;         // CLONE_NEW* that work here; 0: plain processes
     CgroupTree cgroups{};
@@ -72,6 +72,8 @@ void joinCgroup(const Launch& launch, const Setup& setup);
 void nameHost(const Launch& launch, const Setup& setup);
 // 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp, ownership.cpp
 void buildRoot(const Launch& launch, const Setup& setup);
+//    On machines without mount namespaces: what can be done for the request's mounts all the same.
+void useMachinesRoot(const Launch& launch, const Setup& setup);
 // 3  cgroup.hpp
 // 4  descriptors.cpp
 void arrangeDescriptors(const Launch& launch, const Setup& setup, int& stub);

@@ -111,6 +111,28 @@ void NewRoot::bindOpen(int source, const std::string& name, const std::string& p
     attach(tree.get(), name, path, attributes, true);
 }
 
+namespace {
+
+// Hands the directory of a writable mount to the tool. Whoever speaks for the kernel must not get at other people's
+// directories that way.
+base::UniqueFd openWritable(const Launch& launch, const Setup& setup, const Mount& mount) {
+    base::UniqueFd source(::open(mount.source.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!source && errno == ENOENT && mount.optional) return source;
+    setup.check(static_cast<bool>(source), "opening " + mount.source);
+    const uid_t kernelUid = launch.machine.options.kernelUid;
+    if (!launch.machine.root || launch.uid == kernelUid) return source;
+    struct stat status {};
+    setup.check(::fstat(source.get(), &status) == 0, "looking at " + mount.source);
+    if (status.st_uid != kernelUid)
+        setup.fail("The directory " + mount.source + " may not be made writable: it is not the platform's own", 0);
+    const int error =
+        changeOwner(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0), {kernelUid, kernelUid}, launch.uid, launch.gid);
+    if (error != 0) setup.fail("giving " + mount.source + " to the tool", error);
+    return source;
+}
+
+}  // namespace
+
 void addMounts(const NewRoot& root) {
     const Launch& launch = root.launch();
     size_t overlays = 0;
@@ -124,21 +146,21 @@ void addMounts(const NewRoot& root) {
                 root.setup().fail("The path " + mount.source + " that it needs does not exist", 0);
             continue;
         }
-        const base::UniqueFd source(
-            ::open(mount.source.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!source && errno == ENOENT && mount.optional) continue;
-        root.setup().check(static_cast<bool>(source), "opening " + mount.source);
-        struct stat status {};
-        root.setup().check(::fstat(source.get(), &status) == 0, "looking at " + mount.source);
-        const uid_t kernelUid = launch.machine.options.kernelUid;
-        // Whoever speaks for the kernel must not get at other people's directories through a tool.
-        if (launch.machine.root && status.st_uid != kernelUid && status.st_uid != launch.uid)
-            root.setup().fail("The directory " + mount.source + " may not be made writable: it is not the platform's own", 0);
-        if (launch.machine.root && launch.uid != kernelUid) {
-            const int error = changeOwner(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0), kernelUid, launch.uid, launch.gid);
-            if (error != 0) root.setup().fail("giving " + mount.source + " to the tool", error);
-        }
+        const base::UniqueFd source = openWritable(launch, root.setup(), mount);
+        if (!source) continue;
         root.bindOpen(source.get(), mount.source, mount.target, sys::attributeNoSetuid | sys::attributeNoDevices);
+    }
+}
+
+void useMachinesRoot(const Launch& launch, const Setup& setup) {
+    const bool ownUser = launch.machine.root && launch.uid != launch.machine.options.kernelUid;
+    for (const Mount& mount : launch.request.mounts) {
+        if (::access(mount.source.c_str(), F_OK) != 0 && mount.optional) continue;
+        if (mount.source != mount.target)
+            setup.fail("This machine gives no mount namespaces, so " + mount.source + " cannot appear at " + mount.target, 0);
+        if (mount.kind == MountKind::overlay && ownUser)
+            setup.fail("This machine gives no mount namespaces, so there is no scratch layer over " + mount.source, 0);
+        if (mount.kind == MountKind::writable) openWritable(launch, setup, mount);
     }
 }
 

@@ -40,7 +40,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     resetSignals();
     joinCgroup(launch, setup);
     bringUpLoopback(launch, setup);
-    if ((launch.namespaces & CLONE_NEWNS) != 0) buildRoot(launch, setup);
+    if ((launch.namespaces & CLONE_NEWNS) != 0)
+        buildRoot(launch, setup);
+    else
+        useMachinesRoot(launch, setup);
     nameHost(launch, setup);
     runInit(launch, setup);
 }
@@ -139,6 +142,11 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& req
     if (!makePipe(setupEnds, true, true) || !makePipe(output, true, isWorker) || !makePipe(errors, true, isWorker) ||
         (!isWorker && !makePipe(input, false, false)) || (isWorker && !makeSocket(socket)))
         return undo("making its pipes");
+
+    // /dev/stdout opens the pipe anew, which takes being its owner.
+    if (machine.root)
+        for (const Ends* ends : {&input, &output, &errors})
+            if (ends->task && ::fchown(ends->task.get(), options.uid, options.gid) != 0) return undo("fchown");
 
     const Launch launch{machine,
                         request,

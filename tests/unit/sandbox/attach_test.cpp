@@ -27,7 +27,7 @@ class AttachTest : public CppUnit::TestFixture {
         std::ofstream(artifact.path / "main.txt") << "the code";
         std::filesystem::permissions(artifact.path, std::filesystem::perms(0777));
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         auto run = platform.startWorker(shellWorker(
             "read line <&3; cat /function/main.txt; (echo x >/function/new) 2>/dev/null || echo read-only; "
             "(echo x >/function/main.txt) 2>/dev/null || echo read-only"));
@@ -42,7 +42,7 @@ class AttachTest : public CppUnit::TestFixture {
     void testAppliesLimits() {
         TemporaryFolder artifact;
         Platform platform;
-        if (!platform.hasLayer("memory_limit") || !platform.hasLayer("process_limit")) return;
+        if (platform.lacks("memory_limit") || platform.lacks("process_limit")) return;
         WorkerSpec spec = shellWorker("read line <&3; x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo survived");
         spec.limits.memoryBytes = 64ull << 20;
         for (const uint64_t mebibytes : {32, 512}) {
@@ -68,7 +68,7 @@ class AttachTest : public CppUnit::TestFixture {
         std::ofstream(artifact.path / "file") << "x";
         std::filesystem::create_directory_symlink("/root", artifact.path / "link");
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         auto run = platform.startWorker(shellWorker("read line <&3; ls -A /function | wc -l"));
         platform.waitStarted(*run);
         for (const std::string& path : {(artifact.path / "file").string(), (artifact.path / "link").string(),

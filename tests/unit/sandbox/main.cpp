@@ -1,4 +1,5 @@
-// Runs the sandbox tests, or one of them by name. spawnLauncher starts this executable again as the launcher.
+// Runs the sandbox tests, or one of them by name: unit_sandbox [--tier user|bare|container] [name]. spawnLauncher starts
+// this executable again as the launcher.
 #include <cppunit/CompilerOutputter.h>
 #include <cppunit/TestResult.h>
 #include <cppunit/TestResultCollector.h>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "sandbox/launcher_client.hpp"
+#include "tier.hpp"
 
 namespace {
 
@@ -33,6 +35,12 @@ private:
 
 int main(int argc, char** argv) {
     if (argc > 1 && std::string(argv[1]) == "launcher") return cf::sandbox::launcherMain(3);
+    constexpr int skipped = 77;
+    if (argc > 2 && std::string(argv[1]) == "--tier") {
+        if (!cf::sandbox::test::enterTier(argv[2])) return skipped;
+        argc -= 2;
+        argv += 2;
+    }
     CppUnit::TextUi::TestRunner runner;
     runner.addTest(CppUnit::TestFactoryRegistry::getRegistry().makeTest());
     runner.setOutputter(new CppUnit::CompilerOutputter(&runner.result(), std::cerr));

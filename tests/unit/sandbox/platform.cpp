@@ -19,12 +19,6 @@ using namespace std::chrono_literals;
 
 bool isRoot() { return ::geteuid() == 0; }
 
-bool skipUnlessRoot(const char* test) {
-    if (isRoot()) return false;
-    std::fprintf(stderr, "  skipped %s: it needs root\n", test);
-    return true;
-}
-
 TemporaryFolder::TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "cloudfunction-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) CPPUNIT_FAIL("mkdtemp failed");
@@ -79,6 +73,13 @@ void Platform::onLoop(const std::function<void(LauncherClient&)>& task) {
 }
 
 pid_t Platform::launcher() const {
+    pid_t found = -1;
+    // The layers are told before the launcher is forked.
+    waitFor([&] { return (found = findLauncher()) > 0; });
+    return found;
+}
+
+pid_t Platform::findLauncher() const {
     for (const pid_t child : childrenOf(pid_)) {
         const std::string stat = readFile("/proc/" + std::to_string(child) + "/stat");
         if (stat.find("(cf-launcher) S") == std::string::npos && stat.find("(cf-launcher) R") == std::string::npos)
@@ -94,6 +95,12 @@ bool Platform::hasLayer(const std::string& name) const {
     for (const Layer& layer : layers_)
         if (layer.name == name) return layer.active;
     return false;
+}
+
+bool Platform::lacks(const std::string& name) const {
+    if (hasLayer(name)) return false;
+    std::fprintf(stderr, "  skipped: this tier has no %s\n", name.c_str());
+    return true;
 }
 
 void Platform::until(const std::function<bool()>& done, const char* what) {

@@ -15,8 +15,6 @@
 namespace cf::sandbox::test {
 
 bool isRoot();
-// True, with a line that says why, when the test cannot run here.
-bool skipUnlessRoot(const char* test);
 
 // A folder that goes away with the object.
 class TemporaryFolder {
@@ -52,6 +50,8 @@ public:
     pid_t supervisor() const { return pid_; }
     pid_t launcher() const;  // the supervisor's child that is no sandbox
     bool hasLayer(const std::string& name) const;
+    // The opposite, with a line that says that the test is skipped therefore.
+    bool lacks(const std::string& name) const;
     // Waits until `done`, which is asked on the loop's thread; a failure of the test after 20 s.
     void until(const std::function<bool()>& done, const char* what);
 
@@ -70,6 +70,8 @@ public:
     const LauncherOptions options;
 
 private:
+    pid_t findLauncher() const;
+
     base::EventLoop loop_;
     std::unique_ptr<LauncherClient> client_;
     std::vector<Layer> layers_;

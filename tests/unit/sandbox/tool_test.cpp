@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <optional>
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
@@ -17,9 +18,11 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testRunsInItsDirectoryWithInput);
     CPPUNIT_TEST(testWrittenFilesComeBack);
     CPPUNIT_TEST(testKilledToolGivesFilesBack);
+    CPPUNIT_TEST(testInterruptedToolIsReclaimed);
     CPPUNIT_TEST(testOthersFoldersStayTheirs);
     CPPUNIT_TEST(testLinksAreNotFollowed);
     CPPUNIT_TEST(testOverlayForgets);
+    CPPUNIT_TEST(testWithoutMountsPathsMustBeTheMachines);
     CPPUNIT_TEST(testHasNoNetwork);
     CPPUNIT_TEST(testProbeSeesTheMachine);
     CPPUNIT_TEST(testProbeIsKilledAsATree);
@@ -41,7 +44,7 @@ class ToolTest : public CppUnit::TestFixture {
     void testRunsInItsDirectoryWithInput() {
         TemporaryFolder folder;
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         ToolSpec spec = shellTool("pwd; cat; exit 9");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
         spec.directory = "/build";
@@ -59,7 +62,7 @@ class ToolTest : public CppUnit::TestFixture {
         std::filesystem::create_directories(folder.path / "given");
         std::ofstream(folder.path / "given" / "file") << "old";
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         ToolSpec spec = shellTool("cd /build; id -u; mkdir -p a/b; echo new >a/b/c; echo changed >given/file; ln -s /etc/passwd link; "
                                   "chmod 000 a/b/c; mkfifo pipe; cp /bin/true setuid; chmod 6755 setuid");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
@@ -68,7 +71,7 @@ class ToolTest : public CppUnit::TestFixture {
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
         CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
-        if (isRoot()) CPPUNIT_ASSERT(std::stoi(run->output) >= 230000);
+        if (platform.hasLayer("own_user")) CPPUNIT_ASSERT(std::stoi(run->output) >= 230000);
         for (const char* name : {"a", "a/b", "a/b/c", "given/file", "link", "pipe", "setuid"}) {
             CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / name).st_uid);
             CPPUNIT_ASSERT_EQUAL(platform.options.kernelGid, statusOf(folder.path / name).st_gid);
@@ -81,7 +84,7 @@ class ToolTest : public CppUnit::TestFixture {
     void testKilledToolGivesFilesBack() {
         TemporaryFolder folder;
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         ToolSpec spec = shellTool("cd /build; mkdir a; echo x >a/b; echo ready; sleep 1000");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
         auto run = platform.startTool(spec);
@@ -94,8 +97,36 @@ class ToolTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path).st_uid);
     }
 
+    void testInterruptedToolIsReclaimed() {
+        if (Platform().lacks("own_user")) return;
+        TemporaryFolder folder;
+        std::filesystem::create_directories(folder.path / "job" / "out");
+        std::ofstream(folder.path / "job" / "foreign") << "x";
+        CPPUNIT_ASSERT_EQUAL(0, ::chown((folder.path / "job").c_str(), 230003, 230003));
+        CPPUNIT_ASSERT_EQUAL(0, ::chown((folder.path / "job/out").c_str(), 230004, 230004));
+        CPPUNIT_ASSERT_EQUAL(0, ::chown((folder.path / "job/foreign").c_str(), 1234, 1234));
+        LauncherOptions options = Platform::defaults();
+        options.kernelUid = options.kernelGid = 65534;
+        CPPUNIT_ASSERT_EQUAL(0, ::chown(folder.path.c_str(), 65534, 65534));
+        Platform platform(options);
+        const auto reclaim = [&](const std::string& path) {
+            std::optional<std::string> answer;
+            platform.onLoop([&](LauncherClient& client) {
+                client.reclaim(path, [&](base::Result<void> result) { answer = result ? "" : result.failure().detail; });
+            });
+            platform.until([&] { return answer.has_value(); }, "an answer");
+            return *answer;
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(), reclaim(folder.path.string()));
+        CPPUNIT_ASSERT_EQUAL(uid_t{65534}, statusOf(folder.path / "job").st_uid);
+        CPPUNIT_ASSERT_EQUAL(uid_t{65534}, statusOf(folder.path / "job/out").st_uid);
+        CPPUNIT_ASSERT_EQUAL(uid_t{1234}, statusOf(folder.path / "job/foreign").st_uid);
+        CPPUNIT_ASSERT_EQUAL(std::string(), reclaim((folder.path / "none").string()));
+        CPPUNIT_ASSERT(reclaim("/usr").find("not the platform's own") != std::string::npos);
+    }
+
     void testOthersFoldersStayTheirs() {
-        if (skipUnlessRoot("testOthersFoldersStayTheirs")) return;
+        if (Platform().lacks("own_user") || Platform().lacks("mount_namespace")) return;
         TemporaryFolder folder;
         std::filesystem::create_directories(folder.path / "other");
         std::ofstream(folder.path / "theirs") << "x";
@@ -118,11 +149,12 @@ class ToolTest : public CppUnit::TestFixture {
     }
 
     void testLinksAreNotFollowed() {
-        if (skipUnlessRoot("testLinksAreNotFollowed")) return;
         TemporaryFolder outside;
         std::ofstream(outside.path / "file") << "x";
         TemporaryFolder folder;
         Platform platform;
+        if (platform.lacks("own_user")) return;
+        if (platform.lacks("mount_namespace")) return;
         ToolSpec spec = shellTool("ln -s '" + outside.path.string() + "' /build/out; ln -s '" + outside.path.string() +
                                   "/file' /build/file; mkdir /build/d; ln -s .. /build/d/up");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
@@ -140,7 +172,7 @@ class ToolTest : public CppUnit::TestFixture {
         std::filesystem::create_directories(cache.path / "ab" / "cd");
         std::ofstream(cache.path / "ab" / "old") << "old";
         Platform platform;
-        if (!platform.hasLayer("mount_namespace")) return;
+        if (platform.lacks("mount_namespace")) return;
         ToolSpec spec = shellTool("cat /cache/ab/old; echo new >/cache/ab/cd/new && cat /cache/ab/cd/new; echo top >/cache/top; "
                                   "rm -f /cache/ab/old; ls /cache/ab");
         spec.mounts = {{cache.path.string(), "/cache", MountKind::overlay, false},
@@ -155,9 +187,28 @@ class ToolTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(::geteuid(), statusOf(cache.path / "ab").st_uid);
     }
 
+    void testWithoutMountsPathsMustBeTheMachines() {
+        Platform platform;
+        if (platform.hasLayer("mount_namespace")) return;
+        TemporaryFolder folder;
+        ToolSpec spec = shellTool("pwd; echo x >file");
+        spec.directory = folder.path.string();
+        spec.mounts = {{folder.path.string(), folder.path.string(), MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(folder.path.string() + "\n", run->output);
+        CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "file").st_uid);
+        spec.mounts[0].target = "/build";
+        auto refused = platform.startTool(spec);
+        platform.until([&] { return refused->answered; }, "an answer");
+        CPPUNIT_ASSERT(!refused->started);
+        CPPUNIT_ASSERT(refused->failure.find("no mount namespaces") != std::string::npos);
+    }
+
     void testHasNoNetwork() {
         Platform platform;
-        if (!platform.hasLayer("network_namespace")) return;
+        if (platform.lacks("network_namespace")) return;
         auto run = platform.startTool(shellTool("tail -n +3 /proc/net/dev | wc -l; tail -n +2 /proc/net/route | wc -l"));
         platform.waitStarted(*run);
         platform.waitEnded(*run);
@@ -178,7 +229,7 @@ class ToolTest : public CppUnit::TestFixture {
                                        std::chrono::seconds(10));
         platform.waitStarted(*run);
         platform.waitEnded(*run);
-        if (isRoot())
+        if (platform.hasLayer("own_user"))
             CPPUNIT_ASSERT_EQUAL(std::string("found\n65534\ninherited\nread-only\nCapEff:\t0000000000000004\n"), run->output);
         else
             CPPUNIT_ASSERT(run->output.starts_with("found\n"));
