@@ -47,9 +47,8 @@ class BadBodies(SystemTest):
                              ('description', 5), ('labels', ['a']), ('handler', ''), ('handler', '../x'),
                              ('handler', 'h' * 4096), ('code', ''), ('code', 5), ('files', {}), ('files', 'x')):
             with self.subTest(f'{field} = {str(value)[:40]}'):
-                fields = {field: value}
-                code = None if field in ('code', 'files') else CODE
-                document = self.assertProblem(self.create('python', code, **fields), 422, 'invalid_function')
+                fields = {field: value} if field in ('code', 'files') else {'code': CODE, field: value}
+                document = self.assertProblem(self.create('python', **fields), 422, 'invalid_function')
                 self.assertTrue(any(e['pointer'].startswith('/' + field) for e in document['errors']), document)
 
     def test_the_range_is_told(self):
@@ -98,10 +97,16 @@ class BadBodies(SystemTest):
             self.assertIn(again, document['detail'])
         self.assertEqual(1, self.result(name, 1))
 
-    def test_a_body_of_ten_megabytes(self):
-        answer = self.post(FUNCTIONS, b'{"code":"' + b'x' * 10_000_000 + b'"}')
-        document = self.assertProblem(answer, 413, 'body_too_large')
-        self.assertIn('6291456', str(document))
+    def test_code_that_is_too_large(self):
+        document = self.assertProblem(self.create('python', '#' * 10_485_761), 422, 'invalid_function')
+        self.assertEqual('/code', document['errors'][0]['pointer'])
+        self.assertEqual(('10485760 bytes', '10485761 bytes'), (document['limit'], document['observed']))
+        self.assertEqual(201, self.create('python', CODE + '#' * 9_000_000).status)
+
+    def test_a_body_that_is_too_large_for_any_code(self):
+        answer = self.post(FUNCTIONS, b'{"code":"' + b'x' * 30_000_000 + b'"}')
+        self.assertProblem(answer, 413, 'body_too_large')
+        self.assertIn('limit', answer.json)
 
     def test_paths_that_are_not_there(self):
         for path in ('/api/v1/nothing', '/api/nothing', '/api/v1/functions/nothing', '/api/v1/functions/nothing/versions',
@@ -160,7 +165,8 @@ class BadInvocations(SystemTest):
 
     def test_a_body_of_ten_megabytes(self):
         answer = self.post(self.path, b'{"event":"' + b'x' * 10_000_000 + b'"}')
-        self.assertProblem(answer, 413, 'body_too_large')
+        document = self.assertProblem(answer, 413, 'body_too_large')
+        self.assertEqual('6291456 bytes', document['limit'])
 
     def test_an_empty_body_is_an_empty_object(self):
         self.assertEqual({}, self.post(self.path, '').json['result'])

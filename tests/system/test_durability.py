@@ -113,8 +113,6 @@ class Restart(OwnPlatformTest):
     def test_a_used_port_is_said_in_one_line(self):
         first = self.start()
         said = self.refused({'server.port': first.port})
-        self.assertIn(str(first.port), said)
-        self.assertIn('server.port', said)
         self.assertEqual(1, len([line for line in said.splitlines() if str(first.port) in line]), said)
 
     def test_a_locked_data_folder_is_said_in_one_line(self):

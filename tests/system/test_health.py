@@ -60,7 +60,7 @@ class Runtimes(SystemTest):
         for runtime in self.get('/api/v1/runtimes').json['runtimes']:
             for template in runtime['templates']:
                 with self.subTest(f'{runtime["name"]} {template["name"]}'):
-                    name = self.function(runtime['name'], template['code'],
+                    name = self.function(template.get('runtime', runtime['name']), template['code'],
                                          template.get('handler', runtime['default_handler']))
                     answer = self.invoke(name, template.get('event', {}), expect=None)
                     self.assertEqual(200, answer.status, answer)
