@@ -46,6 +46,15 @@ struct Bounded {
 
 }  // namespace
 
+Executor::~Executor() {
+    if (self_ == nullptr) return;
+    auto error = prefixed<cf_error>();
+    guarded(error, [&] {
+        table_.operations.destroy(self_);
+        return cf_status{CF_OK};
+    });
+}
+
 std::string Executor::buildIdentity() const { return facts_.id + " " + facts_.version + " " + facts_.toolchainVersion; }
 
 base::Failure Executor::notAvailable() const {

@@ -68,6 +68,8 @@ public:
     explicit Executor(Facts facts) : facts_(std::move(facts)) {}
     // One that can: `self` is what its `create` returned.
     Executor(Facts facts, PluginTable table, void* self) : facts_(std::move(facts)), table_(std::move(table)), self_(self) {}
+    // With the last holder: ends the plugin's state, never unloads its code.
+    ~Executor();
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
 

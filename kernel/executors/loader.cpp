@@ -30,6 +30,12 @@ void refuse(Executor::Facts& facts, std::string reason, std::string hint = {}) {
     facts.found.clear();
 }
 
+// A plugin may use its host until the process ends, also from a thread of its own.
+ExecutorHost* keepForEver(std::unique_ptr<ExecutorHost> host) {
+    static auto& kept = *new std::vector<std::unique_ptr<ExecutorHost>>;
+    return kept.emplace_back(std::move(host)).get();
+}
+
 void announce(const Executor::Facts& facts) {
     const std::string name = facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
     if (facts.unavailable) {
@@ -111,8 +117,7 @@ std::shared_ptr<const Executor> Loader::load(Candidate candidate) const {
         if (::dlopen(candidate.copy.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) return unavailable(std::string("it cannot be loaded: ") + ::dlerror());
         Poco::SharedLibrary library(candidate.copy, Poco::SharedLibrary::SHLIB_LOCAL);
         const auto entry = reinterpret_cast<cf_executor_entry_fn>(library.getSymbol("cf_executor_entry"));
-        // Left behind on purpose: a plugin may use its host until the process ends.
-        auto* host = new ExecutorHost(options_.properties, fs::path(facts.file).parent_path());
+        ExecutorHost* host = keepForEver(std::make_unique<ExecutorHost>(options_.properties, fs::path(facts.file).parent_path()));
         auto table = readPlugin(entry, host->table());
         if (!table) return unavailable(table.failure().detail, table.failure().hint);
         if (table->id != facts.id || table->version != facts.version) return unavailable("it says something else about itself than it said when it was probed");
@@ -147,7 +152,15 @@ std::vector<std::shared_ptr<const Executor>> Loader::loadAll() {
     {
         std::vector<std::jthread> probes;
         for (Candidate& candidate : candidates)
-            if (!candidate.facts.unavailable) probes.emplace_back([&] { probe(candidate, copies); });
+            if (!candidate.facts.unavailable)
+                probes.emplace_back([&] {
+                    // Nothing may leave a thread: an exception here would end the platform.
+                    try {
+                        probe(candidate, copies);
+                    } catch (const std::exception& exception) {
+                        refuse(candidate.facts, std::string("it could not be probed: ") + exception.what());
+                    }
+                });
     }
     Claims claims;
     std::unordered_set<std::string> used;

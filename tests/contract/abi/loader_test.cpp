@@ -18,6 +18,7 @@ class LoaderTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(runtimesDocument);
     CPPUNIT_TEST(aMissingFolder);
     CPPUNIT_TEST(replacingKeepsWhatIsHeld);
+    CPPUNIT_TEST(destroyedWithItsLastHolder);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -135,6 +136,17 @@ public:
         loaded.catalog.replace({});
         CPPUNIT_ASSERT(!loaded.catalog.find("plain"));
         CPPUNIT_ASSERT(held->plan(nullptr));
+    }
+
+    void destroyedWithItsLastHolder() {
+        TempFolder folder;
+        Loaded loaded({"mock"}, {{"mock.goodbye", folder / "goodbye"}});
+        loaded.load();
+        auto held = loaded.catalog.byId("mock");
+        loaded.catalog.replace({});
+        CPPUNIT_ASSERT_EQUAL(std::string(), readFile(folder / "goodbye"));
+        held.reset();
+        CPPUNIT_ASSERT_EQUAL(std::string("destroyed"), readFile(folder / "goodbye"));
     }
 };
 
