@@ -1,6 +1,7 @@
 #include "app/platform.hpp"
 
 #include <condition_variable>
+#include <filesystem>
 #include <thread>
 
 #include "api/problem.hpp"
@@ -112,6 +113,7 @@ workers::Options Platform::workerOptions() {
 
 void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     launcher_ = std::make_unique<sandbox::LauncherClient>(loop_, std::move(launcher));
+    launcher_->onLost([] { base::logWarning("app", "the launcher process died; running workers go on"); });
     dispatcher_ = std::make_unique<workers::Dispatcher>(loop_, *launcher_, workerOptions());
     children_ = std::make_unique<ChildProcesses>(loop_, *launcher_);
     activator_ = std::make_unique<WorkerActivator>(loop_, *dispatcher_, live_, catalog_, *logs_);
@@ -173,7 +175,25 @@ void Platform::loadExecutors() {
     }
 }
 
+// Builds that a crash interrupted may have left files that belong to the users of build tools.
+void Platform::reclaimBuilds() {
+    std::mutex mutex;
+    std::condition_variable done;
+    bool finished = false;
+    loop_.post([&] {
+        launcher_->reclaim(data_.own("build"), [&](base::Result<void> result) {
+            if (!result) base::logWarning("app", "leftovers of interrupted builds stay: " + result.failure().detail);
+            const std::lock_guard lock(mutex);
+            finished = true;
+            done.notify_all();
+        });
+    });
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return finished; });
+}
+
 base::Result<void> Platform::loadFunctions() {
+    if (std::filesystem::exists(data_.own("build"))) reclaimBuilds();
     auto store = functions::SqliteStore::open({.path = data_.own("functions.db")});
     if (!store) return std::move(store).failure();
     store_ = std::move(*store);

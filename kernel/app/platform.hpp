@@ -66,6 +66,7 @@ private:
     void makeInvocationPath(sandbox::LauncherProcess launcher);
     base::Result<void> openTelemetry();
     void loadExecutors();
+    void reclaimBuilds();
     base::Result<void> loadFunctions();
     void record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status);
     api::Health health() const;

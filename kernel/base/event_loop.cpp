@@ -120,6 +120,7 @@ void EventLoop::run() {
         for (size_t i = 0; i < roundEnds_.size(); ++i) std::exchange(roundEnds_[i], nullptr)();
         roundEnds_.clear();
     }
+    stopping_ = false;
 }
 
 }  // namespace cf::base

@@ -33,7 +33,7 @@ public:
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
 
-    // Runs until stop(). The calling thread becomes the loop thread.
+    // Runs until stop(), also one called before; may be run again then. The calling thread becomes the loop thread.
     void run();
     // Any thread.
     void stop();

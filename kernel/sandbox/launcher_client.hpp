@@ -17,6 +17,7 @@
 #include "base/failure.hpp"
 #include "base/unique_fd.hpp"
 #include "sandbox/launch_spec.hpp"
+#include "sandbox/worker_launcher.hpp"
 
 namespace cf::sandbox {
 
@@ -44,36 +45,15 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
 // What `cloudfunction launcher` runs: the launcher process itself. `control` is its socket. Returns an exit code.
 int launcherMain(int control);
 
-using TaskId = uint64_t;
-
-class LauncherClient {
+class LauncherClient final : public WorkerLauncher {
 public:
-    // A worker that runs. Descriptors are the kernel's ends; the caller owns them.
-    struct Worker {
-        TaskId task = 0;
-        base::UniqueFd socket{};      // the worker's fd 3
-        base::UniqueFd output{};      // its standard output, non-blocking
-        base::UniqueFd errors{};      // its standard error, non-blocking
-        base::UniqueFd pidfd{};       // readable when it is gone
-        base::UniqueFd memoryPeak{};  // pread gives the peak in bytes as text; -1 without a memory cgroup
-    };
-    using WorkerCallback = std::function<void(base::Result<Worker>)>;
-    using EndedCallback = std::function<void(const Ended&)>;
-    using DoneCallback = std::function<void(base::Result<void>)>;
-
     LauncherClient(base::EventLoop& loop, LauncherProcess process);
-    ~LauncherClient();
+    ~LauncherClient() override;
 
-    // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
-    void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended);
-    // Binds a prewarmed worker to a version: its cgroup gets the version's `limits` (memory, processes, cpus), then
-    // `artifactDir` appears read-only at /function inside it.
-    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done);
-    // Where an attached artifact is for the worker, for LOAD: /function; `artifactDir` itself on a machine without mount
-    // namespaces.
-    std::string artifactPath(const std::string& artifactDir) const;
-    // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
-    void kill(TaskId task);
+    void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
+    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) override;
+    std::string artifactPath(const std::string& artifactDir) const override;
+    void kill(TaskId task) override;
 
     struct Tool {
         TaskId task = 0;

@@ -10,7 +10,7 @@
 
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
-#include "sandbox/launcher_client.hpp"
+#include "sandbox/worker_launcher.hpp"
 #include "workers/target.hpp"
 
 namespace cf::workers {
@@ -45,7 +45,7 @@ class Worker;
 // Shared by reference; lives as long as the Dispatcher.
 struct Context {
     base::EventLoop& loop;
-    sandbox::LauncherClient& launcher;
+    sandbox::WorkerLauncher& launcher;
     Options options;
     base::JsonValidator validator{};
     uint32_t workers = 0;  // alive or starting, of all kinds

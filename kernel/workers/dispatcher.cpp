@@ -11,7 +11,7 @@ constexpr auto startTimeout = 10s;
 constexpr auto sweepInterval = 1s;
 }  // namespace
 
-Dispatcher::Dispatcher(base::EventLoop& loop, sandbox::LauncherClient& launcher, Options options)
+Dispatcher::Dispatcher(base::EventLoop& loop, sandbox::WorkerLauncher& launcher, Options options)
     : context_{loop, launcher, std::move(options)} {
     sweep();
 }

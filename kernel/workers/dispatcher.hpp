@@ -17,7 +17,7 @@ namespace cf::workers {
 
 class Dispatcher final : public WorkerSource {
 public:
-    Dispatcher(base::EventLoop& loop, sandbox::LauncherClient& launcher, Options options);
+    Dispatcher(base::EventLoop& loop, sandbox::WorkerLauncher& launcher, Options options);
     ~Dispatcher() override;
 
     // Keeps prewarmed workers for a runtime from now on; a second call replaces the plan.

@@ -50,7 +50,7 @@ Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uin
     std::weak_ptr<bool> alive = alive_;
     context_.launcher.startWorker(
         spec,
-        [this, alive](base::Result<sandbox::LauncherClient::Worker> worker) {
+        [this, alive](base::Result<sandbox::WorkerLauncher::Worker> worker) {
             if (!alive.expired()) started(std::move(worker));
         },
         [this, alive](const sandbox::Ended& end) {
@@ -66,7 +66,7 @@ Worker::~Worker() {
     --context_.workers;
 }
 
-void Worker::started(base::Result<sandbox::LauncherClient::Worker> worker) {
+void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     if (!worker) {
         hasEnded_ = true;
         beginDying(WorkerEnd::Cause::notStarted, worker.failure().detail);
@@ -114,7 +114,7 @@ void Worker::attach() {
 void Worker::sendLoad() {
     state_ = State::loading;
     const size_t start = protocol::beginFrame(out_, FrameType::load, 0);
-    protocol::putItem(out_, Tag::artifact, "/function");
+    protocol::putItem(out_, Tag::artifact, context_.launcher.artifactPath(target_->artifactDir));
     protocol::putItem(out_, Tag::handler, target_->handler);
     for (const auto& [name, value] : target_->environment) protocol::putItem(out_, Tag::environment, name + "=" + value);
     protocol::putItem(out_, Tag::functionName, target_->functionName);

@@ -78,7 +78,7 @@ public:
     std::chrono::microseconds initTime() const { return initTime_; }
 
 private:
-    void started(base::Result<sandbox::LauncherClient::Worker> worker);
+    void started(base::Result<sandbox::WorkerLauncher::Worker> worker);
     void ended(const sandbox::Ended& ended);
     void attach();
     void sendLoad();

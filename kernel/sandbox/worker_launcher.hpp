@@ -1,0 +1,45 @@
+// Starting, binding and ending workers, as kernel/workers asks for it. LauncherClient does it with the launcher process;
+// tests do it without one. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/failure.hpp"
+#include "base/unique_fd.hpp"
+#include "sandbox/launch_spec.hpp"
+
+namespace cf::sandbox {
+
+using TaskId = uint64_t;
+
+class WorkerLauncher {
+public:
+    // A worker that runs. Descriptors are the kernel's ends; the caller owns them.
+    struct Worker {
+        TaskId task = 0;
+        base::UniqueFd socket{};      // the worker's fd 3
+        base::UniqueFd output{};      // its standard output, non-blocking
+        base::UniqueFd errors{};      // its standard error, non-blocking
+        base::UniqueFd pidfd{};       // readable when it is gone
+        base::UniqueFd memoryPeak{};  // pread gives the peak in bytes as text; -1 without a memory cgroup
+    };
+    using WorkerCallback = std::function<void(base::Result<Worker>)>;
+    using EndedCallback = std::function<void(const Ended&)>;
+    using DoneCallback = std::function<void(base::Result<void>)>;
+
+    virtual ~WorkerLauncher() = default;
+    // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
+    virtual void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) = 0;
+    // Binds a prewarmed worker to a version: its cgroup gets the version's `limits` (memory, processes, cpus), then
+    // `artifactDir` appears read-only at /function inside it.
+    virtual void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) = 0;
+    // Where an attached artifact is for the worker, for LOAD: /function; `artifactDir` itself on a machine without mount
+    // namespaces.
+    virtual std::string artifactPath(const std::string& artifactDir) const = 0;
+    // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
+    virtual void kill(TaskId task) = 0;
+};
+
+}  // namespace cf::sandbox
