@@ -14,16 +14,18 @@ namespace {
 const http::RouteId invokeRoute = static_cast<http::RouteId>(routes().size());
 const http::RouteId urlRoute = invokeRoute + 1;
 
-void respond(http::Exchange& exchange, const base::Failure& failure, std::string_view moreHeaders = {}) {
+void respond(http::Exchange& exchange, const base::Failure& failure,
+             std::string_view moreHeaders = {}) {
     Response response = problem(failure, exchange.request());
     response.headers.append(moreHeaders);
     exchange.respond(response.status, response.headers, {response.body});
 }
 
 void refusePath(http::Exchange& exchange) {
-    respond(exchange, {.reason = "not_found",
-                       .detail = "no such path: " + base::toValidUtf8(exchange.request().path.substr(0, 256)),
-                       .hint = "GET /api/openapi.yaml describes every path of this interface"});
+    respond(exchange,
+            {.reason = "not_found",
+             .detail = "no such path: " + base::toValidUtf8(exchange.request().path.substr(0, 256)),
+             .hint = "GET /api/openapi.yaml describes every path of this interface"});
 }
 
 }  // namespace
@@ -34,7 +36,8 @@ struct Api::State {
     http::Router router{};
     http::RouteMatch match{};
 
-    State(base::EventLoop& eventLoop, Dependencies given) : loop(eventLoop), dependencies(std::move(given)) {
+    State(base::EventLoop& eventLoop, Dependencies given)
+        : loop(eventLoop), dependencies(std::move(given)) {
         http::RouteId id = 0;
         for (const Route& route : routes()) router.add(route.method, route.pattern, id++);
         router.add("POST", "/api/v1/functions/{id}/invoke", invokeRoute);
@@ -45,7 +48,8 @@ struct Api::State {
         const auto& request = exchange->request();
         const auto& refusal = match.refusal();
         if (refusal.status != 404) return respond(*exchange, refusal.failure, refusal.headers);
-        const bool page = (request.method == "GET" || request.method == "HEAD") && !request.path.starts_with("/api/") &&
+        const bool page = (request.method == "GET" || request.method == "HEAD") &&
+                          !request.path.starts_with("/api/") &&
                           !request.path.starts_with("/function/");
         if (page && dependencies.page) return dependencies.page(exchange);
         refusePath(*exchange);
@@ -64,7 +68,8 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
     using Kind = http::RouteMatch::Kind;
     if (match.kind() == Kind::refused) return state_->refuse(exchange);
     if (match.kind() == Kind::options)
-        return exchange->respond(204, match.headers() + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
+        return exchange->respond(
+            204, match.headers() + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
     if (match.id() == invokeRoute) {
         if (!dependencies.invoke) return refusePath(*exchange);
         return dependencies.invoke(std::move(exchange), match["id"]);
@@ -74,8 +79,10 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
         return dependencies.functionUrl(std::move(exchange), match["name"], match["rest"]);
     }
     const auto resource = routes()[match.id()].resource;
-    dependencies.pool.answer(state_->loop, exchange,
-                             [state = state_, &request, resource, id = std::string(match["id"]), item = std::string(match["item"])] {
+    const Lane lane = routes()[match.id()].method == "GET" ? Lane::read : Lane::save;
+    dependencies.pool.answer(state_->loop, exchange, lane,
+                             [state = state_, &request, resource, id = std::string(match["id"]),
+                              item = std::string(match["item"])] {
                                  return resource(Call{request, state->dependencies, id, item});
                              });
 }

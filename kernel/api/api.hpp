@@ -1,6 +1,6 @@
-// The platform's HTTP interface: takes every request that is not a file of the web page and routes it to a resource.
-// One Api stands on each event loop; all share one ControlPool, on whose threads the control plane works, so that no
-// loop ever waits for a disk, a build or a lock.
+// The platform's HTTP interface: takes every request that is not a file of the web page and routes
+// it to a resource. One Api stands on each event loop; all share one ControlPool, on whose threads
+// the control plane works, so that no loop ever waits for a disk, a build or a lock.
 #pragma once
 
 #include <functional>
@@ -16,16 +16,18 @@
 
 namespace cf::api {
 
-// Where records and logs are read from; app/ implements it over telemetry/. Control-plane threads, may block.
-// Failure: not_found.
+// Where records and logs are read from; app/ implements it over telemetry/. Control-plane threads,
+// may block. Failure: not_found.
 class RecordSource {
 public:
     virtual ~RecordSource() = default;
     // The record as a JSON object.
     virtual base::Result<std::string> invocation(std::string_view invocationId) = 0;
     // Records of a function, newest first, as JSON objects; fills `nextCursor` when there are more.
-    virtual base::Result<std::vector<std::string>> invocations(const std::string& functionId, size_t limit,
-                                                               const std::string& cursor, std::string& nextCursor) = 0;
+    virtual base::Result<std::vector<std::string>> invocations(const std::string& functionId,
+                                                               size_t limit,
+                                                               const std::string& cursor,
+                                                               std::string& nextCursor) = 0;
     struct LogQuery {
         size_t tail = 100;           // lines from the end
         std::string invocationId{};  // only lines of this invocation; empty: all
@@ -42,14 +44,18 @@ struct Dependencies {
     functions::FunctionService& functions;
     functions::RuntimeCatalog& runtimes;
     RecordSource* records = nullptr;
-    std::function<Health()> health{};                 // control-plane thread
-    std::function<std::string()> runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
-    std::string openapi{};                            // text of docs/http-api.yaml
+    std::function<Health()> health{};  // control-plane thread
+    std::function<std::string()>
+        runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
+    std::string openapi{};   // text of docs/http-api.yaml
 
-    // POST /api/v1/functions/{idOrName}/invoke. Loop thread; the text is decoded and lives as long as the call.
+    // POST /api/v1/functions/{idOrName}/invoke. Loop thread; the text is decoded and lives as long
+    // as the call.
     std::function<void(std::shared_ptr<http::Exchange>, std::string_view idOrName)> invoke{};
     // ANY /function/{name}{rest}: `rest` begins with '/' or is empty, and is as sent (not decoded).
-    std::function<void(std::shared_ptr<http::Exchange>, std::string_view name, std::string_view rest)> functionUrl{};
+    std::function<void(std::shared_ptr<http::Exchange>, std::string_view name,
+                       std::string_view rest)>
+        functionUrl{};
     // GET and HEAD outside of /api and /function: the web page.
     std::function<void(std::shared_ptr<http::Exchange>)> page{};
 };

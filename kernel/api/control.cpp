@@ -8,7 +8,8 @@
 namespace cf::api {
 
 ControlPool::ControlPool(ControlOptions options) : options_(options) {
-    for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(); });
+    for (size_t i = 0; i < options_.readers; ++i) threads_.emplace_back([this] { run(reads_); });
+    for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(saves_); });
 }
 
 ControlPool::~ControlPool() {
@@ -16,47 +17,56 @@ ControlPool::~ControlPool() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
-    wake_.notify_all();
+    reads_.wake.notify_all();
+    saves_.wake.notify_all();
     for (auto& thread : threads_) thread.join();
 }
 
-bool ControlPool::submit(std::function<void()> work) {
+// False when the queue is full or the pool is stopping: the work was not taken.
+bool ControlPool::submit(Queue& queue, std::function<void()> work) {
     {
         const std::lock_guard lock(mutex_);
-        if (stopping_ || queue_.size() >= options_.queue) return false;
-        queue_.push_back(std::move(work));
+        if (stopping_ || queue.work.size() >= options_.queue) return false;
+        queue.work.push_back(std::move(work));
     }
-    wake_.notify_one();
+    queue.wake.notify_one();
     return true;
 }
 
-void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Resource resource) {
-    const bool taken = submit([this, &loop, exchange, run = std::move(resource)]() mutable {
-        Response response;
-        try {
-            bool late = false;
-            {
-                const std::lock_guard lock(mutex_);
-                late = stopping_;
-            }
-            if (late)
-                response = problem({.reason = "draining", .detail = "the platform is stopping", .hint = "try again in a few seconds"},
-                                   exchange->request());
-            else
-                response = run();
-        } catch (const std::exception& exception) {
-            base::logError("api", std::string(exchange->request().path) + ": " + exception.what());
-            response = problem({.reason = "internal_error",
-                                .detail = "the platform could not handle this request",
-                                .hint = "the platform's log says more"},
-                               exchange->request());
-        }
-        // The exchange belongs to its loop: no thread of this pool may be the last to hold it.
-        run = nullptr;
-        loop.post([exchange = std::move(exchange), response = std::move(response)] {
-            exchange->respond(response.status, response.headers, {response.body});
-        });
-    });
+void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Lane lane,
+                         Resource resource) {
+    const bool taken =
+        submit(lane == Lane::save ? saves_ : reads_,
+               [this, &loop, exchange, run = std::move(resource)]() mutable {
+                   Response response;
+                   try {
+                       bool late = false;
+                       {
+                           const std::lock_guard lock(mutex_);
+                           late = stopping_;
+                       }
+                       if (late)
+                           response = problem({.reason = "draining",
+                                               .detail = "the platform is stopping",
+                                               .hint = "try again in a few seconds"},
+                                              exchange->request());
+                       else
+                           response = run();
+                   } catch (const std::exception& exception) {
+                       base::logError(
+                           "api", std::string(exchange->request().path) + ": " + exception.what());
+                       response = problem({.reason = "internal_error",
+                                           .detail = "the platform could not handle this request",
+                                           .hint = "the platform's log says more"},
+                                          exchange->request());
+                   }
+                   // The exchange belongs to its loop: no thread of this pool may be the last to
+                   // hold it.
+                   run = nullptr;
+                   loop.post([exchange = std::move(exchange), response = std::move(response)] {
+                       exchange->respond(response.status, response.headers, {response.body});
+                   });
+               });
     if (taken) return;
     const auto response = problem({.reason = "control_busy",
                                    .detail = "too many requests to the control plane are waiting",
@@ -67,13 +77,13 @@ void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> 
 }
 
 // Runs what was queued before the stop too: every exchange gets its answer.
-void ControlPool::run() {
+void ControlPool::run(Queue& queue) {
     std::unique_lock lock(mutex_);
     while (true) {
-        wake_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
-        if (queue_.empty()) return;
-        auto work = std::move(queue_.front());
-        queue_.pop_front();
+        queue.wake.wait(lock, [&] { return stopping_ || !queue.work.empty(); });
+        if (queue.work.empty()) return;
+        auto work = std::move(queue.work.front());
+        queue.work.pop_front();
         lock.unlock();
         work();
         work = nullptr;

@@ -1,5 +1,7 @@
-// The control plane's threads. A request leaves its loop, is answered by a resource on one of a few threads, and the
-// answer goes back to the loop. The queue is bounded: beyond it callers are told to come back (503, Retry-After).
+// The control plane's threads. A request leaves its loop, is answered by a resource on one of a few
+// threads, and the answer goes back to the loop. Saves, which wait for builds, have threads of
+// their own, so that reading (health above all) never waits behind them. Queues are bounded: beyond
+// that callers are told to come back (503, Retry-After).
 #pragma once
 
 #include <condition_variable>
@@ -24,9 +26,12 @@ struct Response {
 };
 
 struct ControlOptions {
-    size_t threads = 8;    // most of them wait for builds
-    size_t queue = 256;    // waiting requests
+    size_t threads = 8;  // for saves; most of them wait for builds
+    size_t readers = 2;  // for everything else
+    size_t queue = 256;  // waiting requests of each kind
 };
+
+enum class Lane { read, save };
 
 class ControlPool {
 public:
@@ -36,19 +41,24 @@ public:
     // Finishes what runs; what waits is answered with 503.
     ~ControlPool();
 
-    // Any thread. False when the queue is full or the pool is stopping: the work was not taken.
-    bool submit(std::function<void()> work);
-    // Loop thread of `loop`: runs `resource` on a control thread and answers `exchange` on its loop; 503 when the
-    // queue is full. An exception becomes a 500 and a line in the platform's log.
-    void answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Resource resource);
+    // Loop thread of `loop`: runs `resource` on a control thread and answers `exchange` on its
+    // loop; 503 when the queue is full. An exception becomes a 500 and a line in the platform's
+    // log.
+    void answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Lane lane,
+                Resource resource);
 
 private:
-    void run();
+    struct Queue {
+        std::condition_variable wake{};
+        std::deque<std::function<void()>> work{};
+    };
+    bool submit(Queue& queue, std::function<void()> work);
+    void run(Queue& queue);
 
     ControlOptions options_;
     std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<std::function<void()>> queue_;
+    Queue reads_;
+    Queue saves_;
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

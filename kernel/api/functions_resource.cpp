@@ -51,8 +51,10 @@ Response listFunctions(const Call& call) {
     for (const auto& entry : page->functions) summaries.raw(functions::functionSummary(*entry));
     functions::JsonObject body;
     body.raw("functions", summaries.done());
-    if (page->nextCursor.empty()) body.null("next_cursor");
-    else body.text("next_cursor", page->nextCursor);
+    if (page->nextCursor.empty())
+        body.null("next_cursor");
+    else
+        body.text("next_cursor", page->nextCursor);
     return json(call, 200, body.done());
 }
 
@@ -69,7 +71,8 @@ Response readFunction(const Call& call) {
     const uint64_t revision = (*found)->function.revision;
     if (ifNoneMatch(call.request, revision)) {
         Response unchanged = json(call, 304, {}, etagLine(revision));
-        unchanged.headers.erase(0, unchanged.headers.find("\r\n") + 2);  // no content, no Content-Type
+        unchanged.headers.erase(0,
+                                unchanged.headers.find("\r\n") + 2);  // no content, no Content-Type
         return unchanged;
     }
     const auto saved = call.dependencies.functions.read(call.id);
@@ -81,19 +84,24 @@ Response updateFunction(const Call& call) {
     if (!request) return failed(call, request.failure());
     const bool put = call.request.method == "PUT";
     if (put && ifNoneMatch(call.request, 0) && call.dependencies.functions.find(call.id))
-        return failed(call, {.reason = "precondition_failed",
-                             .detail = "the function exists already and the request asks for a new one (If-None-Match)",
-                             .hint = "leave If-None-Match out to update it"});
+        return failed(
+            call,
+            {.reason = "precondition_failed",
+             .detail =
+                 "the function exists already and the request asks for a new one (If-None-Match)",
+             .hint = "leave If-None-Match out to update it"});
     if (put && call.request.hasHeader("If-Match") && !call.dependencies.functions.find(call.id))
         return failed(call, {.reason = "precondition_failed",
-                             .detail = "the request asks for a function that exists (If-Match); there is none of this name",
+                             .detail = "the request asks for a function that exists (If-Match); "
+                                       "there is none of this name",
                              .hint = "leave If-Match out to create it"});
     const auto saved = call.dependencies.functions.update(call.id, std::move(*request), put);
     return saved ? answer(call, *saved) : failed(call, saved.failure());
 }
 
 Response deleteFunction(const Call& call) {
-    const auto removed = call.dependencies.functions.remove(call.id, call.caller, ifMatch(call.request));
+    const auto removed =
+        call.dependencies.functions.remove(call.id, call.caller, ifMatch(call.request));
     if (!removed) return failed(call, removed.failure());
     return {204, "X-Request-Id: " + requestIdOf(call.request) + "\r\n", {}};
 }

@@ -25,14 +25,15 @@ struct Health {
     };
 
     Phase phase = Phase::starting;
-    std::string version{};                                      // of the platform
-    std::vector<std::pair<std::string, std::string>> companions{};  // name, "running" or "unreachable"
+    std::string version{};  // of the platform
+    std::vector<std::pair<std::string, std::string>>
+        companions{};  // name, "running" or "unreachable"
     std::vector<Executor> executors{};
     bool sandboxStrict = false;
     std::vector<Layer> layers{};
     bool storeOk = true;
     std::string storeDetail{};
-    std::vector<std::pair<std::string, uint64_t>> bytes{};      // what each kind of data takes on disk
+    std::vector<std::pair<std::string, uint64_t>> bytes{};  // what each kind of data takes on disk
     std::vector<std::string> problems{};  // sentences; with one the platform is degraded
 };
 

@@ -22,19 +22,24 @@ std::string servicesJson(const Health& health) {
 std::string executorsJson(const Health& health) {
     JsonObject executors;
     for (const auto& executor : health.executors)
-        executors.raw(executor.id, JsonObject()
-                                       .text("status", executor.available ? "available" : "unavailable")
-                                       .text("version", executor.version)
-                                       .text("detail", executor.detail)
-                                       .text("hint", executor.hint)
-                                       .done());
+        executors.raw(executor.id,
+                      JsonObject()
+                          .text("status", executor.available ? "available" : "unavailable")
+                          .text("version", executor.version)
+                          .text("detail", executor.detail)
+                          .text("hint", executor.hint)
+                          .done());
     return executors.done();
 }
 
 std::string sandboxJson(const Health& health) {
     JsonArray layers;
     for (const auto& layer : health.layers)
-        layers.raw(JsonObject().text("name", layer.name).boolean("active", layer.active).text("detail", layer.detail).done());
+        layers.raw(JsonObject()
+                       .text("name", layer.name)
+                       .boolean("active", layer.active)
+                       .text("detail", layer.detail)
+                       .done());
     const bool complete = std::ranges::all_of(health.layers, &Health::Layer::active);
     return JsonObject()
         .text("status", complete ? "complete" : "reduced")
@@ -60,15 +65,16 @@ Response readHealth(const Call& call) {
     JsonArray problems;
     for (const auto& problem : health.problems) problems.text(problem);
     const bool ok = health.problems.empty() && health.storeOk;
-    return json(call, 200, JsonObject()
-                               .text("status", ok ? "ok" : "degraded")
-                               .raw("services", servicesJson(health))
-                               .raw("executors", executorsJson(health))
-                               .raw("sandbox", sandboxJson(health))
-                               .raw("store", storeJson(health))
-                               .text("version", health.version)
-                               .raw("problems", problems.done())
-                               .done());
+    return json(call, 200,
+                JsonObject()
+                    .text("status", ok ? "ok" : "degraded")
+                    .raw("services", servicesJson(health))
+                    .raw("executors", executorsJson(health))
+                    .raw("sandbox", sandboxJson(health))
+                    .raw("store", storeJson(health))
+                    .text("version", health.version)
+                    .raw("problems", problems.done())
+                    .done());
 }
 
 Response readReadiness(const Call& call) {
@@ -76,7 +82,8 @@ Response readReadiness(const Call& call) {
     if (health.phase == Health::Phase::running) return json(call, 200, R"({"status":"ready"})");
     const bool starting = health.phase == Health::Phase::starting;
     return failed(call, {.reason = starting ? "starting" : "draining",
-                         .detail = starting ? "the platform is starting" : "the platform is stopping and takes no new work",
+                         .detail = starting ? "the platform is starting"
+                                            : "the platform is stopping and takes no new work",
                          .hint = "send requests to another node, or try again"});
 }
 

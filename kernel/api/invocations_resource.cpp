@@ -35,29 +35,38 @@ Response listInvocations(const Call& call) {
     if (!entry) return failed(call, entry.failure());
     if (call.dependencies.records == nullptr) return failed(call, noRecords());
     std::string next;
-    const auto records = call.dependencies.records->invocations((*entry)->function.id, *limit, query->text("cursor"), next);
+    const auto records = call.dependencies.records->invocations((*entry)->function.id, *limit,
+                                                                query->text("cursor"), next);
     if (!records) return failed(call, records.failure());
     functions::JsonObject body;
     body.raw("invocations", arrayOf(*records));
-    if (next.empty()) body.null("next_cursor");
-    else body.text("next_cursor", next);
+    if (next.empty())
+        body.null("next_cursor");
+    else
+        body.text("next_cursor", next);
     return json(call, 200, body.done());
 }
 
 Response readLogs(const Call& call) {
-    const auto query = Query::read(call.request.query, {"tail", "invocation_id", "request_id", "follow"});
+    const auto query =
+        Query::read(call.request.query, {"tail", "invocation_id", "request_id", "follow"});
     if (!query) return failed(call, query.failure());
     if (query->has("follow") && query->text("follow") != "false")
-        return failed(call, {.reason = "invalid_query",
-                             .detail = "following logs over HTTP is not available in this version of the platform",
-                             .hint = "leave \"follow\" out and ask again, or use tail -f on the function's log file"});
+        return failed(
+            call,
+            {.reason = "invalid_query",
+             .detail = "following logs over HTTP is not available in this version of the platform",
+             .hint =
+                 "leave \"follow\" out and ask again, or use tail -f on the function's log file"});
     const auto tail = query->number("tail", 100, 1, 10'000);
     if (!tail) return failed(call, tail.failure());
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     if (call.dependencies.records == nullptr) return failed(call, noRecords());
-    const auto lines = call.dependencies.records->logs(
-        **entry, {.tail = *tail, .invocationId = query->text("invocation_id"), .requestId = query->text("request_id")});
+    const auto lines =
+        call.dependencies.records->logs(**entry, {.tail = *tail,
+                                                  .invocationId = query->text("invocation_id"),
+                                                  .requestId = query->text("request_id")});
     if (!lines) return failed(call, lines.failure());
     return json(call, 200, functions::JsonObject().raw("lines", arrayOf(*lines)).done());
 }

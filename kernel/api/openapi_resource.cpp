@@ -3,6 +3,8 @@
 
 namespace cf::api {
 
-Response readOpenapi(const Call& call) { return plain(call, "application/yaml", call.dependencies.openapi); }
+Response readOpenapi(const Call& call) {
+    return plain(call, "application/yaml", call.dependencies.openapi);
+}
 
 }  // namespace cf::api

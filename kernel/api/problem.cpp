@@ -96,7 +96,10 @@ const Reason& find(std::string_view reason) {
 std::string errorsJson(const base::Failure& failure) {
     functions::JsonArray errors;
     for (const auto& field : failure.fields)
-        errors.raw(functions::JsonObject().text("pointer", field.pointer).text("detail", field.detail).done());
+        errors.raw(functions::JsonObject()
+                       .text("pointer", field.pointer)
+                       .text("detail", field.detail)
+                       .done());
     for (const auto& remark : failure.remarks)
         errors.raw(functions::JsonObject()
                        .text("file", remark.file)
@@ -109,8 +112,8 @@ std::string errorsJson(const base::Failure& failure) {
 
 bool isSaneId(std::string_view text) {
     const auto sane = [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-               c == ':' || c == '-';
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == ':' || c == '-';
     };
     return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, sane);
 }
@@ -123,13 +126,18 @@ std::string_view titleOf(std::string_view reason) { return find(reason).title; }
 std::string problemDocument(const base::Failure& failure, const ProblemContext& context) {
     const Reason& reason = find(failure.reason);
     functions::JsonObject document;
-    // RFC 9457 section 4.2.1: without a page of its own a problem is "about:blank"; `reason` tells them apart.
-    document.text("type", "about:blank").text("title", reason.title).number("status", reason.status);
-    document.text("detail", failure.detail.empty() ? reason.title : std::string_view(failure.detail));
+    // RFC 9457 section 4.2.1: without a page of its own a problem is "about:blank"; `reason` tells
+    // them apart.
+    document.text("type", "about:blank")
+        .text("title", reason.title)
+        .number("status", reason.status);
+    document.text("detail",
+                  failure.detail.empty() ? reason.title : std::string_view(failure.detail));
     if (!context.instance.empty()) document.text("instance", context.instance);
     document.text("reason", failure.reason);
     if (!context.invocationId.empty()) document.text("invocation_id", context.invocationId);
-    if (!failure.fields.empty() || !failure.remarks.empty()) document.raw("errors", errorsJson(failure));
+    if (!failure.fields.empty() || !failure.remarks.empty())
+        document.raw("errors", errorsJson(failure));
     if (!failure.limit.empty()) document.text("limit", failure.limit);
     if (!failure.observed.empty()) document.text("observed", failure.observed);
     if (!failure.hint.empty()) document.text("hint", failure.hint);
@@ -141,7 +149,8 @@ Response problem(const base::Failure& failure, const ProblemContext& context) {
     Response response{.status = reason.status, .body = problemDocument(failure, context)};
     response.headers = "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n";
     response.headers.append("X-Request-Id: ").append(context.requestId).append("\r\n");
-    if (reason.retryAfter != 0) response.headers += "Retry-After: " + std::to_string(reason.retryAfter) + "\r\n";
+    if (reason.retryAfter != 0)
+        response.headers += "Retry-After: " + std::to_string(reason.retryAfter) + "\r\n";
     return response;
 }
 

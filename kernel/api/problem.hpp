@@ -1,4 +1,5 @@
-// Failures as HTTP answers: RFC 9457 problem documents, and the one table that gives every reason its status.
+// Failures as HTTP answers: RFC 9457 problem documents, and the one table that gives every reason
+// its status.
 #pragma once
 
 #include <string>
@@ -17,7 +18,7 @@ std::string_view titleOf(std::string_view reason);
 
 // What surrounds a failure in one request.
 struct ProblemContext {
-    std::string_view instance{};      // the path that was asked for
+    std::string_view instance{};  // the path that was asked for
     std::string_view requestId{};
     std::string_view invocationId{};  // empty outside of invocations
 };

@@ -47,7 +47,8 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
-// Calls `use` with each item of a comma-separated field until it returns true; returns whether it did.
+// Calls `use` with each item of a comma-separated field until it returns true; returns whether it
+// did.
 template <typename Use>
 bool anyItem(std::string_view field, Use&& use) {
     while (!field.empty()) {
@@ -75,7 +76,8 @@ std::string headersOf(const Call& call, std::string_view contentType, std::strin
 
 }  // namespace
 
-base::Result<Query> Query::read(std::string_view query, std::initializer_list<std::string_view> known) {
+base::Result<Query> Query::read(std::string_view query,
+                                std::initializer_list<std::string_view> known) {
     Query result;
     while (!query.empty()) {
         const size_t end = std::min(query.find('&'), query.size());
@@ -85,12 +87,16 @@ base::Result<Query> Query::read(std::string_view query, std::initializer_list<st
         const size_t equals = std::min(pair.find('='), pair.size());
         const auto name = decode(pair.substr(0, equals));
         auto value = decode(pair.substr(std::min(equals + 1, pair.size())));
-        if (!name || !value) return invalidQuery("the query holds a broken escape, a NUL or bytes that are not UTF-8");
+        if (!name || !value)
+            return invalidQuery(
+                "the query holds a broken escape, a NUL or bytes that are not UTF-8");
         if (std::ranges::find(known, *name) == known.end()) {
             std::string names;
-            for (const auto other : known) names += (names.empty() ? "" : ", ") + std::string(other);
+            for (const auto other : known)
+                names += (names.empty() ? "" : ", ") + std::string(other);
             return invalidQuery("unknown parameter \"" + name->substr(0, 64) + "\"",
-                                names.empty() ? "this address takes no parameters" : "known parameters are " + names);
+                                names.empty() ? "this address takes no parameters"
+                                              : "known parameters are " + names);
         }
         if (!result.values_.emplace(*name, std::move(*value)).second)
             return invalidQuery("the parameter \"" + *name + "\" appears twice");
@@ -103,15 +109,17 @@ std::string Query::text(const std::string& name) const {
     return found == values_.end() ? std::string() : found->second;
 }
 
-base::Result<uint64_t> Query::number(const std::string& name, uint64_t fallback, uint64_t low, uint64_t high) const {
+base::Result<uint64_t> Query::number(const std::string& name, uint64_t fallback, uint64_t low,
+                                     uint64_t high) const {
     const auto found = values_.find(name);
     if (found == values_.end()) return fallback;
     const std::string& text = found->second;
     uint64_t value = 0;
     const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && stop == text.data() + text.size() && value >= low && value <= high) return value;
-    base::Failure failure = invalidQuery("\"" + name + "\" must be a whole number from " + std::to_string(low) + " to " +
-                                         std::to_string(high));
+    if (error == std::errc() && stop == text.data() + text.size() && value >= low && value <= high)
+        return value;
+    base::Failure failure = invalidQuery("\"" + name + "\" must be a whole number from " +
+                                         std::to_string(low) + " to " + std::to_string(high));
     failure.limit = std::to_string(low) + "-" + std::to_string(high);
     failure.observed = text.substr(0, 64);
     return failure;
@@ -125,7 +133,9 @@ Response plain(const Call& call, std::string_view contentType, std::string body)
     return {200, headersOf(call, contentType, {}), std::move(body)};
 }
 
-Response failed(const Call& call, const base::Failure& failure) { return problem(failure, call.request); }
+Response failed(const Call& call, const base::Failure& failure) {
+    return problem(failure, call.request);
+}
 
 std::string etagLine(uint64_t revision) { return "ETag: \"" + std::to_string(revision) + "\"\r\n"; }
 
@@ -139,7 +149,8 @@ std::optional<uint64_t> ifMatch(const http::Request& request) {
 
 bool ifNoneMatch(const http::Request& request, uint64_t revision) {
     return anyItem(request.header("If-None-Match"), [&](std::string_view etag) {
-        if (etag.starts_with("W/")) etag.remove_prefix(2);  // weak comparison, RFC 9110 section 13.1.2
+        if (etag.starts_with("W/"))
+            etag.remove_prefix(2);  // weak comparison, RFC 9110 section 13.1.2
         return etag == "*" || revisionOf(etag) == revision;
     });
 }
@@ -147,8 +158,11 @@ bool ifNoneMatch(const http::Request& request, uint64_t revision) {
 bool prefersAsync(const http::Request& request) {
     for (const auto& header : request.headers) {
         std::string name(header.name);
-        std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-        if (name == "prefer" && anyItem(header.value, [](std::string_view item) { return item == "respond-async"; }))
+        std::ranges::transform(name, name.begin(), [](char c) {
+            return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+        });
+        if (name == "prefer" &&
+            anyItem(header.value, [](std::string_view item) { return item == "respond-async"; }))
             return true;
     }
     return false;

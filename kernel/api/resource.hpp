@@ -1,5 +1,5 @@
-// What all resources of the control plane share: what a request asks for and the shapes of answers. A resource is a
-// function that runs on a control-plane thread, may block, and returns its answer.
+// What all resources of the control plane share: what a request asks for and the shapes of answers.
+// A resource is a function that runs on a control-plane thread, may block, and returns its answer.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +30,14 @@ struct Call {
 class Query {
 public:
     // Failure invalid_query: one that is not in `known`, twice the same, or broken escapes.
-    static base::Result<Query> read(std::string_view query, std::initializer_list<std::string_view> known);
+    static base::Result<Query> read(std::string_view query,
+                                    std::initializer_list<std::string_view> known);
 
     bool has(const std::string& name) const { return values_.contains(name); }
     std::string text(const std::string& name) const;
     // Failure invalid_query when it is no whole number from `low` to `high`.
-    base::Result<uint64_t> number(const std::string& name, uint64_t fallback, uint64_t low, uint64_t high) const;
+    base::Result<uint64_t> number(const std::string& name, uint64_t fallback, uint64_t low,
+                                  uint64_t high) const;
 
 private:
     std::unordered_map<std::string, std::string> values_;
@@ -46,7 +48,8 @@ Response json(const Call& call, int status, std::string body, std::string_view m
 Response plain(const Call& call, std::string_view contentType, std::string body);
 Response failed(const Call& call, const base::Failure& failure);
 
-// "ETag" line of a revision; the revision that If-Match asks for (0, which none has, when it is none of ours).
+// "ETag" line of a revision; the revision that If-Match asks for (0, which none has, when it is
+// none of ours).
 std::string etagLine(uint64_t revision);
 std::optional<uint64_t> ifMatch(const http::Request& request);
 // True when If-None-Match names `revision`, or anything ("*").

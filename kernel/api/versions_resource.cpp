@@ -11,7 +11,8 @@ namespace cf::api {
 namespace {
 
 bool isLive(const functions::FunctionEntry& entry, uint64_t number) {
-    return std::ranges::any_of(entry.function.live, [&](const auto& share) { return share.version == number; });
+    return std::ranges::any_of(entry.function.live,
+                               [&](const auto& share) { return share.version == number; });
 }
 
 // The number in the path; anything else is a version that does not exist.
@@ -35,7 +36,8 @@ Response listVersions(const Call& call) {
     const auto versions = call.dependencies.functions.versions(**entry);
     if (!versions) return failed(call, versions.failure());
     functions::JsonArray list;
-    for (const auto& version : *versions) list.raw(functions::versionDocument(*version, isLive(**entry, version->number)));
+    for (const auto& version : *versions)
+        list.raw(functions::versionDocument(*version, isLive(**entry, version->number)));
     return json(call, 200, functions::JsonObject().raw("versions", list.done()).done());
 }
 
@@ -53,9 +55,11 @@ Response readBuildLog(const Call& call) {
     const auto query = Query::read(call.request.query, {"follow"});
     if (!query) return failed(call, query.failure());
     if (query->has("follow") && query->text("follow") != "false")
-        return failed(call, {.reason = "invalid_query",
-                             .detail = "following a build log is not available in this version of the platform",
-                             .hint = "leave \"follow\" out and ask again while the version is building"});
+        return failed(
+            call,
+            {.reason = "invalid_query",
+             .detail = "following a build log is not available in this version of the platform",
+             .hint = "leave \"follow\" out and ask again while the version is building"});
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     const auto number = numberOf(call);

@@ -36,6 +36,18 @@ private:
     std::optional<T> value_;
 };
 
+// Whatever ended the worker while it loaded the code is the code's doing, not the platform's; so is a worker that
+// does not even start with the variables that the user chose for its start.
+base::Failure asLoadFailure(base::Failure failure, bool ownStart) {
+    const auto& reason = failure.reason;
+    if (reason == "worker_crashed" || reason == "worker_protocol_error" || reason == "memory_exceeded" || reason == "init_timeout" ||
+        (reason == "worker_not_started" && ownStart)) {
+        failure.detail = "the function could not be loaded: " + failure.detail;
+        failure.reason = "load_failed";
+    }
+    return failure;
+}
+
 }  // namespace
 
 workers::LaunchPlan workerPlan(executors::LaunchPlan plan) {
@@ -85,7 +97,8 @@ base::Result<void> WorkerActivator::activate(const functions::LiveFunction& next
     // The worker has its own deadline; this one is for a loop that does not turn.
     auto result = promise->wait(std::chrono::steady_clock::now() + (*target)->initTimeout + 20s);
     if (!result) return base::Failure{.reason = "busy", .detail = "the platform did not load the new version in time", .hint = "try again"};
-    return std::move(*result);
+    if (!*result) return asLoadFailure(std::move(*result).failure(), (*target)->plan.notPrewarmed);
+    return {};
 }
 
 void WorkerActivator::abandon(const functions::LiveFunction& next) {

@@ -32,7 +32,9 @@ void addText(Poco::SHA2Engine& engine, std::string_view text) {
     engine.update(text.data(), static_cast<unsigned>(text.size()));
 }
 
-std::string hex(Poco::SHA2Engine& engine) { return Poco::DigestEngine::digestToHex(engine.digest()); }
+std::string hex(Poco::SHA2Engine& engine) {
+    return Poco::DigestEngine::digestToHex(engine.digest());
+}
 
 base::Failure diskFailure(const std::string& what, const std::error_code& error) {
     if (error == std::errc::no_space_on_device)
@@ -45,7 +47,8 @@ base::Failure diskFailure(const std::string& what, const std::error_code& error)
 std::error_code lastError() { return {errno, std::generic_category()}; }
 
 base::Result<void> writeFile(const std::string& path, std::string_view bytes) {
-    const base::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    const base::UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return diskFailure("the file " + path + " cannot be written", lastError());
     while (!bytes.empty()) {
         const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
@@ -56,7 +59,8 @@ base::Result<void> writeFile(const std::string& path, std::string_view bytes) {
     return {};
 }
 
-base::Result<void> writeSources(const std::string& directory, const std::vector<SourceFile>& sources) {
+base::Result<void> writeSources(const std::string& directory,
+                                const std::vector<SourceFile>& sources) {
     for (const SourceFile& file : sources) {
         const fs::path path = fs::path(directory) / file.name;
         std::error_code error;
@@ -76,7 +80,8 @@ struct Extent {
 // Size of a tree; `seal` also takes every write permission away, but for the top folder.
 Extent walk(const std::string& directory, bool seal, std::error_code& error) {
     Extent extent;
-    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error)) {
         struct stat info {};
         if (::lstat(at->path().c_str(), &info) != 0) error = lastError();
         if (error) break;
@@ -85,7 +90,8 @@ Extent walk(const std::string& directory, bool seal, std::error_code& error) {
             extent.bytes += static_cast<uint64_t>(info.st_size);
         }
         const mode_t mode = S_ISDIR(info.st_mode) || (info.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
-        if (seal && !S_ISLNK(info.st_mode) && ::chmod(at->path().c_str(), mode) != 0) error = lastError();
+        if (seal && !S_ISLNK(info.st_mode) && ::chmod(at->path().c_str(), mode) != 0)
+            error = lastError();
         if (error) break;
     }
     return extent;
@@ -95,7 +101,8 @@ Extent walk(const std::string& directory, bool seal, std::error_code& error) {
 void removeTree(const std::string& directory) {
     std::error_code error;
     ::chmod(directory.c_str(), 0755);
-    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error))
         if (at->is_directory(error) && !at->is_symlink(error)) ::chmod(at->path().c_str(), 0755);
     error.clear();
     fs::remove_all(directory, error);
@@ -104,8 +111,8 @@ void removeTree(const std::string& directory) {
 
 std::string recordPath(const std::string& directory) { return directory + ".json"; }
 
-// What is written beside an artifact: what its build said, and its extent, which betrays one that lost its contents
-// in a power cut.
+// What is written beside an artifact: what its build said, and its extent, which betrays one that
+// lost its contents in a power cut.
 struct Record {
     std::string runtime{};
     Extent extent{};
@@ -173,19 +180,23 @@ std::string hashSources(const std::vector<SourceFile>& sources) {
     return hex(engine);
 }
 
-std::string artifactKey(const VersionSpec& spec, std::string_view sourcesHash, std::string_view buildIdentity) {
+std::string artifactKey(const VersionSpec& spec, std::string_view sourcesHash,
+                        std::string_view buildIdentity) {
     Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
-    for (const std::string_view part : {sourcesHash, buildIdentity, std::string_view(spec.runtime),
-                                        std::string_view(spec.runtimeAlias), std::string_view(spec.handler),
-                                        std::string_view(spec.fromCode ? "code" : "files")})
+    for (const std::string_view part :
+         {sourcesHash, buildIdentity, std::string_view(spec.runtime),
+          std::string_view(spec.runtimeAlias), std::string_view(spec.handler),
+          std::string_view(spec.fromCode ? "code" : "files")})
         addText(engine, part);
     return hex(engine);
 }
 
-Artifacts::Artifacts(std::string dataDir) : artifactsDir_(dataDir + "/artifacts"), buildDir_(dataDir + "/build") {}
+Artifacts::Artifacts(std::string dataDir)
+    : artifactsDir_(dataDir + "/artifacts"), buildDir_(dataDir + "/build") {}
 
 base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& dataDir) {
-    std::unique_ptr<Artifacts> artifacts(new Artifacts(fs::absolute(dataDir).lexically_normal().string()));
+    std::unique_ptr<Artifacts> artifacts(
+        new Artifacts(fs::absolute(dataDir).lexically_normal().string()));
     std::error_code error;
     if (fs::exists(artifacts->buildDir_, error)) removeTree(artifacts->buildDir_);
     for (const auto& folder : {artifacts->artifactsDir_, artifacts->buildDir_}) {
@@ -195,7 +206,9 @@ base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& data
     return artifacts;
 }
 
-std::string Artifacts::directory(std::string_view key) const { return artifactsDir_ + "/" + std::string(key); }
+std::string Artifacts::directory(std::string_view key) const {
+    return artifactsDir_ + "/" + std::string(key);
+}
 
 bool Artifacts::contains(std::string_view key) const {
     const std::string path = directory(key);
@@ -204,8 +217,8 @@ bool Artifacts::contains(std::string_view key) const {
     return record && walk(path, false, error) == record->extent && !error;
 }
 
-base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildRequest request, Builder& builder,
-                                              BuildListener& listener) {
+base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildRequest request,
+                                              Builder& builder, BuildListener& listener) {
     {
         std::unique_lock lock(mutex_);
         done_.wait(lock, [&] { return !making_.contains(key); });
@@ -243,7 +256,8 @@ base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildReque
         fs::create_directories(folder, error);
         if (error) return diskFailure("the folder of the build cannot be made", error);
     }
-    if (auto written = writeSources(request.sourceDir, request.sources); !written) return std::move(written).failure();
+    if (auto written = writeSources(request.sourceDir, request.sources); !written)
+        return std::move(written).failure();
     Collector collector(listener);
     if (auto built = builder.build(request, collector); !built) return std::move(built).failure();
 
@@ -257,17 +271,20 @@ base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildReque
     return Made{std::move(record.remarks), false};
 }
 
-std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used, std::chrono::milliseconds grace) {
+std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used,
+                                                   std::chrono::milliseconds grace) {
     std::vector<Removed> removed;
     std::error_code error;
     const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
-    for (fs::directory_iterator at(artifactsDir_, error), end; !error && at != end; at.increment(error)) {
+    for (fs::directory_iterator at(artifactsDir_, error), end; !error && at != end;
+         at.increment(error)) {
         const std::string key = at->path().filename().string();
         if (key.ends_with(".json")) {
             // A record without its artifact is left by a crash between the two.
             const std::string artifact = key.substr(0, key.size() - 5);
-            if (!making_.contains(artifact) && !fs::exists(directory(artifact), error)) fs::remove(at->path(), error);
+            if (!making_.contains(artifact) && !fs::exists(directory(artifact), error))
+                fs::remove(at->path(), error);
             continue;
         }
         if (used.contains(key) || making_.contains(key)) {

@@ -1,5 +1,5 @@
-// A few threads for builds that run behind an answer. What still waits when the platform stops is dropped: the store
-// knows it as building, and the next start says so. Thread-safe.
+// A few threads for builds that run behind an answer. What still waits when the platform stops is
+// dropped: the store knows it as building, and the next start says so. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -58,7 +58,8 @@ private:
             try {
                 work();
             } catch (const std::exception& exception) {
-                base::logError("functions", std::string("a build ended by an exception: ") + exception.what());
+                base::logError("functions",
+                               std::string("a build ended by an exception: ") + exception.what());
             }
             // What the work holds (locks of functions) is let go before the next one begins.
             work = nullptr;

@@ -68,9 +68,11 @@ private:
 base::Result<void> Builds::checkHandler(const Subject& subject, const Version& version) {
     auto remarks = builder_.validate(requestFor(subject, version));
     if (!remarks) return std::move(remarks).failure();
-    base::Failure refused{.reason = "invalid_function", .hint = "correct the handler and send the request again"};
+    base::Failure refused{.reason = "invalid_function",
+                          .hint = "correct the handler and send the request again"};
     for (const auto& remark : *remarks)
-        if (!remark.warning && remark.file.empty()) refused.fields.push_back({"/handler", remark.message});
+        if (!remark.warning && remark.file.empty())
+            refused.fields.push_back({"/handler", remark.message});
     if (refused.fields.empty()) return {};
     refused.detail = "\"handler\": " + refused.fields.front().detail;
     return refused;
@@ -85,16 +87,19 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
         const std::lock_guard lock(mutex_);
         running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
     }
-    const std::string key = artifactKey(version.spec, version.sourcesHash, subject.runtime.buildIdentity);
+    const std::string key =
+        artifactKey(version.spec, version.sourcesHash, subject.runtime.buildIdentity);
     std::optional<base::Failure> failure;
 
     auto checked = builder_.validate(requestFor(subject, version));
     if (checked) {
         version.remarks = std::move(*checked);
         for (const auto& remark : version.remarks) log->remark(remark);
-        const auto fault = std::ranges::find_if(version.remarks, [](const auto& r) { return !r.warning; });
+        const auto fault =
+            std::ranges::find_if(version.remarks, [](const auto& r) { return !r.warning; });
         if (fault != version.remarks.end())
-            failure = base::Failure{.reason = "build_failed", .detail = place(*fault) + ": " + fault->message};
+            failure = base::Failure{.reason = "build_failed",
+                                    .detail = place(*fault) + ": " + fault->message};
     } else {
         failure = std::move(checked).failure();
     }
@@ -106,12 +111,14 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
         }
         const auto said = made ? made->remarks : log->remarks();
         for (const auto& remark : said)
-            if (std::ranges::none_of(version.remarks, [&](const auto& r) { return same(r, remark); }))
+            if (std::ranges::none_of(version.remarks,
+                                     [&](const auto& r) { return same(r, remark); }))
                 version.remarks.push_back(remark);
     }
     if (failure) {
         if (failure->remarks.empty())
-            std::ranges::copy_if(version.remarks, std::back_inserter(failure->remarks), [](const auto& r) { return !r.warning; });
+            std::ranges::copy_if(version.remarks, std::back_inserter(failure->remarks),
+                                 [](const auto& r) { return !r.warning; });
         version.state = VersionState::failed;
         version.failure = std::move(failure);
     } else {
@@ -126,12 +133,14 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
 std::vector<std::shared_ptr<const Version>> Builds::running(const std::string& functionId) const {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<const Version>> found;
-    for (auto at = running_.lower_bound({functionId, 0}); at != running_.end() && at->first.first == functionId; ++at)
+    for (auto at = running_.lower_bound({functionId, 0});
+         at != running_.end() && at->first.first == functionId; ++at)
         found.push_back(at->second.version);
     return found;
 }
 
-std::optional<std::string> Builds::runningLog(const std::string& functionId, uint64_t number) const {
+std::optional<std::string> Builds::runningLog(const std::string& functionId,
+                                              uint64_t number) const {
     const std::lock_guard lock(mutex_);
     const auto found = running_.find({functionId, number});
     if (found == running_.end()) return std::nullopt;

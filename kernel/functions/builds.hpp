@@ -1,5 +1,5 @@
-// Turns a version with sources into a ready or failed one, and shows builds while they run. Used by FunctionService on
-// control-plane threads; thread-safe.
+// Turns a version with sources into a ready or failed one, and shows builds while they run. Used by
+// FunctionService on control-plane threads; thread-safe.
 #pragma once
 
 #include <map>
@@ -30,8 +30,8 @@ public:
         std::string log{};
     };
 
-    // The executor's cheap look before anything is stored. Failure invalid_function names a refused handler; whatever
-    // it says about places in files is left to run().
+    // The executor's cheap look before anything is stored. Failure invalid_function names a refused
+    // handler; whatever it says about places in files is left to run().
     base::Result<void> checkHandler(const Subject& subject, const Version& version);
     Outcome run(const Subject& subject, Version version);
 

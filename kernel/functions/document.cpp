@@ -17,7 +17,10 @@ std::string environmentJson(const Environment& environment) {
 }
 
 std::string networkJson(NetworkMode mode) {
-    return JsonObject().text("mode", mode == NetworkMode::none ? "none" : "outbound").raw("allow", "[]").done();
+    return JsonObject()
+        .text("mode", mode == NetworkMode::none ? "none" : "outbound")
+        .raw("allow", "[]")
+        .done();
 }
 
 std::string textsJson(const std::vector<std::string>& texts) {
@@ -49,7 +52,8 @@ std::string labelsJson(const std::map<std::string, std::string>& labels) {
 std::string liveJson(const std::vector<LiveShare>& live) {
     JsonArray array;
     for (const auto& share : live)
-        array.raw(JsonObject().number("version", share.version).number("weight", share.weight).done());
+        array.raw(
+            JsonObject().number("version", share.version).number("weight", share.weight).done());
     return array.done();
 }
 
@@ -61,8 +65,10 @@ void addCode(JsonObject& object, const Version& version) {
     }
     JsonObject contents;
     for (const auto& file : files) {
-        if (isValidUtf8(file.content)) contents.text(file.name, file.content);
-        else contents.raw(file.name, JsonObject().text("base64", encodeBase64(file.content)).done());
+        if (isValidUtf8(file.content))
+            contents.text(file.name, file.content);
+        else
+            contents.raw(file.name, JsonObject().text("base64", encodeBase64(file.content)).done());
     }
     object.null("code").raw("files", contents.done());
 }
@@ -95,8 +101,8 @@ std::string warningsJson(const Version& version) {
     return array.done();
 }
 
-constexpr std::string_view managedFields[] = {"project",    "version",    "live",    "state", "created_at",
-                                              "updated_at", "created_by", "warnings"};
+constexpr std::string_view managedFields[] = {"project",    "version",    "live",       "state",
+                                              "created_at", "updated_at", "created_by", "warnings"};
 
 void addManaged(JsonObject& object, const FunctionEntry& entry) {
     for (const auto field : managedFields) object.raw(field, readOnlyField(entry, field));
@@ -106,9 +112,12 @@ void addManaged(JsonObject& object, const FunctionEntry& entry) {
 
 const char* stateName(VersionState state) {
     switch (state) {
-        case VersionState::building: return "building";
-        case VersionState::ready: return "ready";
-        case VersionState::failed: break;
+        case VersionState::building:
+            return "building";
+        case VersionState::ready:
+            return "ready";
+        case VersionState::failed:
+            break;
     }
     return "failed";
 }
@@ -146,7 +155,8 @@ std::string functionSummary(const FunctionEntry& entry) {
     const Function& function = entry.function;
     JsonObject object;
     object.text("id", function.id).text("name", function.name);
-    object.text("runtime", entry.shown().spec.runtimeAlias).text("handler", entry.shown().spec.handler);
+    object.text("runtime", entry.shown().spec.runtimeAlias)
+        .text("handler", entry.shown().spec.handler);
     addLimits(object, function.settings);
     object.raw("http", httpJson(function.settings.http));
     addWorkers(object, function.settings);
@@ -157,13 +167,17 @@ std::string functionSummary(const FunctionEntry& entry) {
 
 std::string versionDocument(const Version& version, bool live) {
     JsonObject object;
-    object.number("version", version.number).text("state", stateName(version.state)).boolean("live", live);
+    object.number("version", version.number)
+        .text("state", stateName(version.state))
+        .boolean("live", live);
     object.text("runtime", version.spec.runtimeAlias).text("handler", version.spec.handler);
     if (version.sources) addCode(object, version);
     object.raw("environment", environmentJson(version.spec.environment))
         .raw("network", networkJson(version.spec.network));
-    if (version.artifactKey.empty()) object.null("artifact");
-    else object.text("artifact", version.artifactKey);
+    if (version.artifactKey.empty())
+        object.null("artifact");
+    else
+        object.text("artifact", version.artifactKey);
     JsonArray remarks;
     for (const auto& remark : version.remarks) remarks.raw(remarkJson(remark, true));
     object.raw("diagnostics", remarks.done());

@@ -1,4 +1,5 @@
-// The JSON shape of a function: reads what users send into a Patch and writes what they get back. Pure functions.
+// The JSON shape of a function: reads what users send into a Patch and writes what they get back.
+// Pure functions.
 #pragma once
 
 #include <optional>
@@ -30,8 +31,8 @@ struct Patch {
     Field<std::chrono::seconds> keepAlive{};
     Field<HttpSettings> http{};
     Field<std::map<std::string, std::string>> labels{};
-    // Fields that the platform sets itself, with their JSON as sent: accepted only when they say what already is, so
-    // that a document that was read can be changed and sent back.
+    // Fields that the platform sets itself, with their JSON as sent: accepted only when they say
+    // what already is, so that a document that was read can be changed and sent back.
     std::vector<std::pair<std::string, std::string>> readOnly{};
     // What is wrong so far; the save is refused with all of it at once.
     std::vector<base::FieldError> errors{};
@@ -40,6 +41,9 @@ struct Patch {
 
 // Reads a body. Failure only when it is no object; everything else goes to Patch::errors.
 base::Result<Patch> readPatch(simdjson::dom::element body, const Limits& limits);
+
+// Why `name` cannot be a function's name, one sentence; empty when it can.
+std::string whyInvalidName(std::string_view name);
 
 // "ready", "building" or "failed".
 const char* stateName(VersionState state);

@@ -23,7 +23,8 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 bool isNamed(const std::vector<FieldError>& errors, std::string_view pointer) {
-    return std::ranges::any_of(errors, [&](const auto& e) { return e.pointer.starts_with(pointer); });
+    return std::ranges::any_of(errors,
+                               [&](const auto& e) { return e.pointer.starts_with(pointer); });
 }
 
 // The order of variables carries no meaning.
@@ -40,15 +41,18 @@ bool sameSpec(VersionSpec a, VersionSpec b) {
     return environment && a == b;
 }
 
-void checkReadOnly(const Patch& patch, const std::optional<Present>& present, std::vector<FieldError>& errors) {
+void checkReadOnly(const Patch& patch, const std::optional<Present>& present,
+                   std::vector<FieldError>& errors) {
     for (const auto& [field, sent] : patch.readOnly) {
         bool same = false;
         if (present) {
-            const auto document = base::JsonDocument::parse("[" + readOnlyField(present->entry, field) + "]");
+            const auto document =
+                base::JsonDocument::parse("[" + readOnlyField(present->entry, field) + "]");
             same = document && simdjson::minify(document->root().at(0).value()) == sent;
         }
         if (!same)
-            errors.push_back({"/" + field, "is set by the platform; leave it out or send it as it was read"});
+            errors.push_back(
+                {"/" + field, "is set by the platform; leave it out or send it as it was read"});
     }
 }
 
@@ -64,27 +68,31 @@ void laySettings(const Patch& patch, const Settings& defaults, Settings& setting
 }
 
 // Finds the runtime; RuntimeInfo and both names of the spec are set when it is known.
-bool layRuntime(const Patch& patch, const RuntimeCatalog& runtimes, Draft& draft, std::vector<FieldError>& errors) {
+bool layRuntime(const Patch& patch, const RuntimeCatalog& runtimes, Draft& draft,
+                std::vector<FieldError>& errors) {
     if (patch.runtime.isNull()) {
         if (!isNamed(errors, "/runtime")) errors.push_back({"/runtime", "must not be null"});
         return false;
     }
     const std::string typed = patch.runtime.value.value_or(draft.spec.runtimeAlias);
     if (typed.empty()) {
-        errors.push_back({"/runtime", "is required; known runtimes are " + joined(runtimes.names())});
+        errors.push_back(
+            {"/runtime", "is required; known runtimes are " + joined(runtimes.names())});
         return false;
     }
     auto info = runtimes.resolve(typed);
     if (!info) {
         // A stored function whose executor was taken away can still change its settings.
         if (!patch.runtime.value) return false;
-        errors.push_back({"/runtime", "unknown runtime \"" + typed + "\"; known runtimes are " + joined(runtimes.names())});
+        errors.push_back({"/runtime", "unknown runtime \"" + typed + "\"; known runtimes are " +
+                                          joined(runtimes.names())});
         return false;
     }
     // An alias is kept where it means more than its canonical name: when it names code differently.
     const auto canonical = runtimes.resolve(info->name);
     draft.spec.runtime = info->name;
-    draft.spec.runtimeAlias = canonical && canonical->sourceFile != info->sourceFile ? typed : info->name;
+    draft.spec.runtimeAlias =
+        canonical && canonical->sourceFile != info->sourceFile ? typed : info->name;
     draft.runtime = std::move(*info);
     return true;
 }
@@ -94,24 +102,28 @@ void laySources(Patch& patch, bool runtimeKnown, Draft& draft, std::vector<Field
         draft.spec.fromCode = true;
         draft.sources = std::make_shared<std::vector<SourceFile>>(
             1, SourceFile{draft.runtime.sourceFile, std::move(*patch.code.value)});
-        if (draft.sources->front().content.empty()) errors.push_back({"/code", "must not be empty"});
+        if (draft.sources->front().content.empty())
+            errors.push_back({"/code", "must not be empty"});
     } else if (patch.files.value) {
         draft.spec.fromCode = false;
         draft.sources = std::make_shared<std::vector<SourceFile>>(std::move(*patch.files.value));
     } else if (!draft.sources) {
         if (!isNamed(errors, "/files") && !isNamed(errors, "/code"))
             errors.push_back({"/code", "is required: give \"code\" (one file) or \"files\""});
-    } else if (draft.spec.fromCode && runtimeKnown && draft.sources->front().name != draft.runtime.sourceFile) {
+    } else if (draft.spec.fromCode && runtimeKnown &&
+               draft.sources->front().name != draft.runtime.sourceFile) {
         draft.sources = std::make_shared<std::vector<SourceFile>>(
             1, SourceFile{draft.runtime.sourceFile, draft.sources->front().content});
     }
 }
 
 base::Failure refused(std::vector<FieldError> errors, const Patch& patch) {
-    std::string detail = errors.size() == 1
-                             ? (errors.front().pointer.empty() ? "the document" : "\"" + errors.front().pointer.substr(1) + "\"") +
-                                   ": " + errors.front().detail
-                             : std::to_string(errors.size()) + " fields were refused; nothing was saved";
+    std::string detail =
+        errors.size() == 1
+            ? (errors.front().pointer.empty() ? "the document"
+                                              : "\"" + errors.front().pointer.substr(1) + "\"") +
+                  ": " + errors.front().detail
+            : std::to_string(errors.size()) + " fields were refused; nothing was saved";
     return {.reason = "invalid_function",
             .detail = std::move(detail),
             .hint = "correct the fields listed in errors and send the request again",
@@ -122,8 +134,8 @@ base::Failure refused(std::vector<FieldError> errors, const Patch& patch) {
 
 }  // namespace
 
-base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& present, const Limits& limits,
-                              const RuntimeCatalog& runtimes) {
+base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& present,
+                              const Limits& limits, const RuntimeCatalog& runtimes) {
     Draft draft;
     std::vector<FieldError> errors = patch.errors;
     if (present) {
@@ -139,10 +151,12 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
         draft.spec.network = limits.defaultNetwork;
     }
     checkReadOnly(patch, present, errors);
-    if (patch.name.value) draft.name = *patch.name.value;
+    if (patch.name.value)
+        draft.name = *patch.name.value;
     else if (patch.name.isNull() && !isNamed(errors, "/name"))
         errors.push_back({"/name", "must not be null"});
-    else if (!present && !patch.name.present) errors.push_back({"/name", "is required"});
+    else if (!present && !patch.name.present)
+        errors.push_back({"/name", "is required"});
     lay(patch.description, draft.description, {});
     lay(patch.labels, draft.labels, {});
     lay(patch.environment, draft.spec.environment, {});
@@ -151,34 +165,42 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
     const bool runtimeKnown = layRuntime(patch, runtimes, draft, errors);
     Settings defaults = limits.defaults;
     if (draft.runtime.defaultMemoryMb != 0)
-        defaults.memoryMb = std::clamp(draft.runtime.defaultMemoryMb, limits.minMemoryMb, limits.maxMemoryMb);
+        defaults.memoryMb =
+            std::clamp(draft.runtime.defaultMemoryMb, limits.minMemoryMb, limits.maxMemoryMb);
     if (!present) draft.settings = defaults;
     laySettings(patch, defaults, draft.settings);
     if (draft.settings.maxWorkers != 0 && draft.settings.minWorkers > draft.settings.maxWorkers)
-        errors.push_back({"/min_workers", "is " + std::to_string(draft.settings.minWorkers) + ", more than max_workers (" +
+        errors.push_back({"/min_workers", "is " + std::to_string(draft.settings.minWorkers) +
+                                              ", more than max_workers (" +
                                               std::to_string(draft.settings.maxWorkers) + ")"});
     lay(patch.handler, draft.spec.handler, draft.runtime.defaultHandler);
     if (!present && !patch.handler.present) draft.spec.handler = draft.runtime.defaultHandler;
-    if (draft.spec.handler.empty() && runtimeKnown) errors.push_back({"/handler", "must not be empty"});
+    if (draft.spec.handler.empty() && runtimeKnown)
+        errors.push_back({"/handler", "must not be empty"});
     laySources(patch, runtimeKnown, draft, errors);
     if (!errors.empty()) return refused(std::move(errors), patch);
 
     if (present) {
         const Function& function = present->entry.function;
-        draft.changesFunction = draft.name != function.name || draft.description != function.description ||
-                                draft.labels != function.labels || draft.settings != function.settings;
+        draft.changesFunction =
+            draft.name != function.name || draft.description != function.description ||
+            draft.labels != function.labels || draft.settings != function.settings;
     }
     draft.changesVersion = !present || !sameSpec(draft.spec, present->version.spec) ||
                            *draft.sources != *present->version.sources;
     // Sending the code of a version that failed once more means: try again.
-    if (present && present->version.state == VersionState::failed && (patch.code.value || patch.files.value))
+    if (present && present->version.state == VersionState::failed &&
+        (patch.code.value || patch.files.value))
         draft.changesVersion = true;
     if (draft.changesVersion && (!runtimeKnown || !draft.runtime.available))
-        return base::Failure{.reason = "runtime_unavailable",
-                             .detail = runtimeKnown ? "the runtime \"" + draft.spec.runtime + "\" cannot be used on this machine: " +
-                                                          draft.runtime.reason
-                                                    : "no executor serves the runtime \"" + draft.spec.runtimeAlias + "\" any more",
-                             .hint = draft.runtime.hint};
+        return base::Failure{
+            .reason = "runtime_unavailable",
+            .detail =
+                runtimeKnown
+                    ? "the runtime \"" + draft.spec.runtime +
+                          "\" cannot be used on this machine: " + draft.runtime.reason
+                    : "no executor serves the runtime \"" + draft.spec.runtimeAlias + "\" any more",
+            .hint = draft.runtime.hint};
     return draft;
 }
 

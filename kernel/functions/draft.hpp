@@ -1,5 +1,5 @@
-// A function as a save wants it: what is stored now, with the fields of a patch laid over it. Validation that needs more
-// than one field, or the runtimes of this machine, happens here.
+// A function as a save wants it: what is stored now, with the fields of a patch laid over it.
+// Validation that needs more than one field, or the runtimes of this machine, happens here.
 #pragma once
 
 #include <map>
@@ -22,7 +22,8 @@ struct Draft {
     VersionSpec spec{};
     Sources sources{};
     RuntimeInfo runtime{};
-    bool changesVersion = false;  // spec or sources differ from the present version, or that one is not ready
+    bool changesVersion =
+        false;  // spec or sources differ from the present version, or that one is not ready
     bool changesFunction = false;  // name, description, labels or settings differ
 };
 
@@ -32,9 +33,9 @@ struct Present {
     const Version& version;  // the shown one, with its sources
 };
 
-// Failures: invalid_function with every refused field of the patch and of this step; runtime_unavailable when a new
-// version would be needed and nobody can build it.
-base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& present, const Limits& limits,
-                              const RuntimeCatalog& runtimes);
+// Failures: invalid_function with every refused field of the patch and of this step;
+// runtime_unavailable when a new version would be needed and nobody can build it.
+base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& present,
+                              const Limits& limits, const RuntimeCatalog& runtimes);
 
 }  // namespace cf::functions

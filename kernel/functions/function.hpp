@@ -1,5 +1,6 @@
-// What the platform keeps about a function and its versions. Plain values without behaviour; everybody above base may
-// read them. Once inside the registry they are immutable and shared (std::shared_ptr<const ...>), from any thread.
+// What the platform keeps about a function and its versions. Plain values without behaviour;
+// everybody above base may read them. Once inside the registry they are immutable and shared
+// (std::shared_ptr<const ...>), from any thread.
 #pragma once
 
 #include <chrono>
@@ -15,13 +16,15 @@
 
 namespace cf::functions {
 
-// One file of a version's source. `name` is relative, '/'-separated and safe (sources.hpp); content is any bytes.
+// One file of a version's source. `name` is relative, '/'-separated and safe (sources.hpp); content
+// is any bytes.
 struct SourceFile {
     std::string name{};
     std::string content{};
     bool operator==(const SourceFile&) const = default;
 };
-// Sorted by name. Shared because versions that differ only in their environment have the same sources.
+// Sorted by name. Shared because versions that differ only in their environment have the same
+// sources.
 using Sources = std::shared_ptr<const std::vector<SourceFile>>;
 
 // Variables of the handler's process, in the order the user wrote them.
@@ -32,7 +35,8 @@ enum class NetworkMode : uint8_t {
     outbound,  // may open connections, as far as the sandbox of this machine lets it
 };
 
-// Which web pages may call a function's URL (the CORS protocol of the Fetch standard). Empty lists mean "any".
+// Which web pages may call a function's URL (the CORS protocol of the Fetch standard). Empty lists
+// mean "any".
 struct Cors {
     std::vector<std::string> origins{};  // "*" or whole origins such as "https://example.com"
     std::vector<std::string> methods{};
@@ -55,7 +59,7 @@ struct Settings {
     uint32_t memoryMb = 128;
     uint32_t concurrency = 1;  // invocations that one worker takes at once
     uint32_t minWorkers = 0;
-    uint32_t maxWorkers = 0;  // 0: as many as the platform allows
+    uint32_t maxWorkers = 0;              // 0: as many as the platform allows
     std::chrono::seconds keepAlive{600};  // how long an idle worker stays
     HttpSettings http{};
     bool operator==(const Settings&) const = default;
@@ -64,9 +68,11 @@ struct Settings {
 // What makes a version: changing any of it makes a new one.
 struct VersionSpec {
     std::string runtime{};       // canonical name, what the executor is found by
-    std::string runtimeAlias{};  // what answers show: the canonical name, or an alias that has its own source file
+    std::string runtimeAlias{};  // what answers show: the canonical name, or an alias that has its
+                                 // own source file
     std::string handler{};
-    bool fromCode = false;  // the user gave `code`: `sources` holds one file with the runtime's file name
+    bool fromCode =
+        false;  // the user gave `code`: `sources` holds one file with the runtime's file name
     Environment environment{};
     NetworkMode network = NetworkMode::outbound;
     bool operator==(const VersionSpec&) const = default;
@@ -79,14 +85,15 @@ struct Version {
     std::string functionId{};
     uint64_t number = 0;
     VersionSpec spec{};
-    // Null where only metadata was asked for; inside the registry always null (FunctionService::sources reads them).
+    // Null where only metadata was asked for; inside the registry always null
+    // (FunctionService::sources reads them).
     Sources sources{};
     std::string sourcesHash{};  // SHA-256 in hex over names and contents
     VersionState state = VersionState::building;
-    std::string artifactKey{};  // set when ready
+    std::string artifactKey{};                  // set when ready
     std::vector<base::SourceRemark> remarks{};  // what the build said about places in the source
     std::optional<base::Failure> failure{};     // set when failed
-    int64_t createdAtMs = 0;  // wall clock, since 1970
+    int64_t createdAtMs = 0;                    // wall clock, since 1970
     std::string createdBy{};
 };
 
@@ -106,14 +113,16 @@ struct Function {
     std::string createdBy{};
     int64_t createdAtMs = 0;
     int64_t updatedAtMs = 0;
-    // Grows with every change of any function on the platform, so changes can be followed from a revision on.
+    // Grows with every change of any function on the platform, so changes can be followed from a
+    // revision on.
     uint64_t revision = 0;
     Settings settings{};
     uint64_t lastVersion = 0;       // the highest number given out
     std::vector<LiveShare> live{};  // empty until a first version is ready
 };
 
-// A function with the metadata of its live versions: what the registry holds and the invocation path reads.
+// A function with the metadata of its live versions: what the registry holds and the invocation
+// path reads.
 struct FunctionEntry {
     Function function{};
     // In the order of function.live. Without a live version: the newest one, to show its state.

@@ -1,5 +1,5 @@
-// Builds JSON text member by member, in the order of the calls. Used where documents are written (here and in api/);
-// what users sent is never written through this but passed on as it came.
+// Builds JSON text member by member, in the order of the calls. Used where documents are written
+// (here and in api/); what users sent is never written through this but passed on as it came.
 #pragma once
 
 #include <charconv>
@@ -24,8 +24,12 @@ public:
         out_ += json;
         return *this;
     }
-    JsonObject& number(std::string_view name, std::integral auto value) { return raw(name, std::to_string(value)); }
-    JsonObject& boolean(std::string_view name, bool value) { return raw(name, value ? "true" : "false"); }
+    JsonObject& number(std::string_view name, std::integral auto value) {
+        return raw(name, std::to_string(value));
+    }
+    JsonObject& boolean(std::string_view name, bool value) {
+        return raw(name, value ? "true" : "false");
+    }
     JsonObject& null(std::string_view name) { return raw(name, "null"); }
     std::string done() const { return out_ + "}"; }
 
@@ -66,9 +70,12 @@ inline std::string secondsText(int64_t ms) {
 inline std::string pointerToken(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c == '~') out += "~0";
-        else if (c == '/') out += "~1";
-        else out += c;
+        if (c == '~')
+            out += "~0";
+        else if (c == '/')
+            out += "~1";
+        else
+            out += c;
     }
     return out;
 }

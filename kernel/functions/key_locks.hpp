@@ -1,5 +1,5 @@
-// Locks by name, for work that must not overlap on one function. A lock may be released by another thread than took
-// it (a save that answers early hands it to its build). Thread-safe.
+// Locks by name, for work that must not overlap on one function. A lock may be released by another
+// thread than took it (a save that answers early hands it to its build). Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,8 @@ public:
     class Guard {
     public:
         Guard(KeyLocks& locks, std::string key) : locks_(&locks), key_(std::move(key)) {}
-        Guard(Guard&& other) noexcept : locks_(std::exchange(other.locks_, nullptr)), key_(std::move(other.key_)) {}
+        Guard(Guard&& other) noexcept
+            : locks_(std::exchange(other.locks_, nullptr)), key_(std::move(other.key_)) {}
         Guard& operator=(Guard&& other) noexcept {
             std::swap(locks_, other.locks_);
             std::swap(key_, other.key_);
@@ -35,7 +36,8 @@ public:
     // Nothing when the key stays taken for `wait`; a wait of zero only tries.
     std::optional<Guard> take(const std::string& key, std::chrono::milliseconds wait) {
         std::unique_lock lock(mutex_);
-        if (!freed_.wait_for(lock, wait, [&] { return !taken_.contains(key); })) return std::nullopt;
+        if (!freed_.wait_for(lock, wait, [&] { return !taken_.contains(key); }))
+            return std::nullopt;
         taken_.insert(key);
         return Guard(*this, key);
     }

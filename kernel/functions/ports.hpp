@@ -1,5 +1,6 @@
-// What the functions domain needs from the rest of the platform, as interfaces: app/ implements them over executors/
-// and workers/. All methods are called on control-plane threads (never on an event loop) and may block.
+// What the functions domain needs from the rest of the platform, as interfaces: app/ implements
+// them over executors/ and workers/. All methods are called on control-plane threads (never on an
+// event loop) and may block.
 #pragma once
 
 #include <chrono>
@@ -16,8 +17,8 @@ namespace cf::functions {
 
 // A runtime as validation needs it.
 struct RuntimeInfo {
-    std::string name{};            // canonical
-    std::string sourceFile{};      // how `code` is named; an alias may have its own
+    std::string name{};        // canonical
+    std::string sourceFile{};  // how `code` is named; an alias may have its own
     std::string defaultHandler{};
     uint32_t defaultMemoryMb = 0;  // 0: the platform's default
     bool available = true;
@@ -41,7 +42,8 @@ public:
 struct BuildRequest {
     const std::string& functionName;
     const Settings& settings;
-    const VersionSpec& spec;  // its environment is no part of the artifact's key: a build must not depend on it
+    const VersionSpec&
+        spec;  // its environment is no part of the artifact's key: a build must not depend on it
     const std::vector<SourceFile>& sources;
     std::string sourceDir{};    // absolute; holds the sources; empty string for validate()
     std::string artifactDir{};  // absolute, exists, empty; what is left here becomes the artifact
@@ -59,11 +61,13 @@ public:
 class Builder {
 public:
     virtual ~Builder() = default;
-    // Cheap check before anything is stored. Remarks whose `file` is empty are about the handler; those that are not
-    // warnings refuse the save. A Failure means that the check itself could not be done.
+    // Cheap check before anything is stored. Remarks whose `file` is empty are about the handler;
+    // those that are not warnings refuse the save. A Failure means that the check itself could not
+    // be done.
     virtual base::Result<std::vector<base::SourceRemark>> validate(const BuildRequest& request) = 0;
-    // Turns sourceDir into artifactDir. Failures: build_failed (the source is at fault; remarks went to `listener`),
-    // runtime_unavailable, build_timeout, or another reason when something else is.
+    // Turns sourceDir into artifactDir. Failures: build_failed (the source is at fault; remarks
+    // went to `listener`), runtime_unavailable, build_timeout, or another reason when something
+    // else is.
     virtual base::Result<void> build(const BuildRequest& request, BuildListener& listener) = 0;
     // The artifact, made for this canonical runtime, is gone from the disk.
     virtual void discard(std::string_view runtime, std::string_view artifactKey) = 0;
@@ -72,7 +76,8 @@ public:
 // One live version with everything needed to run it.
 struct LiveVersion {
     std::shared_ptr<const Version> version{};
-    std::string artifactDir{};  // absolute, read-only, immutable; stays at least 20 minutes after the version left
+    std::string artifactDir{};  // absolute, read-only, immutable; stays at least 20 minutes after
+                                // the version left
     uint32_t weight = 100;
 };
 
@@ -82,19 +87,22 @@ struct LiveFunction {
     std::vector<LiveVersion> live{};
 };
 
-// Makes versions answer calls: over workers/ in the platform. Calls about one function never overlap. Only activate()
-// may wait for an event loop: FunctionService::start() commits before the loops run.
+// Makes versions answer calls: over workers/ in the platform. Calls about one function never
+// overlap. Only activate() may wait for an event loop: FunctionService::start() commits before the
+// loops run.
 class Activator {
 public:
     virtual ~Activator() = default;
-    // Before the live transaction: loads workers of the new version, as many as the old one has busy, at least one.
-    // A load_failed Failure (detail, hint, remarks from the worker's error document) aborts the switch. A platform out
-    // of workers is no failure: the version then loads with its first call. Nothing is visible to callers yet.
+    // Before the live transaction: loads workers of the new version, as many as the old one has
+    // busy, at least one. A load_failed Failure (detail, hint, remarks from the worker's error
+    // document) aborts the switch. A platform out of workers is no failure: the version then loads
+    // with its first call. Nothing is visible to callers yet.
     virtual base::Result<void> activate(const LiveFunction& next) = 0;
     // After a successful activate whose transaction did not come about: the new workers leave.
     virtual void abandon(const LiveFunction& next) = 0;
-    // The transaction is done (or the platform starts, then without activate): calls go to these versions from now
-    // on; workers of versions that are no longer live finish what they have and leave.
+    // The transaction is done (or the platform starts, then without activate): calls go to these
+    // versions from now on; workers of versions that are no longer live finish what they have and
+    // leave.
     virtual void commit(const LiveFunction& now) = 0;
     // Only name, description, labels or settings changed; live versions stay as they are.
     virtual void updateSettings(const LiveFunction& now) = 0;

@@ -1,4 +1,5 @@
-// Reading: JSON that a user sent, into a Patch. Every field is read on its own, so that all that is wrong is named.
+// Reading: JSON that a user sent, into a Patch. Every field is read on its own, so that all that is
+// wrong is named.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -14,17 +15,24 @@ namespace {
 
 using simdjson::dom::element;
 
-constexpr std::string_view readOnlyFields[] = {"id",         "project",    "version",    "live",    "state",
-                                               "created_at", "updated_at", "created_by", "warnings"};
+constexpr std::string_view readOnlyFields[] = {"id",         "project",    "version",
+                                               "live",       "state",      "created_at",
+                                               "updated_at", "created_by", "warnings"};
 
 const char* kindOf(element value) {
     switch (value.type()) {
-        case simdjson::dom::element_type::ARRAY: return "an array";
-        case simdjson::dom::element_type::OBJECT: return "an object";
-        case simdjson::dom::element_type::STRING: return "text";
-        case simdjson::dom::element_type::BOOL: return "true or false";
-        case simdjson::dom::element_type::NULL_VALUE: return "null";
-        default: return "a number";
+        case simdjson::dom::element_type::ARRAY:
+            return "an array";
+        case simdjson::dom::element_type::OBJECT:
+            return "an object";
+        case simdjson::dom::element_type::STRING:
+            return "text";
+        case simdjson::dom::element_type::BOOL:
+            return "true or false";
+        case simdjson::dom::element_type::NULL_VALUE:
+            return "null";
+        default:
+            return "a number";
     }
 }
 
@@ -34,15 +42,19 @@ bool isDigit(char c) { return c >= '0' && c <= '9'; }
 bool isFunctionName(std::string_view name) {
     const auto alnum = [](char c) { return isLetter(c) || isDigit(c); };
     return !name.empty() && name.size() <= 64 && alnum(name.front()) && alnum(name.back()) &&
-           std::all_of(name.begin(), name.end(), [&](char c) { return alnum(c) || c == '_' || c == '-'; });
+           std::all_of(name.begin(), name.end(),
+                       [&](char c) { return alnum(c) || c == '_' || c == '-'; });
 }
 
 bool isVariableName(std::string_view name) {
     return !name.empty() && !isDigit(name.front()) &&
-           std::all_of(name.begin(), name.end(), [](char c) { return isLetter(c) || isDigit(c) || c == '_'; });
+           std::all_of(name.begin(), name.end(),
+                       [](char c) { return isLetter(c) || isDigit(c) || c == '_'; });
 }
 
-std::string inQuotes(std::string_view text) { return "\"" + base::toValidUtf8(text.substr(0, 80)) + "\""; }
+std::string inQuotes(std::string_view text) {
+    return "\"" + base::toValidUtf8(text.substr(0, 80)) + "\"";
+}
 
 class Reader {
 public:
@@ -56,7 +68,8 @@ public:
     }
 
 private:
-    void refuse(std::string pointer, std::string detail, std::string limit = {}, std::string observed = {}) {
+    void refuse(std::string pointer, std::string detail, std::string limit = {},
+                std::string observed = {}) {
         if (patch_.limit.empty() && !limit.empty()) {
             patch_.limit = std::move(limit);
             patch_.observed = std::move(observed);
@@ -65,30 +78,48 @@ private:
     }
 
     void field(std::string_view key, element value) {
-        if (key == "name") name(value);
-        else if (key == "description") text(patch_.description, "/description", value, limits_.descriptionBytes);
-        else if (key == "runtime") text(patch_.runtime, "/runtime", value, 64);
-        else if (key == "handler") handler(value);
-        else if (key == "code") text(patch_.code, "/code", value, limits_.codeBytes);
-        else if (key == "files") files(value);
-        else if (key == "environment") environment(value);
-        else if (key == "network") network(value);
-        else if (key == "timeout") seconds(patch_.timeout, "/timeout", value, limits_.minTimeout, limits_.maxTimeout);
+        if (key == "name")
+            name(value);
+        else if (key == "description")
+            text(patch_.description, "/description", value, limits_.descriptionBytes);
+        else if (key == "runtime")
+            text(patch_.runtime, "/runtime", value, 64);
+        else if (key == "handler")
+            handler(value);
+        else if (key == "code")
+            text(patch_.code, "/code", value, limits_.codeBytes);
+        else if (key == "files")
+            files(value);
+        else if (key == "environment")
+            environment(value);
+        else if (key == "network")
+            network(value);
+        else if (key == "timeout")
+            seconds(patch_.timeout, "/timeout", value, limits_.minTimeout, limits_.maxTimeout);
         else if (key == "init_timeout")
-            seconds(patch_.initTimeout, "/init_timeout", value, limits_.minTimeout, limits_.maxTimeout);
+            seconds(patch_.initTimeout, "/init_timeout", value, limits_.minTimeout,
+                    limits_.maxTimeout);
         else if (key == "memory")
-            integer(patch_.memoryMb, "/memory", value, limits_.minMemoryMb, limits_.maxMemoryMb, " MB");
+            integer(patch_.memoryMb, "/memory", value, limits_.minMemoryMb, limits_.maxMemoryMb,
+                    " MB");
         else if (key == "concurrency")
             integer(patch_.concurrency, "/concurrency", value, 1, limits_.maxConcurrency);
-        else if (key == "min_workers") integer(patch_.minWorkers, "/min_workers", value, 0, limits_.maxWorkers);
-        else if (key == "max_workers") integer(patch_.maxWorkers, "/max_workers", value, 0, limits_.maxWorkers);
-        else if (key == "keep_alive") keepAlive(value);
-        else if (key == "http") http(value);
-        else if (key == "labels") labels(value);
+        else if (key == "min_workers")
+            integer(patch_.minWorkers, "/min_workers", value, 0, limits_.maxWorkers);
+        else if (key == "max_workers")
+            integer(patch_.maxWorkers, "/max_workers", value, 0, limits_.maxWorkers);
+        else if (key == "keep_alive")
+            keepAlive(value);
+        else if (key == "http")
+            http(value);
+        else if (key == "labels")
+            labels(value);
         else if (key == "dependencies")
-            refuse("/dependencies", "dependencies are not available in this version of the platform; put what the "
-                                    "function needs into \"files\"");
-        else if (std::find(std::begin(readOnlyFields), std::end(readOnlyFields), key) != std::end(readOnlyFields))
+            refuse("/dependencies",
+                   "dependencies are not available in this version of the platform; put what the "
+                   "function needs into \"files\"");
+        else if (std::find(std::begin(readOnlyFields), std::end(readOnlyFields), key) !=
+                 std::end(readOnlyFields))
             patch_.readOnly.emplace_back(key, simdjson::minify(value));
         else
             refuse("/" + pointerToken(base::toValidUtf8(key.substr(0, 80))), "unknown field");
@@ -96,10 +127,12 @@ private:
 
     // Marks the field as present; true when a value of the wanted kind is to be read.
     template <typename T>
-    bool wants(Field<T>& field, const char* pointer, element value, bool rightKind, const char* wanted) {
+    bool wants(Field<T>& field, const char* pointer, element value, bool rightKind,
+               const char* wanted) {
         field.present = true;
         if (value.is_null()) return false;
-        if (!rightKind) refuse(pointer, std::string("must be ") + wanted + ", not " + kindOf(value));
+        if (!rightKind)
+            refuse(pointer, std::string("must be ") + wanted + ", not " + kindOf(value));
         return rightKind;
     }
 
@@ -113,19 +146,16 @@ private:
     }
 
     void tooLarge(const char* pointer, uint64_t bytes, uint64_t maxBytes) {
-        refuse(pointer, "is " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(maxBytes),
+        refuse(pointer,
+               "is " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(maxBytes),
                std::to_string(maxBytes) + " bytes", std::to_string(bytes) + " bytes");
     }
 
     void name(element value) {
         text(patch_.name, "/name", value, 1024);
         if (!patch_.name.value) return;
-        const std::string& name = *patch_.name.value;
-        if (!isFunctionName(name))
-            refuse("/name", "a name has 1 to 64 letters, digits, '-' and '_', and begins and ends with a letter or a "
-                            "digit; " + inQuotes(name) + " does not");
-        else if (nameKey(name).starts_with("fn_"))
-            refuse("/name", "a name must not begin with \"fn_\", which marks ids");
+        if (auto why = whyInvalidName(*patch_.name.value); !why.empty())
+            refuse("/name", std::move(why));
     }
 
     // What a handler may be is its executor's matter; this keeps out what no language can mean.
@@ -137,20 +167,21 @@ private:
             refuse("/handler", "names a function in the code, without spaces and \"..\"");
     }
 
-    void integer(Field<uint32_t>& field, const char* pointer, element value, uint32_t low, uint32_t high,
-                 const char* unit = "") {
+    void integer(Field<uint32_t>& field, const char* pointer, element value, uint32_t low,
+                 uint32_t high, const char* unit = "") {
         if (!wants(field, pointer, value, value.is_number(), "a whole number")) return;
         const double number = double(value);
         if (number != std::floor(number)) return refuse(pointer, "must be a whole number");
-        if (number < low || number > high) return outOfRange(pointer, simdjson::minify(value), std::to_string(low),
-                                                             std::to_string(high), unit);
+        if (number < low || number > high)
+            return outOfRange(pointer, simdjson::minify(value), std::to_string(low),
+                              std::to_string(high), unit);
         field.value = static_cast<uint32_t>(number);
     }
 
-    void outOfRange(const char* pointer, const std::string& observed, const std::string& low, const std::string& high,
-                    const char* unit) {
-        refuse(pointer, "must be from " + low + " to " + high + unit + ", not " + observed, low + "-" + high + unit,
-               observed + unit);
+    void outOfRange(const char* pointer, const std::string& observed, const std::string& low,
+                    const std::string& high, const char* unit) {
+        refuse(pointer, "must be from " + low + " to " + high + unit + ", not " + observed,
+               low + "-" + high + unit, observed + unit);
     }
 
     void seconds(Field<std::chrono::milliseconds>& field, const char* pointer, element value,
@@ -158,33 +189,39 @@ private:
         if (!wants(field, pointer, value, value.is_number(), "a number of seconds")) return;
         const double ms = double(value) * 1000;
         // 1e-6 keeps 0.1 inside its own limit whatever binary fractions make of it.
-        if (ms < static_cast<double>(low.count()) - 1e-6 || ms > static_cast<double>(high.count()) + 1e-6)
-            return outOfRange(pointer, simdjson::minify(value), secondsText(low.count()), secondsText(high.count()),
-                              " seconds");
+        if (ms < static_cast<double>(low.count()) - 1e-6 ||
+            ms > static_cast<double>(high.count()) + 1e-6)
+            return outOfRange(pointer, simdjson::minify(value), secondsText(low.count()),
+                              secondsText(high.count()), " seconds");
         field.value = std::chrono::milliseconds(std::llround(ms));
     }
 
     void keepAlive(element value) {
         Field<uint32_t> whole;
-        integer(whole, "/keep_alive", value, 1, static_cast<uint32_t>(limits_.maxKeepAlive.count()), " seconds");
+        integer(whole, "/keep_alive", value, 1, static_cast<uint32_t>(limits_.maxKeepAlive.count()),
+                " seconds");
         patch_.keepAlive.present = true;
         if (whole.value) patch_.keepAlive.value = std::chrono::seconds(*whole.value);
     }
 
     void files(element value) {
-        if (!wants(patch_.files, "/files", value, value.is_object(), "an object of file names and contents")) return;
+        if (!wants(patch_.files, "/files", value, value.is_object(),
+                   "an object of file names and contents"))
+            return;
         std::vector<SourceFile> files;
         std::set<std::string> seen;
         uint64_t bytes = 0;
         const size_t errorsBefore = patch_.errors.size();
         for (const auto [key, content] : simdjson::dom::object(value)) {
-            const std::string pointer = "/files/" + pointerToken(base::toValidUtf8(key.substr(0, 300)));
+            const std::string pointer =
+                "/files/" + pointerToken(base::toValidUtf8(key.substr(0, 300)));
             if (const auto why = whyUnsafeFileName(key, limits_.pathBytes); !why.empty()) {
                 refuse(pointer, why);
                 continue;
             }
             if (!seen.insert(nameKey(key)).second)
-                refuse(pointer, "the same file name appears twice (upper and lower case count as equal)");
+                refuse(pointer,
+                       "the same file name appears twice (upper and lower case count as equal)");
             if (auto read = fileContent(pointer, content)) {
                 bytes += read->size();
                 files.push_back({std::string(key), std::move(*read)});
@@ -193,14 +230,19 @@ private:
         for (const auto& name : seen)
             for (size_t at = name.find('/'); at != name.npos; at = name.find('/', at + 1))
                 if (seen.contains(name.substr(0, at)))
-                    refuse("/files", inQuotes(name.substr(0, at)) + " is a file and a folder at the same time");
+                    refuse("/files", inQuotes(name.substr(0, at)) +
+                                         " is a file and a folder at the same time");
         if (files.size() > limits_.files)
-            refuse("/files", "there are " + std::to_string(files.size()) + " files, the limit is " +
-                   std::to_string(limits_.files), std::to_string(limits_.files) + " files",
+            refuse("/files",
+                   "there are " + std::to_string(files.size()) + " files, the limit is " +
+                       std::to_string(limits_.files),
+                   std::to_string(limits_.files) + " files",
                    std::to_string(files.size()) + " files");
         if (bytes > limits_.codeBytes) tooLarge("/files", bytes, limits_.codeBytes);
-        if (files.empty() && patch_.errors.size() == errorsBefore) refuse("/files", "must hold at least one file");
-        std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+        if (files.empty() && patch_.errors.size() == errorsBefore)
+            refuse("/files", "must hold at least one file");
+        std::sort(files.begin(), files.end(),
+                  [](const auto& a, const auto& b) { return a.name < b.name; });
         patch_.files.value = std::move(files);
     }
 
@@ -219,24 +261,33 @@ private:
     }
 
     void environment(element value) {
-        if (!wants(patch_.environment, "/environment", value, value.is_object(), "an object of names and values"))
+        if (!wants(patch_.environment, "/environment", value, value.is_object(),
+                   "an object of names and values"))
             return;
         Environment variables;
         uint64_t bytes = 0;
         for (const auto [key, content] : simdjson::dom::object(value)) {
-            const std::string pointer = "/environment/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
+            const std::string pointer =
+                "/environment/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
             if (!isVariableName(key))
-                refuse(pointer, "a variable's name has letters, digits and '_' and does not begin with a digit");
+                refuse(pointer,
+                       "a variable's name has letters, digits and '_' and does not begin with a "
+                       "digit");
             else if (key.starts_with("LD_"))
-                refuse(pointer, "variables that begin with LD_ change how programs are loaded and are not allowed");
+                refuse(pointer,
+                       "variables that begin with LD_ change how programs are loaded and are not "
+                       "allowed");
             if (content.is_object() && !simdjson::dom::object(content)["secret"].error()) {
-                refuse(pointer, "secrets are not available in this version of the platform; a reference to one "
-                                "cannot be kept");
+                refuse(
+                    pointer,
+                    "secrets are not available in this version of the platform; a reference to one "
+                    "cannot be kept");
                 continue;
             }
             if (!content.is_string()) {
-                refuse(pointer, std::string("must be text, not ") + kindOf(content) +
-                                    (content.is_number() || content.is_bool() ? "; put it in quotes" : ""));
+                refuse(pointer,
+                       std::string("must be text, not ") + kindOf(content) +
+                           (content.is_number() || content.is_bool() ? "; put it in quotes" : ""));
                 continue;
             }
             const auto held = std::string_view(content);
@@ -244,7 +295,8 @@ private:
             bytes += key.size() + held.size();
             variables.emplace_back(key, held);
         }
-        if (bytes > limits_.environmentBytes) tooLarge("/environment", bytes, limits_.environmentBytes);
+        if (bytes > limits_.environmentBytes)
+            tooLarge("/environment", bytes, limits_.environmentBytes);
         patch_.environment.value = std::move(variables);
     }
 
@@ -256,13 +308,16 @@ private:
                 if (content.get(mode) || (mode != "none" && mode != "outbound"))
                     refuse("/network/mode", "must be \"none\" or \"outbound\"");
                 else
-                    patch_.network.value = mode == "none" ? NetworkMode::none : NetworkMode::outbound;
+                    patch_.network.value =
+                        mode == "none" ? NetworkMode::none : NetworkMode::outbound;
             } else if (key == "allow") {
                 simdjson::dom::array allow;
-                if (!content.is_null() && content.get(allow)) refuse("/network/allow", "must be an array");
+                if (!content.is_null() && content.get(allow))
+                    refuse("/network/allow", "must be an array");
                 else if (!content.is_null() && allow.size() != 0)
-                    refuse("/network/allow", "lists of allowed addresses are not enforced by this version of the "
-                                             "platform and therefore refused; leave the list empty");
+                    refuse("/network/allow",
+                           "lists of allowed addresses are not enforced by this version of the "
+                           "platform and therefore refused; leave the list empty");
             } else {
                 refuse("/network/" + pointerToken(key), "unknown field");
             }
@@ -280,9 +335,12 @@ private:
         if (!wants(patch_.http, "/http", value, value.is_object(), "an object")) return;
         HttpSettings settings;
         for (const auto [key, content] : simdjson::dom::object(value)) {
-            if (key == "enabled") flag("/http/enabled", content, settings.enabled);
-            else if (key == "cors") settings.cors = cors(content);
-            else refuse("/http/" + pointerToken(key), "unknown field");
+            if (key == "enabled")
+                flag("/http/enabled", content, settings.enabled);
+            else if (key == "cors")
+                settings.cors = cors(content);
+            else
+                refuse("/http/" + pointerToken(key), "unknown field");
         }
         patch_.http.value = std::move(settings);
     }
@@ -296,19 +354,25 @@ private:
         Cors cors;
         for (const auto [key, content] : simdjson::dom::object(value)) {
             const std::string pointer = "/http/cors/" + pointerToken(key);
-            if (key == "origins") texts(pointer, content, cors.origins);
-            else if (key == "methods") texts(pointer, content, cors.methods);
-            else if (key == "headers") texts(pointer, content, cors.headers);
-            else if (key == "credentials") flag(pointer, content, cors.credentials);
+            if (key == "origins")
+                texts(pointer, content, cors.origins);
+            else if (key == "methods")
+                texts(pointer, content, cors.methods);
+            else if (key == "headers")
+                texts(pointer, content, cors.headers);
+            else if (key == "credentials")
+                flag(pointer, content, cors.credentials);
             else if (key == "max_age") {
                 Field<uint32_t> age;
                 integer(age, pointer.c_str(), content, 0, 86'400, " seconds");
                 cors.maxAgeSeconds = age.value.value_or(Cors{}.maxAgeSeconds);
-            } else refuse(pointer, "unknown field");
+            } else
+                refuse(pointer, "unknown field");
         }
         const bool anyOrigin = cors.origins.empty() || std::ranges::count(cors.origins, "*") != 0;
         if (cors.credentials && anyOrigin)
-            refuse("/http/cors/origins", "with credentials every origin must be listed; browsers refuse \"*\"");
+            refuse("/http/cors/origins",
+                   "with credentials every origin must be listed; browsers refuse \"*\"");
         return cors;
     }
 
@@ -316,34 +380,46 @@ private:
     void texts(const std::string& pointer, element value, std::vector<std::string>& out) {
         simdjson::dom::array array;
         if (value.is_null()) return;
-        if (value.get(array)) return refuse(pointer, std::string("must be an array of texts, not ") + kindOf(value));
+        if (value.get(array))
+            return refuse(pointer, std::string("must be an array of texts, not ") + kindOf(value));
         if (array.size() > limits_.corsEntries)
-            return refuse(pointer, "has more than " + std::to_string(limits_.corsEntries) + " entries");
+            return refuse(pointer,
+                          "has more than " + std::to_string(limits_.corsEntries) + " entries");
         for (const element item : array) {
             std::string_view text;
             const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != ','; };
-            if (item.get(text) || text.empty() || text.size() > 256 || !std::all_of(text.begin(), text.end(), plain))
-                return refuse(pointer, "every entry must be 1 to 256 printable characters without spaces or commas");
+            if (item.get(text) || text.empty() || text.size() > 256 ||
+                !std::all_of(text.begin(), text.end(), plain))
+                return refuse(
+                    pointer,
+                    "every entry must be 1 to 256 printable characters without spaces or commas");
             out.emplace_back(text);
         }
     }
 
     void labels(element value) {
-        if (!wants(patch_.labels, "/labels", value, value.is_object(), "an object of texts")) return;
+        if (!wants(patch_.labels, "/labels", value, value.is_object(), "an object of texts"))
+            return;
         std::map<std::string, std::string> labels;
         for (const auto [key, content] : simdjson::dom::object(value)) {
-            const std::string pointer = "/labels/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
+            const std::string pointer =
+                "/labels/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
             std::string_view text;
             if (key.empty() || key.size() > limits_.labelKeyBytes)
-                refuse(pointer, "a label's name has 1 to " + std::to_string(limits_.labelKeyBytes) + " bytes");
-            if (content.get(text)) refuse(pointer, std::string("must be text, not ") + kindOf(content));
+                refuse(pointer, "a label's name has 1 to " + std::to_string(limits_.labelKeyBytes) +
+                                    " bytes");
+            if (content.get(text))
+                refuse(pointer, std::string("must be text, not ") + kindOf(content));
             else if (text.size() > limits_.labelValueBytes)
-                refuse(pointer, "a label's value has at most " + std::to_string(limits_.labelValueBytes) + " bytes");
+                refuse(pointer, "a label's value has at most " +
+                                    std::to_string(limits_.labelValueBytes) + " bytes");
             labels.emplace(key, text);
         }
         if (labels.size() > limits_.labels)
-            refuse("/labels", "there are " + std::to_string(labels.size()) + " labels, the limit is " +
-                   std::to_string(limits_.labels), std::to_string(limits_.labels) + " labels",
+            refuse("/labels",
+                   "there are " + std::to_string(labels.size()) + " labels, the limit is " +
+                       std::to_string(limits_.labels),
+                   std::to_string(limits_.labels) + " labels",
                    std::to_string(labels.size()) + " labels");
         patch_.labels.value = std::move(labels);
     }
@@ -354,12 +430,23 @@ private:
 
 }  // namespace
 
+std::string whyInvalidName(std::string_view name) {
+    if (!isFunctionName(name))
+        return "a name has 1 to 64 letters, digits, '-' and '_', and begins and ends with a letter "
+               "or a digit; " +
+               inQuotes(name) + " does not";
+    if (nameKey(name).starts_with("fn_"))
+        return "a name must not begin with \"fn_\", which marks ids";
+    return {};
+}
+
 base::Result<Patch> readPatch(element body, const Limits& limits) {
     simdjson::dom::object object;
     if (body.get(object))
-        return base::Failure{.reason = "invalid_function",
-                             .detail = std::string("a function is a JSON object, not ") + kindOf(body),
-                             .fields = {{"", "must be an object"}}};
+        return base::Failure{
+            .reason = "invalid_function",
+            .detail = std::string("a function is a JSON object, not ") + kindOf(body),
+            .fields = {{"", "must be an object"}}};
     return Reader(limits).read(object);
 }
 

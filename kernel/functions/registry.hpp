@@ -1,5 +1,6 @@
-// All functions of the platform, in memory: what invocations look up. Entries are immutable and replaced whole, so a
-// reader that holds one keeps a consistent function for as long as it likes. Thread-safe.
+// All functions of the platform, in memory: what invocations look up. Entries are immutable and
+// replaced whole, so a reader that holds one keeps a consistent function for as long as it likes.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -19,8 +20,9 @@ std::string nameKey(std::string_view name);
 
 class Registry {
 public:
-    // By id ("fn_...") or by name without regard to case; null when there is none. Costs one shared lock and one
-    // hash; callers that ask for every request may keep the answer while generation() stays the same.
+    // By id ("fn_...") or by name without regard to case; null when there is none. Costs one shared
+    // lock and one hash; callers that ask for every request may keep the answer while generation()
+    // stays the same.
     FunctionPtr find(std::string_view idOrName) const;
     // Grows with every change of the registry.
     uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -28,14 +30,17 @@ public:
     std::vector<FunctionPtr> all() const;
     size_t size() const;
 
-    // FunctionService only. Adds or replaces the function with this id, under its present name alone.
+    // FunctionService only. Adds or replaces the function with this id, under its present name
+    // alone.
     void put(FunctionPtr entry);
     void remove(const std::string& id);
 
 private:
     struct Hash {
         using is_transparent = void;
-        size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     using Map = std::unordered_map<std::string, FunctionPtr, Hash, std::equal_to<>>;
 

@@ -131,7 +131,8 @@ Settings decodeSettings(std::string_view json) {
 // A list of pairs: an object would lose the order on its way through other tools.
 std::string encode(const Environment& environment) {
     JsonArray array;
-    for (const auto& [name, value] : environment) array.raw(JsonArray().text(name).text(value).done());
+    for (const auto& [name, value] : environment)
+        array.raw(JsonArray().text(name).text(value).done());
     return array.done();
 }
 
@@ -142,7 +143,8 @@ Environment decodeEnvironment(std::string_view json) {
         if (root.get(array)) return;
         for (const element item : array) {
             std::string_view name, value;
-            if (!item.at(0).get(name) && !item.at(1).get(value)) environment.emplace_back(name, value);
+            if (!item.at(0).get(name) && !item.at(1).get(value))
+                environment.emplace_back(name, value);
         }
     });
     return environment;
@@ -168,7 +170,8 @@ std::map<std::string, std::string> decodeLabels(std::string_view json) {
 std::string encode(const std::vector<LiveShare>& live) {
     JsonArray array;
     for (const auto& share : live)
-        array.raw(JsonObject().number("version", share.version).number("weight", share.weight).done());
+        array.raw(
+            JsonObject().number("version", share.version).number("weight", share.weight).done());
     return array.done();
 }
 

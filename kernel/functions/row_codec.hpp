@@ -1,5 +1,6 @@
-// How the parts of a row that may grow over time (settings, environment, remarks) are written as JSON columns, and read
-// back: unknown members are ignored, missing ones get today's defaults, so rows outlive the release that wrote them.
+// How the parts of a row that may grow over time (settings, environment, remarks) are written as
+// JSON columns, and read back: unknown members are ignored, missing ones get today's defaults, so
+// rows outlive the release that wrote them.
 #pragma once
 
 #include <map>

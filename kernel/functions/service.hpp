@@ -1,6 +1,6 @@
-// Everything that can be done with functions: the life of a save from validation to the live switch. api/ calls it on
-// control-plane threads; the invocation path reads the registry only. Saves of one function wait for each other,
-// saves of different functions run side by side.
+// Everything that can be done with functions: the life of a save from validation to the live
+// switch. api/ calls it on control-plane threads; the invocation path reads the registry only.
+// Saves of one function wait for each other, saves of different functions run side by side.
 #pragma once
 
 #include <chrono>
@@ -26,8 +26,9 @@ struct ServiceOptions {
     Limits limits{};
     Retention retention{};
     std::string dataDir{};  // artifacts/ and build/ lie here
-    std::chrono::milliseconds lockWait{60'000};  // how long a save waits for an earlier one of the same function
-    size_t backgroundThreads = 2;                // for builds behind an answer and after a start
+    std::chrono::milliseconds lockWait{
+        60'000};                   // how long a save waits for an earlier one of the same function
+    size_t backgroundThreads = 2;  // for builds behind an answer and after a start
 };
 
 // What a save did.
@@ -42,7 +43,7 @@ struct SaveRequest {
     Patch patch{};
     Caller caller{};
     std::optional<uint64_t> ifRevision{};  // save only when the function is still at this revision
-    bool async = false;  // answer once the version is stored, build behind
+    bool async = false;                    // answer once the version is stored, build behind
 };
 
 struct ListRequest {
@@ -60,36 +61,44 @@ struct FunctionPage {
 class FunctionService {
 public:
     // Everything passed in must outlive the service.
-    FunctionService(ServiceOptions options, Store& store, Registry& registry, RuntimeCatalog& runtimes,
-                    Builder& builder, Activator& activator);
+    FunctionService(ServiceOptions options, Store& store, Registry& registry,
+                    RuntimeCatalog& runtimes, Builder& builder, Activator& activator);
     // Waits for what is being built right now.
     ~FunctionService();
 
-    // Once, before anything else: fills the registry from the store, marks interrupted builds as failed, commits every
-    // callable function to the Activator and builds missing artifacts again (in the background).
+    // Once, before anything else: fills the registry from the store, marks interrupted builds as
+    // failed, commits every callable function to the Activator and builds missing artifacts again
+    // (in the background).
     base::Result<void> start();
 
-    // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy, store_failed.
-    // A version that does not build, or does not load, leaves nothing behind when it is the first of its function.
+    // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy,
+    // store_failed. A version that does not build, or does not load, leaves nothing behind when it
+    // is the first of its function.
     base::Result<Saved> create(SaveRequest request);
-    // `idOrName`; an unknown name with createIfMissing and a complete patch creates. More failures: not_found,
-    // precondition_failed. Nothing changed: no new version, no new revision.
-    base::Result<Saved> update(std::string_view idOrName, SaveRequest request, bool createIfMissing);
-    base::Result<void> remove(std::string_view idOrName, const Caller& caller, std::optional<uint64_t> ifRevision);
+    // `idOrName`; an unknown name with createIfMissing and a complete patch creates. More failures:
+    // not_found, precondition_failed. Nothing changed: no new version, no new revision.
+    base::Result<Saved> update(std::string_view idOrName, SaveRequest request,
+                               bool createIfMissing);
+    base::Result<void> remove(std::string_view idOrName, const Caller& caller,
+                              std::optional<uint64_t> ifRevision);
 
     // Failure: not_found. The second form adds the sources of the shown version.
     base::Result<FunctionPtr> find(std::string_view idOrName) const;
     base::Result<Saved> read(std::string_view idOrName) const;
     base::Result<FunctionPage> list(const ListRequest& request) const;
     // Newest first, without sources; versions that are being built are included.
-    base::Result<std::vector<std::shared_ptr<const Version>>> versions(const FunctionEntry& entry) const;
-    base::Result<std::shared_ptr<const Version>> version(const FunctionEntry& entry, uint64_t number) const;
+    base::Result<std::vector<std::shared_ptr<const Version>>> versions(
+        const FunctionEntry& entry) const;
+    base::Result<std::shared_ptr<const Version>> version(const FunctionEntry& entry,
+                                                         uint64_t number) const;
     base::Result<std::string> buildLog(const FunctionEntry& entry, uint64_t number) const;
     base::Result<Sources> sources(const std::string& functionId, uint64_t number) const;
-    // For callers of a function that no call can reach yet, or any more: why. Thread-safe and quick.
+    // For callers of a function that no call can reach yet, or any more: why. Thread-safe and
+    // quick.
     base::Failure whyNotCallable(const FunctionEntry& entry) const;
 
-    // Deletes artifacts that no version has used for Retention::artifactGrace. Called by app/ every few minutes.
+    // Deletes artifacts that no version has used for Retention::artifactGrace. Called by app/ every
+    // few minutes.
     void collectGarbage();
     const Limits& limits() const;
 

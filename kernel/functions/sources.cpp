@@ -9,7 +9,8 @@ namespace cf::functions {
 
 namespace {
 
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 constexpr std::array<int8_t, 256> values = [] {
     std::array<int8_t, 256> table{};
@@ -35,14 +36,17 @@ std::string whyUnsafeFileName(std::string_view name, size_t maxBytes) {
         const size_t end = std::min(name.find('/', begin), name.size());
         const std::string_view part = name.substr(begin, end - begin);
         if (part.empty()) return "the file name has an empty part";
-        if (part == "." || part == "..") return "the file name has a \"" + std::string(part) + "\" part";
+        if (part == "." || part == "..")
+            return "the file name has a \"" + std::string(part) + "\" part";
         if (part.size() > 255) return "a part of the file name is longer than 255 bytes";
         begin = end + 1;
     }
     return {};
 }
 
-bool isValidUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+bool isValidUtf8(std::string_view text) {
+    return simdjson::validate_utf8(text.data(), text.size());
+}
 
 std::optional<std::string> decodeBase64(std::string_view text) {
     if (text.size() % 4 != 0) return std::nullopt;
@@ -53,11 +57,13 @@ std::optional<std::string> decodeBase64(std::string_view text) {
         const size_t padding = !last ? 0 : text[at + 3] != '=' ? 0 : text[at + 2] != '=' ? 1 : 2;
         uint32_t bits = 0;
         for (size_t i = 0; i < 4; ++i) {
-            const int value = i >= 4 - padding ? 0 : values[static_cast<unsigned char>(text[at + i])];
+            const int value =
+                i >= 4 - padding ? 0 : values[static_cast<unsigned char>(text[at + i])];
             if (value < 0) return std::nullopt;
             bits = bits << 6 | static_cast<uint32_t>(value);
         }
-        for (size_t i = 0; i < 3 - padding; ++i) out += static_cast<char>(bits >> (16 - 8 * i) & 0xff);
+        for (size_t i = 0; i < 3 - padding; ++i)
+            out += static_cast<char>(bits >> (16 - 8 * i) & 0xff);
     }
     return out;
 }
@@ -68,7 +74,8 @@ std::string encodeBase64(std::string_view bytes) {
     for (size_t at = 0; at < bytes.size(); at += 3) {
         uint32_t bits = 0;
         for (size_t i = 0; i < 3; ++i)
-            bits = bits << 8 | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u);
+            bits = bits << 8 |
+                   (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u);
         for (size_t i = 0; i < 4; ++i)
             out += at + i <= bytes.size() ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
     }

@@ -1,4 +1,5 @@
-// Rules for what may be the source of a function, and base64 for files that are no text. Pure functions.
+// Rules for what may be the source of a function, and base64 for files that are no text. Pure
+// functions.
 #pragma once
 
 #include <optional>
@@ -7,8 +8,10 @@
 
 namespace cf::functions {
 
-// Why `name` cannot be the name of a source file, one sentence; empty when it can. A safe name is relative, has no
-// "." or ".." part, no empty part, no NUL or control character, and each part fits a Linux file name (255 bytes).
+// Why `name` cannot be the name of a source file, one sentence; empty when it can. A safe name is
+// relative, has no
+// "." or ".." part, no empty part, no NUL or control character, and each part fits a Linux file
+// name (255 bytes).
 std::string whyUnsafeFileName(std::string_view name, size_t maxBytes);
 
 bool isValidUtf8(std::string_view text);

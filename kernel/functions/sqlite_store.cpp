@@ -27,7 +27,8 @@ using namespace Poco::Data::Keywords;
 using Int = Poco::Int64;
 
 struct SqliteStore::State {
-    State(SqliteOptions given, Session opened) : options(std::move(given)), session(std::move(opened)) {}
+    State(SqliteOptions given, Session opened)
+        : options(std::move(given)), session(std::move(opened)) {}
     SqliteOptions options;
     std::mutex mutex;
     Session session;
@@ -49,11 +50,13 @@ base::Failure storeFailed(const Poco::Exception& exception) {
             .hint = "the platform's log says more"};
 }
 
-// Everything inside is done whole or not at all. Poco's own begin() starts a deferred transaction, which may find the
-// database locked halfway.
+// Everything inside is done whole or not at all. Poco's own begin() starts a deferred transaction,
+// which may find the database locked halfway.
 class Transaction {
 public:
-    explicit Transaction(Session& session) : session_(session) { session_ << "BEGIN IMMEDIATE", now; }
+    explicit Transaction(Session& session) : session_(session) {
+        session_ << "BEGIN IMMEDIATE", now;
+    }
     ~Transaction() {
         if (done_) return;
         try {
@@ -84,19 +87,22 @@ Int nextRevision(Session& session) {
 }
 
 constexpr const char* versionColumns =
-    "SELECT function_id, number, runtime, runtime_alias, handler, from_code, environment, network, sources_hash,"
+    "SELECT function_id, number, runtime, runtime_alias, handler, from_code, environment, network, "
+    "sources_hash,"
     " state, artifact_key, remarks, failure, created_at_ms, created_by FROM version ";
 
 // One row of versionColumns, bound once and read row by row.
 struct VersionRow {
     Int number = 0, fromCode = 0, createdAtMs = 0;
-    std::string functionId, runtime, runtimeAlias, handler, environment, network, sourcesHash, state, artifactKey;
+    std::string functionId, runtime, runtimeAlias, handler, environment, network, sourcesHash,
+        state, artifactKey;
     std::string remarks, failure, createdBy;
 
     void bindTo(Statement& select) {
-        select, into(functionId), into(number), into(runtime), into(runtimeAlias), into(handler), into(fromCode),
-            into(environment), into(network), into(sourcesHash), into(state), into(artifactKey), into(remarks),
-            into(failure), into(createdAtMs), into(createdBy), limit(1);
+        select, into(functionId), into(number), into(runtime), into(runtimeAlias), into(handler),
+            into(fromCode), into(environment), into(network), into(sourcesHash), into(state),
+            into(artifactKey), into(remarks), into(failure), into(createdAtMs), into(createdBy),
+            limit(1);
     }
     Version version() const {
         Version version;
@@ -130,28 +136,35 @@ std::vector<Version> readVersions(Statement& select) {
     return versions;
 }
 
-std::vector<Version> versionsWhere(Session& session, const std::string& condition, std::string functionId, Int number) {
+std::vector<Version> versionsWhere(Session& session, const std::string& condition,
+                                   std::string functionId, Int number) {
     Statement select(session);
     select << versionColumns << condition, use(functionId), use(number);
     return readVersions(select);
 }
 
 void writeFunction(Session& session, const Function& f, bool create, Int revision) {
-    std::string id = f.id, name = f.name, key = nameKey(f.name), description = f.description, project = f.project;
-    std::string createdBy = f.createdBy, labels = rows::encode(f.labels), settings = rows::encode(f.settings);
+    std::string id = f.id, name = f.name, key = nameKey(f.name), description = f.description,
+                project = f.project;
+    std::string createdBy = f.createdBy, labels = rows::encode(f.labels),
+                settings = rows::encode(f.settings);
     std::string live = rows::encode(f.live);
     Int createdAt = f.createdAtMs, updatedAt = f.updatedAtMs, last = toInt(f.lastVersion);
     if (create) {
-        session << "INSERT INTO function (id, name, name_key, description, labels, project, created_by, created_at_ms,"
-                   " updated_at_ms, revision, settings, last_version, live) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            use(id), use(name), use(key), use(description), use(labels), use(project), use(createdBy), use(createdAt),
-            use(updatedAt), use(revision), use(settings), use(last), use(live), now;
+        session << "INSERT INTO function (id, name, name_key, description, labels, project, "
+                   "created_by, created_at_ms,"
+                   " updated_at_ms, revision, settings, last_version, live) VALUES "
+                   "(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            use(id), use(name), use(key), use(description), use(labels), use(project),
+            use(createdBy), use(createdAt), use(updatedAt), use(revision), use(settings), use(last),
+            use(live), now;
         return;
     }
-    session << "UPDATE function SET name = ?, name_key = ?, description = ?, labels = ?, updated_at_ms = ?,"
+    session << "UPDATE function SET name = ?, name_key = ?, description = ?, labels = ?, "
+               "updated_at_ms = ?,"
                " revision = ?, settings = ?, last_version = ?, live = ? WHERE id = ?",
-        use(name), use(key), use(description), use(labels), use(updatedAt), use(revision), use(settings), use(last),
-        use(live), use(id), now;
+        use(name), use(key), use(description), use(labels), use(updatedAt), use(revision),
+        use(settings), use(last), use(live), use(id), now;
 }
 
 void writeSources(Session& session, const Version& version) {
@@ -161,58 +174,78 @@ void writeSources(Session& session, const Version& version) {
         std::string hash = sha256(file.content), name = file.name;
         if (file.content.empty()) {
             // Binding an empty blob gives NULL.
-            session << "INSERT OR IGNORE INTO content (hash, bytes) VALUES (?, zeroblob(0))", use(hash), now;
+            session << "INSERT OR IGNORE INTO content (hash, bytes) VALUES (?, zeroblob(0))",
+                use(hash), now;
         } else {
             Int known = 0;
             session << "SELECT count(*) FROM content WHERE hash = ?", into(known), use(hash), now;
             Poco::Data::BLOB bytes;
             if (known == 0) {
-                bytes.assignRaw(reinterpret_cast<const unsigned char*>(file.content.data()), file.content.size());
-                session << "INSERT INTO content (hash, bytes) VALUES (?, ?)", use(hash), use(bytes), now;
+                bytes.assignRaw(reinterpret_cast<const unsigned char*>(file.content.data()),
+                                file.content.size());
+                session << "INSERT INTO content (hash, bytes) VALUES (?, ?)", use(hash), use(bytes),
+                    now;
             }
         }
-        session << "INSERT OR IGNORE INTO source (function_id, number, name, hash) VALUES (?,?,?,?)", use(id),
-            use(number), use(name), use(hash), now;
+        session
+            << "INSERT OR IGNORE INTO source (function_id, number, name, hash) VALUES (?,?,?,?)",
+            use(id), use(number), use(name), use(hash), now;
     }
 }
 
 void writeVersion(Session& session, const Version& v, const std::string& buildLog, Int revision) {
-    std::string id = v.functionId, runtime = v.spec.runtime, alias = v.spec.runtimeAlias, handler = v.spec.handler;
-    std::string environment = rows::encode(v.spec.environment), hash = v.sourcesHash, state, key = v.artifactKey;
+    std::string id = v.functionId, runtime = v.spec.runtime, alias = v.spec.runtimeAlias,
+                handler = v.spec.handler;
+    std::string environment = rows::encode(v.spec.environment), hash = v.sourcesHash, state,
+                key = v.artifactKey;
     std::string network = v.spec.network == NetworkMode::none ? "none" : "outbound";
-    std::string remarks = rows::encode(v.remarks), failure = rows::encode(v.failure), log = buildLog, by = v.createdBy;
-    state = v.state == VersionState::ready ? "ready" : v.state == VersionState::building ? "building" : "failed";
+    std::string remarks = rows::encode(v.remarks), failure = rows::encode(v.failure),
+                log = buildLog, by = v.createdBy;
+    state = v.state == VersionState::ready      ? "ready"
+            : v.state == VersionState::building ? "building"
+                                                : "failed";
     Int number = toInt(v.number), fromCode = v.spec.fromCode ? 1 : 0, at = v.createdAtMs;
-    session << "INSERT INTO version (function_id, number, runtime, runtime_alias, handler, from_code, environment,"
-               " network, sources_hash, state, artifact_key, remarks, failure, build_log, created_at_ms, created_by,"
-               " revision) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (function_id, number) DO UPDATE SET"
-               " state = excluded.state, artifact_key = excluded.artifact_key, remarks = excluded.remarks,"
-               " failure = excluded.failure, build_log = excluded.build_log, revision = excluded.revision",
-        use(id), use(number), use(runtime), use(alias), use(handler), use(fromCode), use(environment), use(network),
-        use(hash), use(state), use(key), use(remarks), use(failure), use(log), use(at), use(by), use(revision), now;
+    session << "INSERT INTO version (function_id, number, runtime, runtime_alias, handler, "
+               "from_code, environment,"
+               " network, sources_hash, state, artifact_key, remarks, failure, build_log, "
+               "created_at_ms, created_by,"
+               " revision) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (function_id, "
+               "number) DO UPDATE SET"
+               " state = excluded.state, artifact_key = excluded.artifact_key, remarks = "
+               "excluded.remarks,"
+               " failure = excluded.failure, build_log = excluded.build_log, revision = "
+               "excluded.revision",
+        use(id), use(number), use(runtime), use(alias), use(handler), use(fromCode),
+        use(environment), use(network), use(hash), use(state), use(key), use(remarks), use(failure),
+        use(log), use(at), use(by), use(revision), now;
     if (v.sources) writeSources(session, v);
 }
 
-void writeAudit(Session& session, const Audit& a, std::string project, std::string id, std::string name, Int version,
-                Int revision) {
+void writeAudit(Session& session, const Audit& a, std::string project, std::string id,
+                std::string name, Int version, Int revision) {
     std::string principal = a.principal, action = a.action;
     Int at = a.atMs;
-    session << "INSERT INTO audit (revision, at_ms, principal, project, action, function_id, function_name, version)"
+    session << "INSERT INTO audit (revision, at_ms, principal, project, action, function_id, "
+               "function_name, version)"
                " VALUES (?,?,?,?,?,?,?,?)",
-        use(revision), use(at), use(principal), use(project), use(action), use(id), use(name), use(version), now;
+        use(revision), use(at), use(principal), use(project), use(action), use(id), use(name),
+        use(version), now;
 }
 
 void dropUnused(Session& session, std::vector<std::string> hashes) {
     for (std::string& hash : hashes)
-        session << "DELETE FROM content WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM source WHERE source.hash ="
+        session << "DELETE FROM content WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM source WHERE "
+                   "source.hash ="
                    " content.hash)",
             use(hash), now;
 }
 
 void dropVersion(Session& session, std::string id, Int number) {
     std::vector<std::string> hashes;
-    session << "SELECT hash FROM source WHERE function_id = ? AND number = ?", into(hashes), use(id), use(number), now;
-    session << "DELETE FROM version WHERE function_id = ? AND number = ?", use(id), use(number), now;
+    session << "SELECT hash FROM source WHERE function_id = ? AND number = ?", into(hashes),
+        use(id), use(number), now;
+    session << "DELETE FROM version WHERE function_id = ? AND number = ?", use(id), use(number),
+        now;
     dropUnused(session, std::move(hashes));
 }
 
@@ -227,12 +260,17 @@ auto guarded(std::mutex& mutex, Work&& work) -> decltype(work()) {
     }
 }
 
-base::Failure notFound(const std::string& what) { return {.reason = "not_found", .detail = what + " does not exist"}; }
+base::Failure notFound(const std::string& what) {
+    return {.reason = "not_found", .detail = what + " does not exist"};
+}
 
 base::Failure corrupt(const std::string& path, const std::string& why) {
-    return {.reason = "store_corrupt",
-            .detail = "the database " + path + " is damaged or is no database of this platform: " + why,
-            .hint = "the file was left as it is; restore it from a backup, or move it away to begin with an empty one"};
+    return {
+        .reason = "store_corrupt",
+        .detail = "the database " + path + " is damaged or is no database of this platform: " + why,
+        .hint =
+            "the file was left as it is; restore it from a backup, or move it away to begin with "
+            "an empty one"};
 }
 
 bool hasForeignHeader(const std::string& path) {
@@ -244,13 +282,16 @@ bool hasForeignHeader(const std::string& path) {
 
 constexpr off_t largestCheckedFile = 256 << 20;
 
-// Empty when sound. Reading every page of a very large file would delay the start for longer than it is worth.
+// Empty when sound. Reading every page of a very large file would delay the start for longer than
+// it is worth.
 std::string damageOf(Session& session, const std::string& path) {
     struct stat file {};
     if (::stat(path.c_str(), &file) == 0 && file.st_size > largestCheckedFile) return "";
     std::vector<std::string> findings;
     session << "PRAGMA quick_check(1)", into(findings), now;
-    return findings.size() == 1 && findings.front() == "ok" ? "" : findings.empty() ? "no answer" : findings.front();
+    return findings.size() == 1 && findings.front() == "ok" ? ""
+           : findings.empty()                               ? "no answer"
+                                                            : findings.front();
 }
 
 void migrate(Session& session, Int from) {
@@ -265,7 +306,8 @@ void migrate(Session& session, Int from) {
 // The newest schema that the file has; the table is made with the file.
 Int schemaOf(Session& session) {
     Transaction transaction(session);
-    session << "CREATE TABLE IF NOT EXISTS schema_version (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER"
+    session << "CREATE TABLE IF NOT EXISTS schema_version (only INTEGER PRIMARY KEY CHECK (only = "
+               "1), version INTEGER"
                " NOT NULL)",
         now;
     session << "INSERT OR IGNORE INTO schema_version VALUES (1, 0)", now;
@@ -280,31 +322,39 @@ SqliteStore::SqliteStore(std::unique_ptr<State> state) : state_(std::move(state)
 SqliteStore::~SqliteStore() = default;
 
 base::Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions& options) {
-    if (hasForeignHeader(options.path)) return corrupt(options.path, "it does not begin as an SQLite file does");
+    if (hasForeignHeader(options.path))
+        return corrupt(options.path, "it does not begin as an SQLite file does");
     try {
         sqlite::Connector::registerConnector();
         Session session(sqlite::Connector::KEY, options.path);
         session << "PRAGMA busy_timeout = " + std::to_string(options.busyTimeoutMs), now;
-        if (const auto damage = damageOf(session, options.path); !damage.empty()) return corrupt(options.path, damage);
+        if (const auto damage = damageOf(session, options.path); !damage.empty())
+            return corrupt(options.path, damage);
         session << "PRAGMA journal_mode = WAL", now;
         session << "PRAGMA synchronous = FULL", now;
         session << "PRAGMA foreign_keys = ON", now;
         const Int schema = schemaOf(session);
         const auto known = static_cast<Int>(migrations().size());
         if (schema > known)
-            return base::Failure{.reason = "store_too_new",
-                                 .detail = "the database " + options.path + " has schema " + std::to_string(schema) +
-                                           ", this release knows schemas up to " + std::to_string(known),
-                                 .hint = "start the release that wrote it, or a later one; the file was left as it is"};
+            return base::Failure{
+                .reason = "store_too_new",
+                .detail = "the database " + options.path + " has schema " + std::to_string(schema) +
+                          ", this release knows schemas up to " + std::to_string(known),
+                .hint =
+                    "start the release that wrote it, or a later one; the file was left as it is"};
         if (schema < known) migrate(session, schema);
-        return std::unique_ptr<SqliteStore>(new SqliteStore(std::make_unique<State>(options, std::move(session))));
+        return std::unique_ptr<SqliteStore>(
+            new SqliteStore(std::make_unique<State>(options, std::move(session))));
     } catch (const sqlite::CorruptImageException& exception) {
         return corrupt(options.path, exception.message());
     } catch (const Poco::Exception& exception) {
-        return base::Failure{.reason = "store_failed",
-                             .detail = "the database " + options.path + " cannot be opened: " + exception.displayText(),
-                             .hint = "see that the folder exists, that this user may write there, and that no other "
-                                     "program holds the file"};
+        return base::Failure{
+            .reason = "store_failed",
+            .detail =
+                "the database " + options.path + " cannot be opened: " + exception.displayText(),
+            .hint =
+                "see that the folder exists, that this user may write there, and that no other "
+                "program holds the file"};
     }
 }
 
@@ -316,10 +366,12 @@ base::Result<std::vector<FunctionEntry>> SqliteStore::load() {
         std::string labels, settings, live;
         Int createdAt = 0, updatedAt = 0, revision = 0, last = 0;
         Statement select(session);
-        select << "SELECT id, name, description, labels, project, created_by, created_at_ms, updated_at_ms, revision,"
+        select << "SELECT id, name, description, labels, project, created_by, created_at_ms, "
+                  "updated_at_ms, revision,"
                   " settings, last_version, live FROM function",
-            into(row.id), into(row.name), into(row.description), into(labels), into(row.project), into(row.createdBy),
-            into(createdAt), into(updatedAt), into(revision), into(settings), into(last), into(live), limit(1);
+            into(row.id), into(row.name), into(row.description), into(labels), into(row.project),
+            into(row.createdBy), into(createdAt), into(updatedAt), into(revision), into(settings),
+            into(last), into(live), limit(1);
         while (!select.done()) {
             if (select.execute() == 0) continue;
             Function& function = entries.emplace_back().function = row;
@@ -333,13 +385,17 @@ base::Result<std::vector<FunctionEntry>> SqliteStore::load() {
         }
         for (FunctionEntry& entry : entries) {
             const auto add = [&](const std::string& condition, uint64_t number) {
-                for (Version& version : versionsWhere(session, condition, entry.function.id, toInt(number)))
+                for (Version& version :
+                     versionsWhere(session, condition, entry.function.id, toInt(number)))
                     entry.versions.push_back(std::make_shared<const Version>(std::move(version)));
             };
-            for (const LiveShare& share : entry.function.live) add("WHERE function_id = ? AND number = ?", share.version);
-            if (entry.versions.empty()) add("WHERE function_id = ? AND number > ? ORDER BY number DESC LIMIT 1", 0);
+            for (const LiveShare& share : entry.function.live)
+                add("WHERE function_id = ? AND number = ?", share.version);
+            if (entry.versions.empty())
+                add("WHERE function_id = ? AND number > ? ORDER BY number DESC LIMIT 1", 0);
         }
-        // A row without any version can only come from another program; it cannot be shown or called.
+        // A row without any version can only come from another program; it cannot be shown or
+        // called.
         std::erase_if(entries, [](const FunctionEntry& entry) { return entry.versions.empty(); });
         return entries;
     });
@@ -352,15 +408,18 @@ base::Result<uint64_t> SqliteStore::apply(const Change& change) {
         Transaction transaction(session);
         std::string id = function.id, key = nameKey(function.name);
         Int taken = 0, exists = 0;
-        session << "SELECT count(*) FROM function WHERE name_key = ? AND id <> ?", into(taken), use(key), use(id), now;
+        session << "SELECT count(*) FROM function WHERE name_key = ? AND id <> ?", into(taken),
+            use(key), use(id), now;
         if (taken != 0)
-            return base::Failure{.reason = "name_taken",
-                                 .detail = "a function named \"" + function.name + "\" exists already",
-                                 .hint = "choose another name, or update that function"};
+            return base::Failure{
+                .reason = "name_taken",
+                .detail = "a function named \"" + function.name + "\" exists already",
+                .hint = "choose another name, or update that function"};
         session << "SELECT count(*) FROM function WHERE id = ?", into(exists), use(id), now;
         if (!change.create && exists == 0) return notFound("the function " + id);
         const Int revision = nextRevision(session);
-        writeFunction(session, function, change.create, change.keepRevision ? toInt(function.revision) : revision);
+        writeFunction(session, function, change.create,
+                      change.keepRevision ? toInt(function.revision) : revision);
         if (change.version) writeVersion(session, *change.version, change.buildLog, revision);
         for (const uint64_t number : change.dropVersions) dropVersion(session, id, toInt(number));
         writeAudit(session, change.audit, function.project, id, function.name,
@@ -376,9 +435,11 @@ base::Result<uint64_t> SqliteStore::remove(const std::string& functionId, const 
         Transaction transaction(session);
         std::string id = functionId;
         std::vector<std::string> names, projects, hashes;
-        session << "SELECT name, project FROM function WHERE id = ?", into(names), into(projects), use(id), now;
+        session << "SELECT name, project FROM function WHERE id = ?", into(names), into(projects),
+            use(id), now;
         if (names.empty()) return notFound("the function " + functionId);
-        session << "SELECT DISTINCT hash FROM source WHERE function_id = ?", into(hashes), use(id), now;
+        session << "SELECT DISTINCT hash FROM source WHERE function_id = ?", into(hashes), use(id),
+            now;
         session << "DELETE FROM function WHERE id = ?", use(id), now;
         dropUnused(session, std::move(hashes));
         const Int revision = nextRevision(session);
@@ -390,14 +451,18 @@ base::Result<uint64_t> SqliteStore::remove(const std::string& functionId, const 
 
 base::Result<std::vector<Version>> SqliteStore::versions(const std::string& functionId) {
     return guarded(state_->mutex, [&]() -> base::Result<std::vector<Version>> {
-        return versionsWhere(state_->session, "WHERE function_id = ? AND number > ? ORDER BY number DESC", functionId, 0);
+        return versionsWhere(state_->session,
+                             "WHERE function_id = ? AND number > ? ORDER BY number DESC",
+                             functionId, 0);
     });
 }
 
 base::Result<Version> SqliteStore::version(const std::string& functionId, uint64_t number) {
     return guarded(state_->mutex, [&]() -> base::Result<Version> {
-        auto found = versionsWhere(state_->session, "WHERE function_id = ? AND number = ?", functionId, toInt(number));
-        if (found.empty()) return notFound("version " + std::to_string(number) + " of this function");
+        auto found = versionsWhere(state_->session, "WHERE function_id = ? AND number = ?",
+                                   functionId, toInt(number));
+        if (found.empty())
+            return notFound("version " + std::to_string(number) + " of this function");
         return std::move(found.front());
     });
 }
@@ -408,8 +473,9 @@ base::Result<Sources> SqliteStore::sources(const std::string& functionId, uint64
         std::string id = functionId;
         Int at = toInt(number);
         std::vector<std::string> names, hashes;
-        session << "SELECT name, hash FROM source WHERE function_id = ? AND number = ? ORDER BY name", into(names),
-            into(hashes), use(id), use(at), now;
+        session
+            << "SELECT name, hash FROM source WHERE function_id = ? AND number = ? ORDER BY name",
+            into(names), into(hashes), use(id), use(at), now;
         if (names.empty()) return notFound("the source of version " + std::to_string(number));
         auto files = std::make_shared<std::vector<SourceFile>>();
         const std::string emptyHash = sha256("");
@@ -429,29 +495,32 @@ base::Result<std::string> SqliteStore::buildLog(const std::string& functionId, u
         std::string id = functionId;
         Int at = toInt(number);
         std::vector<std::string> logs;
-        state_->session << "SELECT build_log FROM version WHERE function_id = ? AND number = ?", into(logs), use(id),
-            use(at), now;
-        if (logs.empty()) return notFound("version " + std::to_string(number) + " of this function");
+        state_->session << "SELECT build_log FROM version WHERE function_id = ? AND number = ?",
+            into(logs), use(id), use(at), now;
+        if (logs.empty())
+            return notFound("version " + std::to_string(number) + " of this function");
         return std::move(logs.front());
     });
 }
 
 base::Result<std::vector<std::pair<std::string, uint64_t>>> SqliteStore::building() {
-    return guarded(state_->mutex, [&]() -> base::Result<std::vector<std::pair<std::string, uint64_t>>> {
-        std::vector<std::string> ids;
-        std::vector<Int> numbers;
-        state_->session << "SELECT function_id, number FROM version WHERE state = 'building'", into(ids), into(numbers),
-            now;
-        std::vector<std::pair<std::string, uint64_t>> found;
-        for (size_t i = 0; i < ids.size(); ++i) found.emplace_back(ids[i], fromInt(numbers[i]));
-        return found;
-    });
+    return guarded(
+        state_->mutex, [&]() -> base::Result<std::vector<std::pair<std::string, uint64_t>>> {
+            std::vector<std::string> ids;
+            std::vector<Int> numbers;
+            state_->session << "SELECT function_id, number FROM version WHERE state = 'building'",
+                into(ids), into(numbers), now;
+            std::vector<std::pair<std::string, uint64_t>> found;
+            for (size_t i = 0; i < ids.size(); ++i) found.emplace_back(ids[i], fromInt(numbers[i]));
+            return found;
+        });
 }
 
 base::Result<std::vector<std::string>> SqliteStore::artifactKeys() {
     return guarded(state_->mutex, [&]() -> base::Result<std::vector<std::string>> {
         std::vector<std::string> keys;
-        state_->session << "SELECT DISTINCT artifact_key FROM version WHERE artifact_key <> ''", into(keys), now;
+        state_->session << "SELECT DISTINCT artifact_key FROM version WHERE artifact_key <> ''",
+            into(keys), now;
         return keys;
     });
 }
@@ -459,8 +528,8 @@ base::Result<std::vector<std::string>> SqliteStore::artifactKeys() {
 std::string SqliteStore::describe() {
     struct stat file {};
     const bool there = ::stat(state_->options.path.c_str(), &file) == 0;
-    return "SQLite, " + state_->options.path + ", " + std::to_string(there ? file.st_size : 0) + " bytes, schema " +
-           std::to_string(migrations().size());
+    return "SQLite, " + state_->options.path + ", " + std::to_string(there ? file.st_size : 0) +
+           " bytes, schema " + std::to_string(migrations().size());
 }
 
 }  // namespace cf::functions

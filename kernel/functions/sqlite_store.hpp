@@ -1,5 +1,6 @@
-// The store in one SQLite file (WAL, synchronous=FULL), through Poco::Data. One session does everything: before 3.51.3
-// SQLite can corrupt a WAL when several connections write and checkpoint at once.
+// The store in one SQLite file (WAL, synchronous=FULL), through Poco::Data. One session does
+// everything: before 3.51.3 SQLite can corrupt a WAL when several connections write and checkpoint
+// at once.
 #pragma once
 
 #include <memory>
@@ -10,14 +11,15 @@
 namespace cf::functions {
 
 struct SqliteOptions {
-    std::string path{};           // of the file; its folder exists
-    int busyTimeoutMs = 10'000;   // for other programs that look into the file
+    std::string path{};          // of the file; its folder exists
+    int busyTimeoutMs = 10'000;  // for other programs that look into the file
 };
 
 class SqliteStore final : public Store {
 public:
-    // Opens or creates the file and brings its schema up to date. Failures, which leave the file as it is:
-    // store_corrupt (it is damaged or no database), store_too_new (a later release wrote it), store_failed.
+    // Opens or creates the file and brings its schema up to date. Failures, which leave the file as
+    // it is: store_corrupt (it is damaged or no database), store_too_new (a later release wrote
+    // it), store_failed.
     static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);
     ~SqliteStore() override;
 

@@ -1,6 +1,7 @@
-// Where functions and versions are kept: hard state, durable when a call returns. SQLite stands behind it today; a
-// store shared by many machines is another implementation. Thread-safe; every method may block.
-// Failures of every method: disk_full, store_failed; reads and changes of single rows also not_found.
+// Where functions and versions are kept: hard state, durable when a call returns. SQLite stands
+// behind it today; a store shared by many machines is another implementation. Thread-safe; every
+// method may block. Failures of every method: disk_full, store_failed; reads and changes of single
+// rows also not_found.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ struct Audit {
 struct Change {
     Function function{};  // as it is to be; `revision` is given by the store
     bool create = false;
-    // The function looks as before to its readers (a version was added that did not become live): it keeps its revision.
+    // The function looks as before to its readers (a version was added that did not become live):
+    // it keeps its revision.
     bool keepRevision = false;
     // Set to add this version (with sources), or to replace the stored one of the same number.
     std::shared_ptr<const Version> version{};

@@ -329,9 +329,15 @@ bool Worker::onAnswer(const Frame& frame) {
                            .observed = std::to_string(answer.document.size()) + " bytes"};
     } else {
         const auto document = context_.validator.parse(answer.document);
-        if (!document) return broken("an answer that is not JSON: " + document.failure().detail);
-        outcome.kind = Outcome::Kind::result;
-        if (frame.type == FrameType::error) {
+        const bool tooDeep = !document && document.failure().reason == "json_too_deep";
+        if (!document && !tooDeep) return broken("an answer that is not JSON: " + document.failure().detail);
+        outcome.kind = tooDeep ? Outcome::Kind::failure : Outcome::Kind::result;
+        if (tooDeep) {
+            outcome.failure = {.reason = "invalid_response",
+                               .detail = "the result is nested too deeply",
+                               .hint = "return a flatter value",
+                               .limit = std::to_string(base::invokeJsonDepth) + " levels"};
+        } else if (frame.type == FrameType::error) {
             std::string_view type, message;
             if (!document->is_object() || (*document)["type"].get(type) || (*document)["message"].get(message))
                 return broken("an ERROR without type and message");
