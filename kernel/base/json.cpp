@@ -19,21 +19,40 @@ Failure fromError(simdjson::error_code error, size_t maxDepth) {
     return {.reason = "malformed_json", .detail = std::string("the body is not valid JSON: ") + simdjson::error_message(error)};
 }
 
+// `key` as the next part of a JSON pointer (RFC 6901).
+std::string pointerTo(std::string_view parent, std::string_view key) {
+    std::string pointer(parent);
+    pointer += '/';
+    for (const char c : key) {
+        if (c == '~') pointer += "~0";
+        else if (c == '/') pointer += "~1";
+        else pointer += c;
+    }
+    return pointer;
+}
+
 // First duplicate key below `value` as a JSON pointer, or empty. Depth is bounded by the parser.
 std::string duplicateKey(element value, const std::string& pointer) {
     if (value.is_array()) {
         size_t i = 0;
         for (const element item : simdjson::dom::array(value))
-            if (auto found = duplicateKey(item, pointer + "/" + std::to_string(i++)); !found.empty()) return found;
+            if (auto found = duplicateKey(item, pointerTo(pointer, std::to_string(i++))); !found.empty()) return found;
     } else if (value.is_object()) {
         std::unordered_set<std::string_view> seen;
         for (const auto field : simdjson::dom::object(value)) {
-            const std::string here = pointer + "/" + std::string(field.key);
+            const std::string here = pointerTo(pointer, field.key);
             if (!seen.insert(field.key).second) return here;
             if (auto found = duplicateKey(field.value, here); !found.empty()) return found;
         }
     }
     return {};
+}
+
+// Key of the field at `index`, its escapes resolved.
+std::string_view keyAt(simdjson::dom::object object, size_t index) {
+    auto field = object.begin();
+    for (; index > 0; --index) ++field;
+    return field.key();
 }
 
 // End of the valid JSON value that begins at `at`.
@@ -113,24 +132,28 @@ Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view bo
     // The text is valid JSON from here on, so the scan below needs no bounds of its own.
     size_t at = skipSpace(body, skipSpace(body, 0) + 1);
     bool seenEvent = false, seenContext = false;
-    while (body[at] != '}') {
+    for (size_t field = 0; body[at] != '}'; ++field) {
         size_t quote = at + 1;
-        while (body[quote] != '"') quote += body[quote] == '\\' ? 2 : 1;
-        const std::string_view key = body.substr(at + 1, quote - at - 1);
+        bool escaped = false;
+        for (; body[quote] != '"'; ++quote)
+            if (body[quote] == '\\') escaped = true, ++quote;
+        const std::string_view key = escaped ? keyAt(root->get_object(), field) : body.substr(at + 1, quote - at - 1);
         const size_t colon = skipSpace(body, quote + 1);
         const size_t begin = skipSpace(body, colon + 1);
         const size_t end = endOfValue(body, begin);
         const std::string_view value = trimEnd(body.substr(begin, end - begin));
         bool* seen = key == "event" ? &seenEvent : key == "context" ? &seenContext : nullptr;
-        if (seen == nullptr)
+        if (seen == nullptr) {
+            const std::string named(key.substr(0, 64));
             return Failure{.reason = "unknown_field",
-                           .detail = "the body may hold \"event\" and \"context\", not \"" + std::string(key.substr(0, 64)) + "\"",
+                           .detail = "the body may hold \"event\" and \"context\", not \"" + named + "\"",
                            .hint = "wrap it in event: {\"event\": {...}}",
-                           .fields = {{"/" + std::string(key.substr(0, 64)), "unknown field"}}};
+                           .fields = {{pointerTo("", named), "unknown field"}}};
+        }
         if (*seen)
             return Failure{.reason = "duplicate_key",
                            .detail = "\"" + std::string(key) + "\" appears twice",
-                           .fields = {{"/" + std::string(key), "appears twice"}}};
+                           .fields = {{pointerTo("", key), "appears twice"}}};
         *seen = true;
         if (seen == &seenEvent) {
             parts.event = value;

@@ -58,7 +58,7 @@ ServerState::~ServerState() {
 }
 
 void ServerState::later(void (ServerState::*task)()) {
-    loop.post([alive = alive_, task] {
+    loop.atRoundEnd([alive = alive_, task] {
         if (ServerState* self = *alive) (self->*task)();
     });
 }

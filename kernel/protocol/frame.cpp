@@ -19,6 +19,22 @@ T get(const char* at) {
     return value;
 }
 
+bool isNumber(Tag tag) {
+    switch (tag) {
+        case Tag::version:
+        case Tag::concurrency:
+        case Tag::functionVersion:
+        case Tag::memoryMb:
+        case Tag::timeoutMs:
+        case Tag::remainingMs:
+        case Tag::deadlineMs:
+        case Tag::runNs:
+        case Tag::stream:
+        case Tag::credit: return true;
+        default: return false;
+    }
+}
+
 template <typename T>
 void put(std::string& out, T value) {
     out.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -70,8 +86,9 @@ bool ItemReader::next() {
     if (rest_.empty()) return false;
     if (rest_.size() < itemHeaderSize) return malformed_ = true, false;
     const auto size = get<uint32_t>(rest_.data() + 4);
-    if (size > rest_.size() - itemHeaderSize) return malformed_ = true, false;
+    if (size > rest_.size() - itemHeaderSize || get<uint16_t>(rest_.data() + 2) != 0) return malformed_ = true, false;
     tag_ = static_cast<Tag>(get<uint16_t>(rest_.data()));
+    if (isNumber(tag_) && size != sizeof(uint64_t)) return malformed_ = true, false;
     value_ = rest_.substr(itemHeaderSize, size);
     rest_.remove_prefix(itemHeaderSize + size);
     return true;
@@ -99,14 +116,15 @@ char* FrameDecoder::space() {
             buffer_.resize(readSize);
             buffer_.shrink_to_fit();
         }
-    } else if (begin_ > 0 && begin_ + wanted_ > buffer_.size()) {
+    } else if (begin_ > 0 && room() < readSize) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;
     }
-    // 64 bytes of slack keep a payload at the very end readable for validators that load whole registers.
-    const size_t need = std::max(wanted_ + 64, end_ + std::min(readSize, std::max<size_t>(wanted_, readSize)));
-    if (buffer_.size() < need && room() < readSize) buffer_.resize(std::max(need, end_ + readSize));
+    // Memory follows the bytes that came, not the size that a worker announces: it at most doubles.
+    const size_t next = end_ + readSize;
+    const size_t target = std::max(next, std::min(wanted_, 2 * end_));
+    if (room() < readSize && buffer_.size() < target + slack) buffer_.resize(target + slack);
     return buffer_.data() + end_;
 }
 

@@ -47,7 +47,8 @@ struct InvokeItems {
 };
 void putInvoke(std::string& out, uint64_t id, std::string_view event, std::string_view context, const InvokeItems& items);
 
-// Walks metadata items. `next` is false at the end and on a malformed block; `malformed` tells which.
+// Walks metadata items. `next` is false at the end and on a malformed block (an item that does not fit, reserved bits, a
+// number that is not 8 bytes long); `malformed` tells which.
 class ItemReader {
 public:
     explicit ItemReader(std::string_view block) : rest_(block) {}
@@ -83,7 +84,7 @@ public:
 
     // Where to read the next bytes: room() bytes at space(); then call filled(n).
     char* space();
-    size_t room() const { return buffer_.size() - end_; }
+    size_t room() const { return buffer_.size() < end_ + slack ? 0 : buffer_.size() - slack - end_; }
     void filled(size_t bytes) { end_ += bytes; }
     // The next whole frame, whose payload is valid until the next space() call; `broken` for good after a bad header.
     State next(Frame& frame);
@@ -94,6 +95,9 @@ public:
     size_t buffered() const { return end_ - begin_; }
 
 private:
+    // Readable behind every payload, for validators that load whole registers.
+    static constexpr size_t slack = 64;
+
     std::string buffer_;
     size_t begin_ = 0;
     size_t end_ = 0;

@@ -1,0 +1,65 @@
+// The parsing tests of JSONTestSuite (github.com/nst/JSONTestSuite): y_ files are accepted, n_ files refused, i_ files
+// either, and none of them harms.
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <set>
+
+#include "base/json.hpp"
+
+namespace cf::base {
+
+namespace {
+
+std::filesystem::path folder() {
+    const char* named = std::getenv("CLOUDFUNCTION_TEST_DATA");
+    return std::filesystem::path(named != nullptr ? named : CORPORA) / "JSONTestSuite";
+}
+
+// Valid JSON in which a key appears twice; the control plane refuses that on purpose.
+const std::set<std::string> duplicates{"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"};
+
+}  // namespace
+
+class JsonSuiteTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(JsonSuiteTest);
+    CPPUNIT_TEST(testSuite);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testSuite() {
+        if (!std::filesystem::is_directory(folder())) {
+            std::cerr << " skipped: " << folder() << " is not there; CLOUDFUNCTION_TEST_DATA may name the folder above it";
+            return;
+        }
+        size_t seen = 0;
+        std::string wrong;
+        for (const auto& entry : std::filesystem::directory_iterator(folder())) {
+            const std::string name = entry.path().filename().string();
+            if (entry.path().extension() != ".json") continue;
+            ++seen;
+            std::ifstream file(entry.path(), std::ios::binary);
+            const std::string text{std::istreambuf_iterator<char>(file), {}};
+            const auto document = JsonDocument::parse(text);
+            std::string padded = text + std::string(jsonPadding, ' ');
+            JsonValidator validator;
+            const bool valid(validator.parse(std::string_view(padded).substr(0, text.size())));
+            const bool accepted(document);
+            if (name[0] == 'y' && !valid) wrong += name + " is refused by the validator\n";
+            if (name[0] == 'n' && valid) wrong += name + " is accepted by the validator\n";
+            if (name[0] == 'y' && accepted == duplicates.contains(name)) wrong += name + (accepted ? " is accepted\n" : " is refused\n");
+            if (name[0] == 'n' && accepted) wrong += name + " is accepted\n";
+            if (!accepted && document.failure().detail.empty()) wrong += name + " is refused without a word\n";
+        }
+        CPPUNIT_ASSERT_MESSAGE("only " + std::to_string(seen) + " files were found", seen > 300);
+        CPPUNIT_ASSERT_MESSAGE(wrong, wrong.empty());
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(JsonSuiteTest);
+
+}  // namespace cf::base
