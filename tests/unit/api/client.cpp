@@ -13,8 +13,12 @@ std::string Answer::at(std::string_view pointer) const {
     return value.get(text) ? simdjson::minify(value) : std::string(text);
 }
 
-FakeExchange::FakeExchange(std::string method, std::string target, std::string body, Headers headers)
-    : method_(std::move(method)), target_(std::move(target)), body_(std::move(body)), given_(std::move(headers)) {
+FakeExchange::FakeExchange(std::string method, std::string target, std::string body,
+                           Headers headers)
+    : method_(std::move(method)),
+      target_(std::move(target)),
+      body_(std::move(body)),
+      given_(std::move(headers)) {
     for (const auto& [name, value] : given_) views_.push_back({name, value});
     body_.reserve(body_.size() + base::jsonPadding);
     const size_t question = std::min(target_.find('?'), target_.size());
@@ -27,11 +31,13 @@ FakeExchange::FakeExchange(std::string method, std::string target, std::string b
     request_.peer = "127.0.0.1";
 }
 
-void FakeExchange::respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) {
+void FakeExchange::respond(int status, std::string_view headers,
+                           std::initializer_list<std::string_view> body) {
     Answer answer{.status = status};
     while (!headers.empty()) {
         const size_t end = headers.find("\r\n"), colon = headers.find(": ");
-        answer.headers[std::string(headers.substr(0, colon))] = headers.substr(colon + 2, end - colon - 2);
+        answer.headers[std::string(headers.substr(0, colon))] =
+            headers.substr(colon + 2, end - colon - 2);
         headers.remove_prefix(end + 2);
     }
     for (const auto piece : body) answer.body += piece;
@@ -42,13 +48,16 @@ void FakeExchange::respond(int status, std::string_view headers, std::initialize
 
 Answer FakeExchange::wait() {
     std::unique_lock lock(mutex_);
-    CPPUNIT_ASSERT_MESSAGE("no answer within 60 s", done_.wait_for(lock, std::chrono::seconds(60), [&] { return answer_.has_value(); }));
+    CPPUNIT_ASSERT_MESSAGE(
+        "no answer within 60 s",
+        done_.wait_for(lock, std::chrono::seconds(60), [&] { return answer_.has_value(); }));
     return *answer_;
 }
 
 Client::Client(const std::function<void(Dependencies&)>& change, ControlOptions options)
     : pool_(std::make_unique<ControlPool>(options)) {
-    Dependencies dependencies{.pool = *pool_, .functions = *domain.service, .runtimes = domain.catalog};
+    Dependencies dependencies{
+        .pool = *pool_, .functions = *domain.service, .runtimes = domain.catalog};
     if (change) change(dependencies);
     api_ = std::make_unique<Api>(loop_, std::move(dependencies));
     thread_ = std::thread([this] { loop_.run(); });
@@ -61,8 +70,8 @@ Client::~Client() {
     thread_.join();
 }
 
-std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std::string& target, const std::string& body,
-                                           const Headers& headers) {
+std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std::string& target,
+                                           const std::string& body, const Headers& headers) {
     std::string json = body;
     for (char& c : json)
         if (c == '\'') c = '"';
@@ -71,7 +80,8 @@ std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std:
     return exchange;
 }
 
-Answer Client::call(const std::string& method, const std::string& target, const std::string& body, const Headers& headers) {
+Answer Client::call(const std::string& method, const std::string& target, const std::string& body,
+                    const Headers& headers) {
     return send(method, target, body, headers)->wait();
 }
 

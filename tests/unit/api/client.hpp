@@ -1,5 +1,5 @@
-// A caller of the HTTP interface without sockets: requests go straight to an Api on a loop of its own, answers come back
-// as values.
+// A caller of the HTTP interface without sockets: requests go straight to an Api on a loop of its
+// own, answers come back as values.
 #pragma once
 
 #include <condition_variable>
@@ -30,7 +30,8 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 class FakeExchange final : public http::Exchange {
 public:
     FakeExchange(std::string method, std::string target, std::string body, Headers headers);
-    void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
+    void respond(int status, std::string_view headers,
+                 std::initializer_list<std::string_view> body) override;
     bool clientGone() const override { return false; }
     void onClientGone(std::function<void()>) override {}
     Answer wait();
@@ -47,11 +48,13 @@ private:
 class Client {
 public:
     // `change` may fill slots of the dependencies.
-    explicit Client(const std::function<void(Dependencies&)>& change = {}, ControlOptions options = {.threads = 4, .queue = 16});
+    explicit Client(const std::function<void(Dependencies&)>& change = {},
+                    ControlOptions options = {.threads = 4, .readers = 2, .queue = 16});
     ~Client();
-    Answer call(const std::string& method, const std::string& target, const std::string& body = {}, const Headers& headers = {});
-    std::shared_ptr<FakeExchange> send(const std::string& method, const std::string& target, const std::string& body = {},
-                                       const Headers& headers = {});
+    Answer call(const std::string& method, const std::string& target, const std::string& body = {},
+                const Headers& headers = {});
+    std::shared_ptr<FakeExchange> send(const std::string& method, const std::string& target,
+                                       const std::string& body = {}, const Headers& headers = {});
 
     functions::test::Domain domain{};
 

@@ -29,7 +29,8 @@ class FunctionsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, status, answer.status);
         if (reason.empty()) return;
         CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, reason, answer.at("/reason"));
-        CPPUNIT_ASSERT_EQUAL(std::string("application/problem+json"), answer.headers.at("Content-Type"));
+        CPPUNIT_ASSERT_EQUAL(std::string("application/problem+json"),
+                             answer.headers.at("Content-Type"));
         CPPUNIT_ASSERT_EQUAL(std::to_string(status), answer.at("/status"));
     }
 
@@ -39,18 +40,23 @@ class FunctionsTest : public CppUnit::TestFixture {
         std::string text = answer.body;
         text.replace(text.find(answer.at("/id")), answer.at("/id").size(), "id");
         CPPUNIT_ASSERT_EQUAL(
-            std::string(R"({"id":"id","name":"hello","runtime":"toy","handler":"handler","code":"one","files":null,"timeout":30,)"
-                        R"("init_timeout":10,"memory":128,"concurrency":1,"environment":{},"network":{"mode":"outbound","allow":[]},)"
-                        R"("http":{"enabled":false},"min_workers":0,"max_workers":0,"keep_alive":600,"description":"","labels":{},)"
-                        R"("project":"default","version":1,"live":[{"version":1,"weight":100}],"state":"ready",)"),
+            std::string(
+                R"({"id":"id","name":"hello","runtime":"toy","handler":"handler","code":"one","files":null,"timeout":30,)"
+                R"("init_timeout":10,"memory":128,"concurrency":1,"environment":{},"network":{"mode":"outbound","allow":[]},)"
+                R"("http":{"enabled":false},"min_workers":0,"max_workers":0,"keep_alive":600,"description":"","labels":{},)"
+                R"("project":"default","version":1,"live":[{"version":1,"weight":100}],"state":"ready",)"),
             text.substr(0, text.find("\"created_at\"")));
         CPPUNIT_ASSERT_EQUAL(std::string("anonymous"), answer.at("/created_by"));
     }
 
     void documentsGoRound() {
-        const char* rich = "{'name':'rich','runtime':'typedtoy','files':{'a.tt':'x\\u00e4','b':{'base64':'AP8='}},'timeout':0.125,'memory':64,"
-                           "'environment':{'Z':'1','A':'\\u0001'},'network':{'mode':'none'},'labels':{'a':'b'},'description':'d',"
-                           "'http':{'enabled':true,'cors':{'origins':['*'],'methods':[],'headers':[],'credentials':false,'max_age':9}}}";
+        const char* rich =
+            "{'name':'rich','runtime':'typedtoy','files':{'a.tt':'x\\u00e4','b':{'base64':'AP8='}},"
+            "'timeout':0.125,'memory':64,"
+            "'environment':{'Z':'1','A':'\\u0001'},'network':{'mode':'none'},'labels':{'a':'b'},'"
+            "description':'d',"
+            "'http':{'enabled':true,'cors':{'origins':['*'],'methods':[],'headers':[],'credentials'"
+            ":false,'max_age':9}}}";
         const Answer made = client_.call("POST", all, rich);
         expect(made, 201);
         const Answer read = client_.call("GET", "/api/v1/functions/RICH");
@@ -65,20 +71,25 @@ class FunctionsTest : public CppUnit::TestFixture {
 
     void createAnswers() {
         const Answer answer = client_.call("POST", all, simple, {{"X-Request-Id", "mine-1"}});
-        CPPUNIT_ASSERT_EQUAL(std::string("/api/v1/functions/") + answer.at("/id"), answer.headers.at("Location"));
+        CPPUNIT_ASSERT_EQUAL(std::string("/api/v1/functions/") + answer.at("/id"),
+                             answer.headers.at("Location"));
         CPPUNIT_ASSERT_EQUAL(std::string("\"1\""), answer.headers.at("ETag"));
         CPPUNIT_ASSERT_EQUAL(std::string("mine-1"), answer.headers.at("X-Request-Id"));
         CPPUNIT_ASSERT_EQUAL(std::string("application/json"), answer.headers.at("Content-Type"));
         expect(client_.call("GET", answer.headers.at("Location")), 200);
-        expect(client_.call("POST", all, "{'name':'HELLO','runtime':'toy','code':'x'}"), 409, "name_taken");
+        expect(client_.call("POST", all, "{'name':'HELLO','runtime':'toy','code':'x'}"), 409,
+               "name_taken");
     }
 
     void refusals() {
-        for (const char* body : {"{", "", "nonsense", "{'a':1,}", "{'a':1}{'a':1}"}) expect(client_.call("POST", all, body), 400, "malformed_json");
+        for (const char* body : {"{", "", "nonsense", "{'a':1,}", "{'a':1}{'a':1}"})
+            expect(client_.call("POST", all, body), 400, "malformed_json");
         expect(client_.call("POST", all, "{'name':'a','name':'b'}"), 400, "duplicate_key");
-        expect(client_.call("POST", all, std::string(100, '[') + std::string(100, ']')), 400, "json_too_deep");
+        expect(client_.call("POST", all, std::string(100, '[') + std::string(100, ']')), 400,
+               "json_too_deep");
         expect(client_.call("POST", all, "[]"), 422, "invalid_function");
-        const Answer answer = client_.call("POST", all, "{'name':'a','runtime':'toy','code':'x','colour':'red','memory':1}");
+        const Answer answer = client_.call(
+            "POST", all, "{'name':'a','runtime':'toy','code':'x','colour':'red','memory':1}");
         expect(answer, 422, "invalid_function");
         CPPUNIT_ASSERT_EQUAL(std::string("/colour"), answer.at("/errors/0/pointer"));
         CPPUNIT_ASSERT_EQUAL(std::string("/memory"), answer.at("/errors/1/pointer"));
@@ -90,13 +101,15 @@ class FunctionsTest : public CppUnit::TestFixture {
     }
 
     void buildErrorsNameTheirPlace() {
-        const Answer answer = client_.call("POST", all, "{'name':'hello','runtime':'toy','code':'BROKEN'}");
+        const Answer answer =
+            client_.call("POST", all, "{'name':'hello','runtime':'toy','code':'BROKEN'}");
         expect(answer, 422, "build_failed");
         CPPUNIT_ASSERT_EQUAL(std::string("main.toy"), answer.at("/errors/0/file"));
         CPPUNIT_ASSERT_EQUAL(std::string("3"), answer.at("/errors/0/line"));
         CPPUNIT_ASSERT_EQUAL(std::string("7"), answer.at("/errors/0/column"));
         CPPUNIT_ASSERT_EQUAL(std::string("BROKEN is no word"), answer.at("/errors/0/message"));
-        const Answer warned = client_.call("POST", all, "{'name':'warned','runtime':'toy','code':'WARN'}");
+        const Answer warned =
+            client_.call("POST", all, "{'name':'warned','runtime':'toy','code':'WARN'}");
         expect(warned, 201);
         CPPUNIT_ASSERT_EQUAL(std::string("odd"), warned.at("/warnings/0/message"));
     }
@@ -107,18 +120,25 @@ class FunctionsTest : public CppUnit::TestFixture {
         expect(client_.call("GET", hello, "", {{"If-None-Match", "W/" + etag + ", \"9\""}}), 304);
         expect(client_.call("GET", hello, "", {{"If-None-Match", "\"9\""}}), 200);
         expect(client_.call("PATCH", hello, "{'timeout':8}", {{"If-Match", etag}}), 200);
-        expect(client_.call("PATCH", hello, "{'timeout':9}", {{"If-Match", etag}}), 412, "precondition_failed");
-        expect(client_.call("PATCH", hello, "{'timeout':9}", {{"If-Match", "W/" + etag}}), 412, "precondition_failed");
+        expect(client_.call("PATCH", hello, "{'timeout':9}", {{"If-Match", etag}}), 412,
+               "precondition_failed");
+        expect(client_.call("PATCH", hello, "{'timeout':9}", {{"If-Match", "W/" + etag}}), 412,
+               "precondition_failed");
         expect(client_.call("DELETE", hello, "", {{"If-Match", etag}}), 412, "precondition_failed");
         expect(client_.call("PATCH", hello, "{'timeout':10}", {{"If-Match", "*"}}), 200);
-        expect(client_.call("PUT", hello, simple, {{"If-None-Match", "*"}}), 412, "precondition_failed");
+        expect(client_.call("PUT", hello, simple, {{"If-None-Match", "*"}}), 412,
+               "precondition_failed");
         const char* other = "/api/v1/functions/other";
-        expect(client_.call("PUT", other, "{'runtime':'toy','code':'x'}", {{"If-Match", "*"}}), 412, "precondition_failed");
-        expect(client_.call("PUT", other, "{'runtime':'toy','code':'x'}", {{"If-None-Match", "*"}}), 201);
+        expect(client_.call("PUT", other, "{'runtime':'toy','code':'x'}", {{"If-Match", "*"}}), 412,
+               "precondition_failed");
+        expect(client_.call("PUT", other, "{'runtime':'toy','code':'x'}", {{"If-None-Match", "*"}}),
+               201);
     }
 
     void respondAsync() {
-        const Answer answer = client_.call("POST", all, "{'name':'hello','runtime':'toy','code':'WAIT'}", {{"prefer", "wait=5, respond-async"}});
+        const Answer answer =
+            client_.call("POST", all, "{'name':'hello','runtime':'toy','code':'WAIT'}",
+                         {{"prefer", "wait=5, respond-async"}});
         expect(answer, 202);
         CPPUNIT_ASSERT_EQUAL(std::string("building"), answer.at("/state"));
         CPPUNIT_ASSERT_EQUAL(std::string("[]"), answer.at("/live"));
@@ -137,7 +157,8 @@ class FunctionsTest : public CppUnit::TestFixture {
         const Answer same = client_.call("PUT", hello, "{'runtime':'toy','code':'one'}");
         expect(same, 200);
         CPPUNIT_ASSERT_EQUAL(std::string("1"), same.at("/version"));
-        CPPUNIT_ASSERT_EQUAL(std::string("2"), client_.call("PATCH", hello, "{'code':'two'}").at("/version"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2"),
+                             client_.call("PATCH", hello, "{'code':'two'}").at("/version"));
         const Answer gone = client_.call("DELETE", hello);
         expect(gone, 204);
         CPPUNIT_ASSERT(gone.body.empty() && gone.headers.contains("X-Request-Id"));
@@ -145,19 +166,25 @@ class FunctionsTest : public CppUnit::TestFixture {
     }
 
     void listing() {
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"functions":[],"next_cursor":null})"), client_.call("GET", all).body);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"functions":[],"next_cursor":null})"),
+                             client_.call("GET", all).body);
         for (const char* name : {"b", "A", "c"})
-            expect(client_.call("PUT", std::string(all) + "/" + name, "{'runtime':'toy','code':'secret words'}"), 201);
+            expect(client_.call("PUT", std::string(all) + "/" + name,
+                                "{'runtime':'toy','code':'secret words'}"),
+                   201);
         const Answer page = client_.call("GET", std::string(all) + "?limit=2");
         CPPUNIT_ASSERT_EQUAL(std::string("A"), page.at("/functions/0/name"));
         CPPUNIT_ASSERT(page.body.find("secret") == std::string::npos);
-        const Answer rest = client_.call("GET", std::string(all) + "?limit=2&cursor=" + page.at("/next_cursor"));
+        const Answer rest =
+            client_.call("GET", std::string(all) + "?limit=2&cursor=" + page.at("/next_cursor"));
         CPPUNIT_ASSERT_EQUAL(std::string("c"), rest.at("/functions/0/name"));
         CPPUNIT_ASSERT_EQUAL(std::string("null"), rest.at("/next_cursor"));
     }
 
     void queries() {
-        for (const char* query : {"limit=0", "limit=x", "limit=-1", "limit=1001", "limit=", "cursor=%00", "cursor=%", "q=%ff", "colour=red", "limit=1&limit=1"})
+        for (const char* query :
+             {"limit=0", "limit=x", "limit=-1", "limit=1001", "limit=", "cursor=%00", "cursor=%",
+              "q=%ff", "colour=red", "limit=1&limit=1"})
             expect(client_.call("GET", std::string(all) + "?" + query), 400, "invalid_query");
         expect(client_.call("GET", std::string(all) + "?q=a+b%20c&"), 200);
     }
@@ -181,7 +208,8 @@ class FunctionsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("build_failed"), failed.at("/error/reason"));
         CPPUNIT_ASSERT_EQUAL(std::string("error"), failed.at("/diagnostics/0/severity"));
         const Answer log = client_.call("GET", path + "/2/build-log");
-        CPPUNIT_ASSERT_EQUAL(std::string("text/plain; charset=utf-8"), log.headers.at("Content-Type"));
+        CPPUNIT_ASSERT_EQUAL(std::string("text/plain; charset=utf-8"),
+                             log.headers.at("Content-Type"));
         CPPUNIT_ASSERT(log.body.find("BROKEN is no word") != std::string::npos);
         expect(client_.call("GET", path + "/2/build-log?follow=true"), 400, "invalid_query");
         for (const char* number : {"/4", "/0", "/x", "/-1", "/99999999999999999999"}) {

@@ -16,12 +16,16 @@ public:
         if (id != "01A") return base::Failure{.reason = "not_found", .detail = "no record"};
         return std::string(R"({"invocation_id":"01A"})");
     }
-    base::Result<std::vector<std::string>> invocations(const std::string&, size_t limit, const std::string& cursor, std::string& next) override {
+    base::Result<std::vector<std::string>> invocations(const std::string&, size_t limit,
+                                                       const std::string& cursor,
+                                                       std::string& next) override {
         next = cursor.empty() ? "more" : "";
         return std::vector<std::string>(limit, "{}");
     }
-    base::Result<std::vector<std::string>> logs(const functions::FunctionEntry& function, const LogQuery& query) override {
-        return std::vector<std::string>{base::jsonString(function.function.name + " " + std::to_string(query.tail) + " " + query.invocationId)};
+    base::Result<std::vector<std::string>> logs(const functions::FunctionEntry& function,
+                                                const LogQuery& query) override {
+        return std::vector<std::string>{base::jsonString(
+            function.function.name + " " + std::to_string(query.tail) + " " + query.invocationId)};
     }
 };
 
@@ -37,13 +41,15 @@ class PlatformTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(readiness);
     CPPUNIT_TEST(runtimesAndOpenapi);
     CPPUNIT_TEST(aFullQueueIsSaid);
+    CPPUNIT_TEST(readingNeverWaitsForBuilds);
     CPPUNIT_TEST(aFaultIsA500);
     CPPUNIT_TEST(everyExchangeIsAnsweredAtTheEnd);
     CPPUNIT_TEST_SUITE_END();
 
     void pathsAndMethods() {
         Client client;
-        for (const char* path : {"/api/v1/nothing", "/api/nothing", "/api/v1/functions/", "/api/v1/functions/a/", "/api/v1/functions/a/b", "/"}) {
+        for (const char* path : {"/api/v1/nothing", "/api/nothing", "/api/v1/functions/",
+                                 "/api/v1/functions/a/", "/api/v1/functions/a/b", "/"}) {
             const Answer answer = client.call("GET", path);
             CPPUNIT_ASSERT_EQUAL_MESSAGE(path, 404, answer.status);
             CPPUNIT_ASSERT_MESSAGE(path, answer.at("/detail").find("no such path") == 0);
@@ -54,7 +60,8 @@ class PlatformTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("GET, HEAD, POST, OPTIONS"), refused.headers.at("Allow"));
         const Answer options = client.call("OPTIONS", "/api/v1/functions/x");
         CPPUNIT_ASSERT_EQUAL(204, options.status);
-        CPPUNIT_ASSERT_EQUAL(std::string("GET, HEAD, PUT, PATCH, DELETE, OPTIONS"), options.headers.at("Allow"));
+        CPPUNIT_ASSERT_EQUAL(std::string("GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+                             options.headers.at("Allow"));
         CPPUNIT_ASSERT_EQUAL(200, client.call("HEAD", "/api/v1/functions").status);
         CPPUNIT_ASSERT_EQUAL(405, client.call("GET", "/api/v1/functions/x/invoke").status);
     }
@@ -62,19 +69,28 @@ class PlatformTest : public CppUnit::TestFixture {
     void slots() {
         std::vector<std::string> seen;
         Client client([&](Dependencies& dependencies) {
-            const auto note = [&seen](std::shared_ptr<http::Exchange> exchange, const std::string& text) {
+            const auto note = [&seen](std::shared_ptr<http::Exchange> exchange,
+                                      const std::string& text) {
                 seen.push_back(text);
                 exchange->respond(200, "", {text});
             };
-            dependencies.invoke = [note](std::shared_ptr<http::Exchange> exchange, std::string_view id) { note(exchange, "invoke " + std::string(id)); };
-            dependencies.functionUrl = [note](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
+            dependencies.invoke = [note](std::shared_ptr<http::Exchange> exchange,
+                                         std::string_view id) {
+                note(exchange, "invoke " + std::string(id));
+            };
+            dependencies.functionUrl = [note](std::shared_ptr<http::Exchange> exchange,
+                                              std::string_view name, std::string_view rest) {
                 note(exchange, "url " + std::string(name) + " " + std::string(rest));
             };
-            dependencies.page = [note](std::shared_ptr<http::Exchange> exchange) { note(exchange, "page"); };
+            dependencies.page = [note](std::shared_ptr<http::Exchange> exchange) {
+                note(exchange, "page");
+            };
         });
-        CPPUNIT_ASSERT_EQUAL(std::string("invoke a-b"), client.call("POST", "/api/v1/functions/a%2Db/invoke").body);
+        CPPUNIT_ASSERT_EQUAL(std::string("invoke a-b"),
+                             client.call("POST", "/api/v1/functions/a%2Db/invoke").body);
         CPPUNIT_ASSERT_EQUAL(std::string("url f "), client.call("PUT", "/function/f").body);
-        CPPUNIT_ASSERT_EQUAL(std::string("url f /a%20b/"), client.call("DELETE", "/function/f/a%20b/?x=1").body);
+        CPPUNIT_ASSERT_EQUAL(std::string("url f /a%20b/"),
+                             client.call("DELETE", "/function/f/a%20b/?x=1").body);
         CPPUNIT_ASSERT_EQUAL(std::string("page"), client.call("GET", "/index.html").body);
         CPPUNIT_ASSERT_EQUAL(404, client.call("POST", "/index.html").status);
         CPPUNIT_ASSERT_EQUAL(404, client.call("GET", "/api/x").status);
@@ -84,11 +100,16 @@ class PlatformTest : public CppUnit::TestFixture {
         FakeRecords records;
         Client client([&](Dependencies& dependencies) { dependencies.records = &records; });
         client.call("PUT", "/api/v1/functions/f", "{'runtime':'toy','code':'x'}");
-        CPPUNIT_ASSERT_EQUAL(std::string("01A"), client.call("GET", "/api/v1/invocations/01A").at("/invocation_id"));
+        CPPUNIT_ASSERT_EQUAL(std::string("01A"),
+                             client.call("GET", "/api/v1/invocations/01A").at("/invocation_id"));
         CPPUNIT_ASSERT_EQUAL(404, client.call("GET", "/api/v1/invocations/01B").status);
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"invocations":[{},{}],"next_cursor":"more"})"), client.call("GET", "/api/v1/functions/f/invocations?limit=2").body);
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"lines":["f 7 01A"]})"), client.call("GET", "/api/v1/functions/f/logs?tail=7&invocation_id=01A").body);
-        CPPUNIT_ASSERT_EQUAL(400, client.call("GET", "/api/v1/functions/f/logs?follow=true").status);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"invocations":[{},{}],"next_cursor":"more"})"),
+                             client.call("GET", "/api/v1/functions/f/invocations?limit=2").body);
+        CPPUNIT_ASSERT_EQUAL(
+            std::string(R"({"lines":["f 7 01A"]})"),
+            client.call("GET", "/api/v1/functions/f/logs?tail=7&invocation_id=01A").body);
+        CPPUNIT_ASSERT_EQUAL(400,
+                             client.call("GET", "/api/v1/functions/f/logs?follow=true").status);
         CPPUNIT_ASSERT_EQUAL(404, client.call("GET", "/api/v1/functions/g/logs").status);
     }
 
@@ -100,29 +121,38 @@ class PlatformTest : public CppUnit::TestFixture {
     void healthDocument() {
         Health health{.phase = Health::Phase::running, .version = "1.2.3"};
         health.companions = {{"crawler", "unreachable"}};
-        health.executors = {{.id = "toy", .available = false, .version = "1", .detail = "no compiler", .hint = "install it"}};
+        health.executors = {{.id = "toy",
+                             .available = false,
+                             .version = "1",
+                             .detail = "no compiler",
+                             .hint = "install it"}};
         health.layers = {{"seccomp", true, "on"}, {"cgroup", false, "no delegation"}};
-        Client client([&](Dependencies& dependencies) { dependencies.health = [&] { return health; }; });
+        Client client(
+            [&](Dependencies& dependencies) { dependencies.health = [&] { return health; }; });
         Answer answer = client.call("GET", "/api/health");
         CPPUNIT_ASSERT_EQUAL(std::string("ok"), answer.at("/status"));
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"cloudfunction":"running","crawler":"unreachable"})"), answer.at("/services"));
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"cloudfunction":"running","crawler":"unreachable"})"),
+                             answer.at("/services"));
         CPPUNIT_ASSERT_EQUAL(std::string("unavailable"), answer.at("/executors/toy/status"));
         CPPUNIT_ASSERT_EQUAL(std::string("reduced"), answer.at("/sandbox/status"));
         CPPUNIT_ASSERT_EQUAL(std::string("no delegation"), answer.at("/sandbox/layers/1/detail"));
         CPPUNIT_ASSERT_EQUAL(std::string("1.2.3"), answer.at("/version"));
         CPPUNIT_ASSERT_EQUAL(std::string("no-store"), answer.headers.at("Cache-Control"));
         health.problems = {"the disk is nearly full"};
-        CPPUNIT_ASSERT_EQUAL(std::string("degraded"), client.call("GET", "/api/health").at("/status"));
+        CPPUNIT_ASSERT_EQUAL(std::string("degraded"),
+                             client.call("GET", "/api/health").at("/status"));
     }
 
     void readiness() {
         Health health;
-        Client client([&](Dependencies& dependencies) { dependencies.health = [&] { return health; }; });
+        Client client(
+            [&](Dependencies& dependencies) { dependencies.health = [&] { return health; }; });
         CPPUNIT_ASSERT_EQUAL(503, client.call("GET", "/api/health/ready").status);
         health.phase = Health::Phase::running;
         CPPUNIT_ASSERT_EQUAL(200, client.call("GET", "/api/health/ready").status);
         health.phase = Health::Phase::draining;
-        CPPUNIT_ASSERT_EQUAL(std::string("draining"), client.call("GET", "/api/health/ready").at("/reason"));
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"),
+                             client.call("GET", "/api/health/ready").at("/reason"));
     }
 
     void runtimesAndOpenapi() {
@@ -130,7 +160,8 @@ class PlatformTest : public CppUnit::TestFixture {
             dependencies.runtimesDocument = [] { return std::string(R"([{"name":"toy"}])"); };
             dependencies.openapi = "openapi: 3.1.0\n";
         });
-        CPPUNIT_ASSERT_EQUAL(std::string("toy"), client.call("GET", "/api/v1/runtimes").at("/runtimes/0/name"));
+        CPPUNIT_ASSERT_EQUAL(std::string("toy"),
+                             client.call("GET", "/api/v1/runtimes").at("/runtimes/0/name"));
         const Answer openapi = client.call("GET", "/api/openapi.yaml");
         CPPUNIT_ASSERT_EQUAL(std::string("openapi: 3.1.0\n"), openapi.body);
         CPPUNIT_ASSERT_EQUAL(std::string("application/yaml"), openapi.headers.at("Content-Type"));
@@ -140,13 +171,15 @@ class PlatformTest : public CppUnit::TestFixture {
         std::counting_semaphore<> running(0);
         std::latch go(1);
         {
-            Client client([&](Dependencies& dependencies) {
-                dependencies.runtimesDocument = [&] {
-                    running.release();
-                    go.wait();
-                    return std::string("[]");
-                };
-            }, {.threads = 2, .queue = 1});
+            Client client(
+                [&](Dependencies& dependencies) {
+                    dependencies.runtimesDocument = [&] {
+                        running.release();
+                        go.wait();
+                        return std::string("[]");
+                    };
+                },
+                {.threads = 1, .readers = 2, .queue = 1});
             const auto first = client.send("GET", "/api/v1/runtimes");
             running.acquire();
             const auto second = client.send("GET", "/api/v1/runtimes");
@@ -163,14 +196,30 @@ class PlatformTest : public CppUnit::TestFixture {
         }
     }
 
+    void readingNeverWaitsForBuilds() {
+        Client client({}, {.threads = 2, .readers = 1, .queue = 8});
+        std::vector<std::shared_ptr<FakeExchange>> saves;
+        for (int i = 0; i < 4; ++i)
+            saves.push_back(
+                client.send("PUT", "/api/v1/functions/f" + std::to_string(i),
+                            "{'runtime':'toy','code':'WAIT " + std::to_string(i) + "'}"));
+        client.domain.builder.untilWaiting(2);
+        CPPUNIT_ASSERT_EQUAL(200, client.call("GET", "/api/health").status);
+        client.domain.builder.release();
+        for (const auto& save : saves) CPPUNIT_ASSERT_EQUAL(201, save->wait().status);
+    }
+
     void aFaultIsA500() {
         Client client([&](Dependencies& dependencies) {
-            dependencies.runtimesDocument = []() -> std::string { throw std::runtime_error("a fault"); };
+            dependencies.runtimesDocument = []() -> std::string {
+                throw std::runtime_error("a fault");
+            };
         });
         const Answer answer = client.call("GET", "/api/v1/runtimes");
         CPPUNIT_ASSERT_EQUAL(500, answer.status);
         CPPUNIT_ASSERT_EQUAL(std::string("internal_error"), answer.at("/reason"));
-        CPPUNIT_ASSERT_EQUAL_MESSAGE("nothing of the fault is told", std::string::npos, answer.body.find("a fault"));
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("nothing of the fault is told", std::string::npos,
+                                     answer.body.find("a fault"));
     }
 
     void everyExchangeIsAnsweredAtTheEnd() {
@@ -178,13 +227,15 @@ class PlatformTest : public CppUnit::TestFixture {
         std::latch running(1), go(1);
         std::thread releaser;
         {
-            Client client([&](Dependencies& dependencies) {
-                dependencies.runtimesDocument = [&] {
-                    running.count_down();
-                    go.wait();
-                    return std::string("[]");
-                };
-            }, {.threads = 1, .queue = 8});
+            Client client(
+                [&](Dependencies& dependencies) {
+                    dependencies.runtimesDocument = [&] {
+                        running.count_down();
+                        go.wait();
+                        return std::string("[]");
+                    };
+                },
+                {.threads = 1, .readers = 1, .queue = 8});
             waiting.push_back(client.send("GET", "/api/v1/runtimes"));
             running.wait();
             for (int i = 0; i < 3; ++i) waiting.push_back(client.send("GET", "/api/v1/functions"));
@@ -197,7 +248,8 @@ class PlatformTest : public CppUnit::TestFixture {
         }
         releaser.join();
         CPPUNIT_ASSERT_EQUAL(200, waiting[0]->wait().status);
-        for (size_t i = 1; i < waiting.size(); ++i) CPPUNIT_ASSERT_EQUAL(503, waiting[i]->wait().status);
+        for (size_t i = 1; i < waiting.size(); ++i)
+            CPPUNIT_ASSERT_EQUAL(503, waiting[i]->wait().status);
     }
 };
 

@@ -39,16 +39,23 @@ class ArtifactsTest : public CppUnit::TestFixture {
     VersionSpec spec_{.runtime = "toy", .runtimeAlias = "toy", .handler = "handler"};
 
     std::unique_ptr<Artifacts> open() { return std::move(*Artifacts::open(folder_.path.string())); }
-    base::Result<Artifacts::Made> make(Artifacts& artifacts, const std::vector<SourceFile>& sources) {
+    base::Result<Artifacts::Made> make(Artifacts& artifacts,
+                                       const std::vector<SourceFile>& sources) {
         Lines lines;
-        return artifacts.make(hashSources(sources), {.functionName = name_, .settings = settings_, .spec = spec_, .sources = sources},
-                              builder_, lines);
+        return artifacts.make(
+            hashSources(sources),
+            {.functionName = name_, .settings = settings_, .spec = spec_, .sources = sources},
+            builder_, lines);
     }
-    static std::vector<SourceFile> sources(const std::string& text) { return {{"lib/a.toy", text}, {"main.toy", "x"}}; }
+    static std::vector<SourceFile> sources(const std::string& text) {
+        return {{"lib/a.toy", text}, {"main.toy", "x"}};
+    }
 
     void hashes() {
         // FIPS 180-2, appendix B.1.
-        CPPUNIT_ASSERT_EQUAL(std::string("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), sha256("abc"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            sha256("abc"));
         CPPUNIT_ASSERT(hashSources({{"a", "bc"}}) != hashSources({{"ab", "c"}}));
         CPPUNIT_ASSERT(hashSources({{"a", "b"}, {"c", "d"}}) != hashSources({{"a", "b1:c1:d"}}));
     }
@@ -61,7 +68,8 @@ class ArtifactsTest : public CppUnit::TestFixture {
         other = spec_;
         other.fromCode = true;
         CPPUNIT_ASSERT(key != artifactKey(other, "s", "id"));
-        CPPUNIT_ASSERT(key != artifactKey(spec_, "t", "id") && key != artifactKey(spec_, "s", "id 2"));
+        CPPUNIT_ASSERT(key != artifactKey(spec_, "t", "id") &&
+                       key != artifactKey(spec_, "s", "id 2"));
         other = spec_;
         other.environment = {{"A", "1"}};
         CPPUNIT_ASSERT_EQUAL(key, artifactKey(other, "s", "id"));
@@ -72,7 +80,8 @@ class ArtifactsTest : public CppUnit::TestFixture {
         const auto files = sources("text");
         CPPUNIT_ASSERT(make(*artifacts, files));
         const std::string folder = artifacts->directory(hashSources(files));
-        for (const auto& [path, mode] : {std::pair<std::string, unsigned>{"", 0555}, {"/lib", 0555}, {"/lib/a.toy", 0444}}) {
+        for (const auto& [path, mode] :
+             {std::pair<std::string, unsigned>{"", 0555}, {"/lib", 0555}, {"/lib/a.toy", 0444}}) {
             struct stat info {};
             CPPUNIT_ASSERT_EQUAL(0, ::stat((folder + path).c_str(), &info));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(path, mode, unsigned(info.st_mode & 07777));
@@ -93,7 +102,8 @@ class ArtifactsTest : public CppUnit::TestFixture {
         const auto artifacts = open();
         std::vector<std::thread> threads;
         std::atomic<int> good{0};
-        for (int i = 0; i < 4; ++i) threads.emplace_back([&] { good += bool(make(*artifacts, sources("WAIT"))); });
+        for (int i = 0; i < 4; ++i)
+            threads.emplace_back([&] { good += bool(make(*artifacts, sources("WAIT"))); });
         builder_.untilWaiting();
         builder_.release();
         for (auto& thread : threads) thread.join();
@@ -105,7 +115,8 @@ class ArtifactsTest : public CppUnit::TestFixture {
         const auto artifacts = open();
         CPPUNIT_ASSERT(make(*artifacts, sources("WARN")));
         const auto again = make(*artifacts, sources("WARN"));
-        CPPUNIT_ASSERT(again->reused && again->remarks.size() == 1 && again->remarks[0].message == "odd");
+        CPPUNIT_ASSERT(again->reused && again->remarks.size() == 1 &&
+                       again->remarks[0].message == "odd");
     }
 
     void aFailedBuildLeavesNothing() {
@@ -117,7 +128,8 @@ class ArtifactsTest : public CppUnit::TestFixture {
 
     void leftoversAreRemoved() {
         std::filesystem::create_directories(folder_.path / "build/01X/source/deep");
-        std::filesystem::permissions(folder_.path / "build/01X/source", std::filesystem::perms::owner_read);
+        std::filesystem::permissions(folder_.path / "build/01X/source",
+                                     std::filesystem::perms::owner_read);
         open();
         CPPUNIT_ASSERT(std::filesystem::is_empty(folder_.path / "build"));
     }

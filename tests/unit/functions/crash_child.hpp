@@ -5,8 +5,8 @@
 
 namespace cf::functions::test {
 
-// Creates and updates functions in the store at `path` and writes a line to standard output after each acknowledged one:
-// its name and the content of its source.
+// Creates and updates functions in the store at `path` and writes a line to standard output after
+// each acknowledged one: its name and the content of its source.
 int saveForEver(const std::string& path);
 
 }  // namespace cf::functions::test

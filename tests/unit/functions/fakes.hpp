@@ -1,6 +1,7 @@
-// Stand-ins for executors and workers, with which the functions domain is tested on its own. The made-up runtime "toy"
-// builds by copying; words in the source decide what goes wrong: BROKEN does not build, WARN builds with a warning,
-// NOLOAD cannot be loaded, WAIT builds until Builder::release().
+// Stand-ins for executors and workers, with which the functions domain is tested on its own. The
+// made-up runtime "toy" builds by copying; words in the source decide what goes wrong: BROKEN does
+// not build, WARN builds with a warning, NOLOAD cannot be loaded, WAIT builds until
+// Builder::release().
 #pragma once
 
 #include <atomic>
@@ -20,13 +21,16 @@ namespace cf::functions::test {
 class TemporaryFolder {
 public:
     TemporaryFolder() {
-        std::string name = (std::filesystem::temp_directory_path() / "cf-functions-XXXXXX").string();
+        std::string name =
+            (std::filesystem::temp_directory_path() / "cf-functions-XXXXXX").string();
         path = ::mkdtemp(name.data());
     }
     ~TemporaryFolder() {
         std::error_code error;
-        for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end; at.increment(error))
-            if (at->is_directory()) std::filesystem::permissions(at->path(), std::filesystem::perms::owner_all, error);
+        for (std::filesystem::recursive_directory_iterator at(path, error), end;
+             !error && at != end; at.increment(error))
+            if (at->is_directory())
+                std::filesystem::permissions(at->path(), std::filesystem::perms::owner_all, error);
         std::filesystem::remove_all(path, error);
     }
     std::filesystem::path path{};
@@ -41,15 +45,22 @@ inline bool holds(const std::vector<SourceFile>& sources, std::string_view word)
 class FakeCatalog final : public RuntimeCatalog {
 public:
     std::optional<RuntimeInfo> resolve(std::string_view name) const override {
-        RuntimeInfo toy{.name = "toy", .sourceFile = "main.toy", .defaultHandler = "handler", .buildIdentity = identity};
+        RuntimeInfo toy{.name = "toy",
+                        .sourceFile = "main.toy",
+                        .defaultHandler = "handler",
+                        .buildIdentity = identity};
         if (name == "toy" || name == "toylang") return toy;
         if (name == "typedtoy") {
             toy.sourceFile = "main.tt";
             return toy;
         }
         if (name == "gone")
-            return RuntimeInfo{.name = "gone", .sourceFile = "main.g", .defaultHandler = "handler", .available = false,
-                               .reason = "its compiler was not found", .hint = "install gone"};
+            return RuntimeInfo{.name = "gone",
+                               .sourceFile = "main.g",
+                               .defaultHandler = "handler",
+                               .available = false,
+                               .reason = "its compiler was not found",
+                               .hint = "install gone"};
         return std::nullopt;
     }
     std::vector<std::string> names() const override { return {"gone", "toy"}; }
@@ -60,7 +71,8 @@ class FakeBuilder final : public Builder {
 public:
     base::Result<std::vector<base::SourceRemark>> validate(const BuildRequest& request) override {
         std::vector<base::SourceRemark> remarks;
-        if (request.spec.handler == "1bad") remarks.push_back({.message = "no function can be called 1bad"});
+        if (request.spec.handler == "1bad")
+            remarks.push_back({.message = "no function can be called 1bad"});
         return remarks;
     }
     base::Result<void> build(const BuildRequest& request, BuildListener& listener) override {
@@ -73,13 +85,21 @@ public:
             changed_.wait(lock, [&] { return released_; });
         }
         if (holds(request.sources, "BROKEN")) {
-            listener.remark({.file = request.sources.front().name, .line = 3, .column = 7, .message = "BROKEN is no word"});
+            listener.remark({.file = request.sources.front().name,
+                             .line = 3,
+                             .column = 7,
+                             .message = "BROKEN is no word"});
             return base::Failure{.reason = "build_failed", .detail = "the source does not compile"};
         }
         if (holds(request.sources, "WARN"))
-            listener.remark({.file = request.sources.front().name, .line = 1, .column = 1, .message = "odd", .warning = true});
-        std::filesystem::copy(request.sourceDir, request.artifactDir, std::filesystem::copy_options::recursive |
-                                                                          std::filesystem::copy_options::overwrite_existing);
+            listener.remark({.file = request.sources.front().name,
+                             .line = 1,
+                             .column = 1,
+                             .message = "odd",
+                             .warning = true});
+        std::filesystem::copy(request.sourceDir, request.artifactDir,
+                              std::filesystem::copy_options::recursive |
+                                  std::filesystem::copy_options::overwrite_existing);
         return {};
     }
     void discard(std::string_view runtime, std::string_view key) override {
@@ -109,12 +129,15 @@ class FakeActivator final : public Activator {
 public:
     base::Result<void> activate(const LiveFunction& next) override {
         add("activate", next);
-        for (const auto& file : std::filesystem::directory_iterator(next.live.front().artifactDir)) {
+        for (const auto& file :
+             std::filesystem::directory_iterator(next.live.front().artifactDir)) {
             if (file.is_directory()) continue;
             std::ifstream in(file.path());
             const std::string text{std::istreambuf_iterator<char>(in), {}};
             if (text.find("NOLOAD") != text.npos)
-                return base::Failure{.reason = "load_failed", .detail = "ImportError: no such module", .hint = "add it"};
+                return base::Failure{.reason = "load_failed",
+                                     .detail = "ImportError: no such module",
+                                     .hint = "add it"};
         }
         return {};
     }
@@ -162,8 +185,10 @@ public:
         ServiceOptions options = base;
         options.dataDir = folder.path.string();
         options.retention.minFreeDisk = 0;
-        service = std::make_unique<FunctionService>(options, *store, *registry, catalog, builder, activator);
-        if (auto started = service->start(); !started) throw std::runtime_error(started.failure().detail);
+        service = std::make_unique<FunctionService>(options, *store, *registry, catalog, builder,
+                                                    activator);
+        if (auto started = service->start(); !started)
+            throw std::runtime_error(started.failure().detail);
     }
 
     // `json` with single quotes for double ones.
@@ -199,7 +224,8 @@ template <typename T>
 std::string why(const base::Result<T>& result) {
     if (result) return "";
     std::string text = result.failure().reason + ": " + result.failure().detail;
-    for (const auto& field : result.failure().fields) text += " [" + field.pointer + " " + field.detail + "]";
+    for (const auto& field : result.failure().fields)
+        text += " [" + field.pointer + " " + field.detail + "]";
     return text;
 }
 

@@ -8,7 +8,8 @@
 #include "crash_child.hpp"
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::string(argv[1]) == "save-for-ever") return cf::functions::test::saveForEver(argv[2]);
+    if (argc == 3 && std::string(argv[1]) == "save-for-ever")
+        return cf::functions::test::saveForEver(argv[2]);
     CppUnit::TextUi::TestRunner runner;
     runner.addTest(CppUnit::TestFactoryRegistry::getRegistry().makeTest());
     runner.setOutputter(new CppUnit::CompilerOutputter(&runner.result(), std::cerr));

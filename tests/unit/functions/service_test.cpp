@@ -44,7 +44,9 @@ class ServiceTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_MESSAGE(why(result), bool(result));
         return std::move(*result);
     }
-    std::string reason(const base::Result<Saved>& result) { return result ? "" : result.failure().reason; }
+    std::string reason(const base::Result<Saved>& result) {
+        return result ? "" : result.failure().reason;
+    }
     void expectEvents(std::vector<std::string> wanted) {
         std::string got;
         const auto events = domain_.activator.take();
@@ -55,17 +57,20 @@ class ServiceTest : public CppUnit::TestFixture {
     void createGoesLive() {
         const Saved saved = must(domain_.create(simple));
         CPPUNIT_ASSERT(saved.created && saved.entry->callable());
-        CPPUNIT_ASSERT(saved.entry->function.id.starts_with("fn_") && saved.entry->function.id.size() == 29);
+        CPPUNIT_ASSERT(saved.entry->function.id.starts_with("fn_") &&
+                       saved.entry->function.id.size() == 29);
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, saved.entry->function.revision);
         CPPUNIT_ASSERT_EQUAL(std::string("handler"), saved.version->spec.handler);
         CPPUNIT_ASSERT_EQUAL(std::string("main.toy"), saved.version->sources->front().name);
         expectEvents({"activate hello 1", "commit hello 1"});
-        CPPUNIT_ASSERT(domain_.registry->find("HELLO") == domain_.registry->find(saved.entry->function.id));
+        CPPUNIT_ASSERT(domain_.registry->find("HELLO") ==
+                       domain_.registry->find(saved.entry->function.id));
     }
 
     void namesAreUniqueWithoutCase() {
         must(domain_.create(simple));
-        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), reason(domain_.create("{'name':'HeLLo','runtime':'toy','code':'x'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"),
+                             reason(domain_.create("{'name':'HeLLo','runtime':'toy','code':'x'}")));
     }
 
     void whatDoesNotBuildLeavesNothing() {
@@ -88,20 +93,26 @@ class ServiceTest : public CppUnit::TestFixture {
     }
 
     void aRefusedHandlerIsNamed() {
-        const auto result = domain_.create("{'name':'hello','runtime':'toy','code':'x','handler':'1bad'}");
+        const auto result =
+            domain_.create("{'name':'hello','runtime':'toy','code':'x','handler':'1bad'}");
         CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"), reason(result));
         CPPUNIT_ASSERT_EQUAL(std::string("/handler"), result.failure().fields.at(0).pointer);
         CPPUNIT_ASSERT_EQUAL(0, domain_.builder.builds.load());
     }
 
     void absentStaysNullIsDefaultObjectsAreReplaced() {
-        must(domain_.create("{'name':'hello','runtime':'toy','code':'one','timeout':7,'description':'d','environment':{'A':'1','B':'2'}}"));
+        must(
+            domain_.create("{'name':'hello','runtime':'toy','code':'one','timeout':7,'description':"
+                           "'d','environment':{'A':'1','B':'2'}}"));
         Saved saved = must(domain_.patch("hello", "{'memory':64}"));
-        CPPUNIT_ASSERT_EQUAL(int64_t{7000}, int64_t{saved.entry->function.settings.timeout.count()});
+        CPPUNIT_ASSERT_EQUAL(int64_t{7000},
+                             int64_t{saved.entry->function.settings.timeout.count()});
         CPPUNIT_ASSERT_EQUAL(uint32_t{64}, saved.entry->function.settings.memoryMb);
         CPPUNIT_ASSERT_EQUAL(std::string("one"), saved.version->sources->front().content);
-        saved = must(domain_.patch("hello", "{'timeout':null,'description':null,'environment':{'C':'3'}}"));
-        CPPUNIT_ASSERT_EQUAL(int64_t{30000}, int64_t{saved.entry->function.settings.timeout.count()});
+        saved = must(
+            domain_.patch("hello", "{'timeout':null,'description':null,'environment':{'C':'3'}}"));
+        CPPUNIT_ASSERT_EQUAL(int64_t{30000},
+                             int64_t{saved.entry->function.settings.timeout.count()});
         CPPUNIT_ASSERT_EQUAL(std::string(), saved.entry->function.description);
         CPPUNIT_ASSERT((Environment{{"C", "3"}}) == saved.version->spec.environment);
         CPPUNIT_ASSERT_EQUAL(uint64_t{2}, saved.version->number);
@@ -110,7 +121,9 @@ class ServiceTest : public CppUnit::TestFixture {
     void settingsMakeNoVersion() {
         must(domain_.create(simple));
         domain_.activator.take();
-        const Saved saved = must(domain_.patch("hello", "{'timeout':9,'memory':64,'concurrency':3,'description':'x','labels':{'a':'b'}}"));
+        const Saved saved = must(domain_.patch(
+            "hello",
+            "{'timeout':9,'memory':64,'concurrency':3,'description':'x','labels':{'a':'b'}}"));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, saved.version->number);
         CPPUNIT_ASSERT_EQUAL(uint64_t{2}, saved.entry->function.revision);
         CPPUNIT_ASSERT_EQUAL(1, domain_.builder.builds.load());
@@ -118,8 +131,11 @@ class ServiceTest : public CppUnit::TestFixture {
     }
 
     void nothingChangedChangesNothing() {
-        const Saved before = must(domain_.create("{'name':'hello','runtime':'toy','code':'one','environment':{'A':'1','B':'2'}}"));
-        const Saved after = must(domain_.patch("hello", "{'runtime':'toylang','code':'one','timeout':30,'environment':{'B':'2','A':'1'}}"));
+        const Saved before = must(domain_.create(
+            "{'name':'hello','runtime':'toy','code':'one','environment':{'A':'1','B':'2'}}"));
+        const Saved after = must(domain_.patch(
+            "hello",
+            "{'runtime':'toylang','code':'one','timeout':30,'environment':{'B':'2','A':'1'}}"));
         CPPUNIT_ASSERT(before.entry->function.revision == after.entry->function.revision);
         CPPUNIT_ASSERT(before.entry->function.updatedAtMs == after.entry->function.updatedAtMs);
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, after.version->number);
@@ -134,25 +150,29 @@ class ServiceTest : public CppUnit::TestFixture {
         for (int round = 0; round < 2; ++round) {
             const auto entry = domain_.registry->find("hello");
             CPPUNIT_ASSERT_EQUAL(uint64_t{1}, entry->shown().number);
-            CPPUNIT_ASSERT_MESSAGE("its ETag still holds", before.entry->function.revision == entry->function.revision);
+            CPPUNIT_ASSERT_MESSAGE("its ETag still holds",
+                                   before.entry->function.revision == entry->function.revision);
             CPPUNIT_ASSERT_EQUAL(int64_t{30000}, int64_t{entry->function.settings.timeout.count()});
             const auto failed = domain_.service->version(*entry, 2);
             CPPUNIT_ASSERT_MESSAGE(why(failed), bool(failed));
             CPPUNIT_ASSERT((*failed)->state == VersionState::failed);
             CPPUNIT_ASSERT_EQUAL(std::string("BROKEN"), (*failed)->sources->front().content);
-            CPPUNIT_ASSERT_EQUAL(std::string("BROKEN is no word"), (*failed)->remarks.at(0).message);
+            CPPUNIT_ASSERT_EQUAL(std::string("BROKEN is no word"),
+                                 (*failed)->remarks.at(0).message);
             CPPUNIT_ASSERT((*failed)->failure->detail == "the source does not compile");
             const auto log = domain_.service->buildLog(*entry, 2);
             CPPUNIT_ASSERT(log && log->find("building hello") != std::string::npos);
             domain_.restart();
         }
-        CPPUNIT_ASSERT_EQUAL(uint64_t{3}, must(domain_.patch("hello", "{'code':'two'}")).version->number);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{3},
+                             must(domain_.patch("hello", "{'code':'two'}")).version->number);
     }
 
     void aVersionThatDoesNotLoadIsKeptAsFailed() {
         must(domain_.create(simple));
         domain_.activator.take();
-        CPPUNIT_ASSERT_EQUAL(std::string("build_failed"), reason(domain_.patch("hello", "{'code':'NOLOAD'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("build_failed"),
+                             reason(domain_.patch("hello", "{'code':'NOLOAD'}")));
         expectEvents({"activate hello 2"});
         const auto entry = domain_.registry->find("hello");
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, entry->shown().number);
@@ -161,12 +181,14 @@ class ServiceTest : public CppUnit::TestFixture {
 
     void codeAndFilesReplaceEachOther() {
         must(domain_.create(simple));
-        Saved saved = must(domain_.patch("hello", "{'code':null,'files':{'a.toy':'x','b.toy':'y'}}"));
+        Saved saved =
+            must(domain_.patch("hello", "{'code':null,'files':{'a.toy':'x','b.toy':'y'}}"));
         CPPUNIT_ASSERT(!saved.version->spec.fromCode && saved.version->sources->size() == 2);
         saved = must(domain_.patch("hello", "{'code':'again','files':null}"));
         CPPUNIT_ASSERT(saved.version->spec.fromCode && saved.version->sources->size() == 1);
         CPPUNIT_ASSERT_EQUAL(uint64_t{3}, saved.version->number);
-        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"), reason(domain_.patch("hello", "{'code':'a','files':{'b':'c'}}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"),
+                             reason(domain_.patch("hello", "{'code':'a','files':{'b':'c'}}")));
     }
 
     void aliasesWithTheirOwnFileAreKept() {
@@ -186,10 +208,13 @@ class ServiceTest : public CppUnit::TestFixture {
         const auto at = text.find("\"timeout\":30");
         text.replace(at, 12, "\"timeout\":8");
         const Saved after = must(domain_.put("hello", text));
-        CPPUNIT_ASSERT_EQUAL(int64_t{8000}, int64_t{after.entry->function.settings.timeout.count()});
+        CPPUNIT_ASSERT_EQUAL(int64_t{8000},
+                             int64_t{after.entry->function.settings.timeout.count()});
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, after.version->number);
-        const auto refused = domain_.patch("hello", "{'live':[{'version':2,'weight':100}],'state':'ready'}");
-        CPPUNIT_ASSERT(!refused && refused.failure().fields.size() == 1 && refused.failure().fields[0].pointer == "/live");
+        const auto refused =
+            domain_.patch("hello", "{'live':[{'version':2,'weight':100}],'state':'ready'}");
+        CPPUNIT_ASSERT(!refused && refused.failure().fields.size() == 1 &&
+                       refused.failure().fields[0].pointer == "/live");
     }
 
     void ifRevisionGuards() {
@@ -198,18 +223,29 @@ class ServiceTest : public CppUnit::TestFixture {
         request.ifRevision = saved.entry->function.revision;
         must(domain_.service->update("hello", request, false));
         request.patch.timeout.value = std::chrono::milliseconds(9000);
-        CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"), reason(domain_.service->update("hello", request, false)));
+        CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"),
+                             reason(domain_.service->update("hello", request, false)));
         const auto removed = domain_.service->remove("hello", {}, saved.entry->function.revision);
         CPPUNIT_ASSERT(!removed && removed.failure().reason == "precondition_failed");
-        CPPUNIT_ASSERT_EQUAL(int64_t{8000}, int64_t{domain_.registry->find("hello")->function.settings.timeout.count()});
+        CPPUNIT_ASSERT_EQUAL(
+            int64_t{8000},
+            int64_t{domain_.registry->find("hello")->function.settings.timeout.count()});
     }
 
     void putCreatesOnlyWholeDocuments() {
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(domain_.put("new", "{'timeout':5}")));
-        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"), reason(domain_.put("new", "{'runtime':'toy'}")));
-        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"), reason(domain_.put("new", "{'name':'other','runtime':'toy','code':'x'}")));
-        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(domain_.put("fn_x", "{'runtime':'toy','code':'x'}")));
-        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(domain_.patch("new", "{'runtime':'toy','code':'x'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"),
+                             reason(domain_.put("new", "{'runtime':'toy'}")));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("invalid_function"),
+            reason(domain_.put("new", "{'name':'other','runtime':'toy','code':'x'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"),
+                             reason(domain_.put("fn_x", "{'runtime':'toy','code':'x'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"),
+                             reason(domain_.patch("new", "{'runtime':'toy','code':'x'}")));
+        for (const char* name : {"..", "-a", "a b", "FN_x", "a/b", ""})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(name, std::string("invalid_function"),
+                                         reason(domain_.put(name, "{'runtime':'toy','code':'x'}")));
         CPPUNIT_ASSERT_EQUAL(size_t{0}, domain_.registry->size());
         CPPUNIT_ASSERT(must(domain_.put("new", "{'runtime':'toy','code':'x'}")).created);
         CPPUNIT_ASSERT(!must(domain_.put("new", "{'runtime':'toy','code':'x'}")).created);
@@ -218,7 +254,8 @@ class ServiceTest : public CppUnit::TestFixture {
     void renames() {
         must(domain_.create(simple));
         must(domain_.create("{'name':'other','runtime':'toy','code':'x'}"));
-        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), reason(domain_.patch("hello", "{'name':'OTHER'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"),
+                             reason(domain_.patch("hello", "{'name':'OTHER'}")));
         must(domain_.patch("hello", "{'name':'Hello'}"));
         CPPUNIT_ASSERT_EQUAL(std::string("Hello"), domain_.registry->find("hello")->function.name);
         must(domain_.patch("hello", "{'name':'fresh'}"));
@@ -243,11 +280,14 @@ class ServiceTest : public CppUnit::TestFixture {
         std::vector<std::thread> threads;
         std::atomic<int> good{0};
         for (int i = 0; i < 4; ++i)
-            threads.emplace_back([&, i] { good += bool(domain_.patch("hello", "{'code':'v" + std::to_string(i) + "'}")); });
+            threads.emplace_back([&, i] {
+                good += bool(domain_.patch("hello", "{'code':'v" + std::to_string(i) + "'}"));
+            });
         for (auto& thread : threads) thread.join();
         CPPUNIT_ASSERT_EQUAL(4, good.load());
         CPPUNIT_ASSERT_EQUAL(uint64_t{5}, domain_.registry->find("hello")->shown().number);
-        CPPUNIT_ASSERT_EQUAL(size_t{5}, domain_.service->versions(*domain_.registry->find("hello"))->size());
+        CPPUNIT_ASSERT_EQUAL(size_t{5},
+                             domain_.service->versions(*domain_.registry->find("hello"))->size());
     }
 
     void twoCreationsOfOneName() {
@@ -255,7 +295,8 @@ class ServiceTest : public CppUnit::TestFixture {
         std::atomic<int> good{0}, taken{0};
         for (int i = 0; i < 4; ++i)
             threads.emplace_back([&, i] {
-                const auto result = domain_.create("{'name':'hello','runtime':'toy','code':'v" + std::to_string(i) + "'}");
+                const auto result = domain_.create("{'name':'hello','runtime':'toy','code':'v" +
+                                                   std::to_string(i) + "'}");
                 good += bool(result);
                 taken += reason(result) == "name_taken";
             });
@@ -269,7 +310,9 @@ class ServiceTest : public CppUnit::TestFixture {
         std::atomic<int> good{0};
         for (int i = 0; i < 3; ++i)
             threads.emplace_back([&, i] {
-                good += bool(domain_.create("{'name':'f" + std::to_string(i) + "','runtime':'toy','code':'WAIT " + std::to_string(i) + "'}"));
+                good += bool(domain_.create("{'name':'f" + std::to_string(i) +
+                                            "','runtime':'toy','code':'WAIT " + std::to_string(i) +
+                                            "'}"));
             });
         domain_.builder.untilWaiting(3);
         domain_.builder.release();
@@ -282,16 +325,22 @@ class ServiceTest : public CppUnit::TestFixture {
         request.async = true;
         const Saved saved = must(domain_.service->create(std::move(request)));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, saved.building);
-        CPPUNIT_ASSERT(saved.entry->shown().state == VersionState::building && !saved.entry->callable());
+        CPPUNIT_ASSERT(saved.entry->shown().state == VersionState::building &&
+                       !saved.entry->callable());
         domain_.builder.untilWaiting();
         CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), reason(domain_.create(simple)));
-        CPPUNIT_ASSERT(domain_.service->buildLog(*saved.entry, 1)->find("building hello") != std::string::npos);
-        CPPUNIT_ASSERT((*domain_.service->versions(*saved.entry)).at(0)->state == VersionState::building);
-        CPPUNIT_ASSERT_EQUAL(std::string("function_not_ready"), domain_.service->whyNotCallable(*saved.entry).reason);
+        CPPUNIT_ASSERT(domain_.service->buildLog(*saved.entry, 1)->find("building hello") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT((*domain_.service->versions(*saved.entry)).at(0)->state ==
+                       VersionState::building);
+        CPPUNIT_ASSERT_EQUAL(std::string("function_not_ready"),
+                             domain_.service->whyNotCallable(*saved.entry).reason);
         domain_.builder.release();
         // The save waits until the build behind the answer is done.
-        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, must(domain_.patch("hello", "{'code':'two'}")).version->number);
-        CPPUNIT_ASSERT((*domain_.service->version(*domain_.registry->find("hello"), 1))->state == VersionState::ready);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2},
+                             must(domain_.patch("hello", "{'code':'two'}")).version->number);
+        CPPUNIT_ASSERT((*domain_.service->version(*domain_.registry->find("hello"), 1))->state ==
+                       VersionState::ready);
     }
 
     void anAsyncFailureStaysReadable() {
@@ -302,19 +351,23 @@ class ServiceTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_MESSAGE("the same code is tried again", reason(same) == "build_failed");
         const auto entry = domain_.registry->find("hello");
         CPPUNIT_ASSERT_EQUAL(uint64_t{2}, entry->shown().number);
-        CPPUNIT_ASSERT(domain_.service->whyNotCallable(*entry).detail.find("does not compile") != std::string::npos);
+        CPPUNIT_ASSERT(domain_.service->whyNotCallable(*entry).detail.find("does not compile") !=
+                       std::string::npos);
         const Saved good = must(domain_.patch("hello", "{'code':'good'}"));
         CPPUNIT_ASSERT(good.entry->callable() && good.version->number == 3);
     }
 
     void listsInPages() {
-        for (int i = 0; i < 7; ++i) must(domain_.create("{'name':'Page-" + std::to_string(i) + "','runtime':'toy','code':'x','description':'Find THIS'}"));
+        for (int i = 0; i < 7; ++i)
+            must(domain_.create("{'name':'Page-" + std::to_string(i) +
+                                "','runtime':'toy','code':'x','description':'Find THIS'}"));
         must(domain_.create("{'name':'zz','runtime':'typedtoy','code':'x'}"));
         std::vector<std::string> names;
         std::string cursor;
         int pages = 0;
         do {
-            const auto page = domain_.service->list({.limit = 3, .cursor = cursor, .runtime = "", .query = "pAgE"});
+            const auto page = domain_.service->list(
+                {.limit = 3, .cursor = cursor, .runtime = "", .query = "pAgE"});
             for (const auto& entry : page->functions) names.push_back(entry->function.name);
             cursor = page->nextCursor;
             ++pages;
@@ -322,16 +375,26 @@ class ServiceTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(3, pages);
         CPPUNIT_ASSERT_EQUAL(size_t{7}, names.size());
         CPPUNIT_ASSERT_EQUAL(std::string("Page-6"), names.back());
-        CPPUNIT_ASSERT_EQUAL(size_t{7}, domain_.service->list({.limit = 100, .cursor = "", .runtime = "", .query = "this"})->functions.size());
-        CPPUNIT_ASSERT_EQUAL(size_t{8}, domain_.service->list({.limit = 100, .cursor = "", .runtime = "toylang", .query = ""})->functions.size());
-        CPPUNIT_ASSERT_EQUAL(size_t{0}, domain_.service->list({.limit = 100, .cursor = "", .runtime = "gone", .query = ""})->functions.size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{7},
+            domain_.service->list({.limit = 100, .cursor = "", .runtime = "", .query = "this"})
+                ->functions.size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{8},
+            domain_.service->list({.limit = 100, .cursor = "", .runtime = "toylang", .query = ""})
+                ->functions.size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{0},
+            domain_.service->list({.limit = 100, .cursor = "", .runtime = "gone", .query = ""})
+                ->functions.size());
     }
 
     void dropsOldVersions() {
         domain_.base.retention.versions = 4;
         domain_.restart();
         must(domain_.create(simple));
-        for (int i = 2; i <= 8; ++i) must(domain_.patch("hello", "{'code':'v" + std::to_string(i) + "'}"));
+        for (int i = 2; i <= 8; ++i)
+            must(domain_.patch("hello", "{'code':'v" + std::to_string(i) + "'}"));
         const auto versions = domain_.service->versions(*domain_.registry->find("hello"));
         std::vector<uint64_t> numbers;
         for (const auto& version : *versions) numbers.push_back(version->number);
@@ -344,9 +407,11 @@ class ServiceTest : public CppUnit::TestFixture {
         ServiceOptions options{.dataDir = domain_.folder.path.string()};
         options.retention.minFreeDisk = 1.1;
         Registry registry;
-        FunctionService full(options, *domain_.store, registry, domain_.catalog, domain_.builder, domain_.activator);
+        FunctionService full(options, *domain_.store, registry, domain_.catalog, domain_.builder,
+                             domain_.activator);
         CPPUNIT_ASSERT(full.start());
-        CPPUNIT_ASSERT_EQUAL(std::string("disk_full"), reason(full.update("hello", Domain::request("{'timeout':3}"), false)));
+        CPPUNIT_ASSERT_EQUAL(std::string("disk_full"),
+                             reason(full.update("hello", Domain::request("{'timeout':3}"), false)));
         CPPUNIT_ASSERT(full.remove("hello", {}, std::nullopt));
     }
 };

@@ -72,7 +72,8 @@ int saveForEver(const std::string& path) {
     auto store = SqliteStore::open({.path = path});
     if (!store) return 1;
     for (int i = 0;; ++i) {
-        const std::string name = "kept-" + std::to_string(i), code = "code " + std::string(static_cast<size_t>(i) * 37 % 5000, 'x');
+        const std::string name = "kept-" + std::to_string(i),
+                          code = "code " + std::string(static_cast<size_t>(i) * 37 % 5000, 'x');
         Change change = newFunction(name, code);
         if (!(*store)->apply(change)) return 2;
         std::ostringstream line;
@@ -111,10 +112,14 @@ class StoreTest : public CppUnit::TestFixture {
     void everythingComesBack() {
         Domain domain;
         const char* text =
-            "{'name':'hello','runtime':'typedtoy','handler':'run','files':{'a.tt':'WARN','d/b.tt':{'base64':'AP8='}},'timeout':0.25,"
-            "'init_timeout':3,'memory':64,'concurrency':2,'environment':{'B':'2','A':'\xC3\xA4\\n'},'network':{'mode':'none'},"
-            "'http':{'enabled':true,'cors':{'origins':['https://a.b'],'methods':['GET'],'headers':['X-A'],'credentials':true,'max_age':5}},"
-            "'min_workers':1,'max_workers':3,'keep_alive':77,'description':'says \\u0007 it','labels':{'team':'a'}}";
+            "{'name':'hello','runtime':'typedtoy','handler':'run','files':{'a.tt':'WARN','d/"
+            "b.tt':{'base64':'AP8='}},'timeout':0.25,"
+            "'init_timeout':3,'memory':64,'concurrency':2,'environment':{'B':'2','A':'\xC3\xA4\\n'}"
+            ",'network':{'mode':'none'},"
+            "'http':{'enabled':true,'cors':{'origins':['https://"
+            "a.b'],'methods':['GET'],'headers':['X-A'],'credentials':true,'max_age':5}},"
+            "'min_workers':1,'max_workers':3,'keep_alive':77,'description':'says \\u0007 "
+            "it','labels':{'team':'a'}}";
         const auto saved = domain.create(text);
         CPPUNIT_ASSERT_MESSAGE(why(saved), bool(saved));
         const std::string before = functionDocument(*saved->entry, *saved->version);
@@ -133,8 +138,8 @@ class StoreTest : public CppUnit::TestFixture {
         for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
         Change change = newFunction("bytes", all);
         Version version = *change.version;
-        version.sources = std::make_shared<std::vector<SourceFile>>(
-            std::vector<SourceFile>{{"all", all}, {"empty", ""}, {"large", std::string(9u << 20, 'z')}});
+        version.sources = std::make_shared<std::vector<SourceFile>>(std::vector<SourceFile>{
+            {"all", all}, {"empty", ""}, {"large", std::string(9u << 20, 'z')}});
         change.version = std::make_shared<const Version>(version);
         CPPUNIT_ASSERT(store->apply(change));
         const auto sources = store->sources(change.function.id, 1);
@@ -178,20 +183,24 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(store->apply(change).failure().reason == "not_found");
         CPPUNIT_ASSERT(store->version(change.function.id, 1).failure().reason == "not_found");
         CPPUNIT_ASSERT(store->remove("fn_none", {}).failure().reason == "not_found");
-        CPPUNIT_ASSERT_EQUAL(std::string("0"), query(file(), "SELECT revision || '' FROM sequence"));
+        CPPUNIT_ASSERT_EQUAL(std::string("0"),
+                             query(file(), "SELECT revision || '' FROM sequence"));
     }
 
     void interruptedBuildsAreFailed() {
         Domain domain;
         CPPUNIT_ASSERT(domain.create("{'name':'hello','runtime':'toy','code':'one'}"));
         execute(domain.folder.path / "functions.db",
-                "INSERT INTO version SELECT function_id, 2, runtime, runtime_alias, handler, from_code, environment, network,"
-                " sources_hash, 'building', '', remarks, failure, build_log, created_at_ms, created_by, revision FROM version");
+                "INSERT INTO version SELECT function_id, 2, runtime, runtime_alias, handler, "
+                "from_code, environment, network,"
+                " sources_hash, 'building', '', remarks, failure, build_log, created_at_ms, "
+                "created_by, revision FROM version");
         domain.restart();
         const auto entry = domain.registry->find("hello");
         CPPUNIT_ASSERT(entry->callable() && entry->shown().number == 1);
         const auto versions = domain.service->versions(*entry);
-        CPPUNIT_ASSERT(versions->at(0)->number == 2 && versions->at(0)->state == VersionState::failed);
+        CPPUNIT_ASSERT(versions->at(0)->number == 2 &&
+                       versions->at(0)->state == VersionState::failed);
         CPPUNIT_ASSERT(versions->at(0)->failure->detail.find("stopped") != std::string::npos);
     }
 
@@ -200,13 +209,15 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(domain.create("{'name':'hello','runtime':'toy','code':'one'}"));
         domain.activator.take();
         domain.close();
-        for (const auto& entry : std::filesystem::directory_iterator(domain.folder.path / "artifacts"))
+        for (const auto& entry :
+             std::filesystem::directory_iterator(domain.folder.path / "artifacts"))
             if (entry.is_directory()) {
                 std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_all);
                 std::filesystem::resize_file(entry.path() / "main.toy", 0);
             }
         domain.open();
-        // Whichever comes first, the save or the build behind, nobody is sent to an artifact that is not there.
+        // Whichever comes first, the save or the build behind, nobody is sent to an artifact that
+        // is not there.
         CPPUNIT_ASSERT(domain.patch("hello", "{'timeout':3}"));
         std::vector<std::string> events;
         for (int i = 0; i < 2000 && events.empty(); ++i) {
@@ -229,7 +240,8 @@ class StoreTest : public CppUnit::TestFixture {
         std::string self = "/proc/self/exe", verb = "save-for-ever", path = file().string();
         char* argv[] = {self.data(), verb.data(), path.data(), nullptr};
         pid_t child = -1;
-        CPPUNIT_ASSERT_EQUAL(0, ::posix_spawn(&child, self.c_str(), &actions, nullptr, argv, environ));
+        CPPUNIT_ASSERT_EQUAL(0,
+                             ::posix_spawn(&child, self.c_str(), &actions, nullptr, argv, environ));
         posix_spawn_file_actions_destroy(&actions);
         writing.reset();
         std::string text;
@@ -244,7 +256,8 @@ class StoreTest : public CppUnit::TestFixture {
         ::kill(child, SIGKILL);
         int status = 0;
         ::waitpid(child, &status, 0);
-        while (const ssize_t got = ::read(reading.get(), piece, sizeof piece)) text.append(piece, static_cast<size_t>(got));
+        while (const ssize_t got = ::read(reading.get(), piece, sizeof piece))
+            text.append(piece, static_cast<size_t>(got));
 
         const auto store = open();
         std::map<std::string, std::string> kept;
@@ -276,15 +289,19 @@ class StoreTest : public CppUnit::TestFixture {
         const auto store = SqliteStore::open({.path = file().string()});
         CPPUNIT_ASSERT(!store && store.failure().reason == "store_too_new");
         CPPUNIT_ASSERT(store.failure().detail.find("99") != std::string::npos);
-        CPPUNIT_ASSERT_EQUAL(std::string("99"), query(file(), "SELECT version || '' FROM schema_version"));
+        CPPUNIT_ASSERT_EQUAL(std::string("99"),
+                             query(file(), "SELECT version || '' FROM schema_version"));
     }
 
     // The file of a platform that was started and stopped before any table was made.
     void anOlderSchemaIsBroughtUpToDate() {
-        execute(file(), "CREATE TABLE schema_version (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL)");
+        execute(file(),
+                "CREATE TABLE schema_version (only INTEGER PRIMARY KEY CHECK (only = 1), version "
+                "INTEGER NOT NULL)");
         execute(file(), "INSERT INTO schema_version VALUES (1, 0)");
         CPPUNIT_ASSERT(open()->apply(newFunction("one", "a")));
-        CPPUNIT_ASSERT_EQUAL(std::to_string(migrations().size()), query(file(), "SELECT version || '' FROM schema_version"));
+        CPPUNIT_ASSERT_EQUAL(std::to_string(migrations().size()),
+                             query(file(), "SELECT version || '' FROM schema_version"));
     }
 
     void whatIsNoDatabaseIsRefusedAndKept() {
@@ -299,11 +316,14 @@ class StoreTest : public CppUnit::TestFixture {
     void aDamagedDatabaseIsRefusedAndKept() {
         {
             const auto store = open();
-            for (int i = 0; i < 50; ++i) CPPUNIT_ASSERT(store->apply(newFunction("f" + std::to_string(i), std::string(3000, 'x') + std::to_string(i))));
+            for (int i = 0; i < 50; ++i)
+                CPPUNIT_ASSERT(store->apply(newFunction(
+                    "f" + std::to_string(i), std::string(3000, 'x') + std::to_string(i))));
         }
         std::string bytes = readAll(file());
         CPPUNIT_ASSERT(bytes.size() > 20'000);
-        for (size_t at = 4096; at < bytes.size(); at += 512) bytes.replace(at, 64, std::string(64, '\xA5'));
+        for (size_t at = 4096; at < bytes.size(); at += 512)
+            bytes.replace(at, 64, std::string(64, '\xA5'));
         std::ofstream(file(), std::ios::binary) << bytes;
         const auto store = SqliteStore::open({.path = file().string()});
         CPPUNIT_ASSERT(!store);
@@ -318,7 +338,9 @@ class StoreTest : public CppUnit::TestFixture {
         for (int t = 0; t < 4; ++t)
             threads.emplace_back([&, t] {
                 for (int i = t; i < 1000; i += 4)
-                    good += bool(domain.create("{'name':'f" + std::to_string(i) + "','runtime':'toy','code':'" + std::to_string(i % 10) + "'}"));
+                    good += bool(domain.create("{'name':'f" + std::to_string(i) +
+                                               "','runtime':'toy','code':'" +
+                                               std::to_string(i % 10) + "'}"));
             });
         for (auto& thread : threads) thread.join();
         CPPUNIT_ASSERT_EQUAL(1000, good.load());
@@ -326,7 +348,8 @@ class StoreTest : public CppUnit::TestFixture {
         domain.restart();
         CPPUNIT_ASSERT_EQUAL(size_t{1000}, domain.registry->size());
         CPPUNIT_ASSERT_EQUAL(10, domain.builder.builds.load());
-        CPPUNIT_ASSERT_EQUAL(std::string("7"), domain.service->read("f17")->version->sources->front().content);
+        CPPUNIT_ASSERT_EQUAL(std::string("7"),
+                             domain.service->read("f17")->version->sources->front().content);
     }
 };
 

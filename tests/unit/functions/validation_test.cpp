@@ -24,7 +24,8 @@ class ValidationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
     static base::Result<Draft> draft(std::string json) {
-        return makeDraft(std::move(Domain::request(std::move(json)).patch), std::nullopt, {}, FakeCatalog{});
+        return makeDraft(std::move(Domain::request(std::move(json)).patch), std::nullopt, {},
+                         FakeCatalog{});
     }
     static std::vector<std::string> pointers(const base::Result<Draft>& result) {
         std::vector<std::string> found;
@@ -33,7 +34,8 @@ class ValidationTest : public CppUnit::TestFixture {
         return found;
     }
     static std::string document(const std::string& member) {
-        return "{'name':'ok','runtime':'toy','code':'x'" + (member.empty() ? "" : "," + member) + "}";
+        return "{'name':'ok','runtime':'toy','code':'x'" + (member.empty() ? "" : "," + member) +
+               "}";
     }
 
     void refusesEachWrongField() {
@@ -89,33 +91,43 @@ class ValidationTest : public CppUnit::TestFixture {
         for (const auto& [member, pointer] : rows) {
             const auto result = draft(document(member));
             CPPUNIT_ASSERT_MESSAGE(member, !result);
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(member, std::string("invalid_function"), result.failure().reason);
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(member + why(result), std::vector<std::string>{pointer} == pointers(result), true);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(member, std::string("invalid_function"),
+                                         result.failure().reason);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(
+                member + why(result), std::vector<std::string>{pointer} == pointers(result), true);
         }
-        for (const char* name : {"", " ", "../etc", "a/b", "a b", "-a", "a-", "_a", "a_", "a.b", "fn_abc", "FN_abc", "a\xC3\xA4"}) {
-            const auto result = draft(std::string("{'name':'") + name + "','runtime':'toy','code':'x'}");
-            CPPUNIT_ASSERT_MESSAGE(name, !result && pointers(result) == std::vector<std::string>{"/name"});
+        for (const char* name : {"", " ", "../etc", "a/b", "a b", "-a", "a-", "_a", "a_", "a.b",
+                                 "fn_abc", "FN_abc", "a\xC3\xA4"}) {
+            const auto result =
+                draft(std::string("{'name':'") + name + "','runtime':'toy','code':'x'}");
+            CPPUNIT_ASSERT_MESSAGE(
+                name, !result && pointers(result) == std::vector<std::string>{"/name"});
         }
     }
 
     void acceptsTheEdges() {
-        for (const char* member : {"'timeout':0.1", "'timeout':900", "'memory':32", "'memory':10240", "'memory':128.0", "'timeout':null",
-                                   "'environment':null", "'files':null", "'http':{'enabled':true,'cors':{'origins':['https://a.b'],'credentials':true}}",
-                                   "'network':{'mode':'none','allow':[]}", "'environment':{'_a1':''}", "'handler':null"}) {
+        for (const char* member :
+             {"'timeout':0.1", "'timeout':900", "'memory':32", "'memory':10240", "'memory':128.0",
+              "'timeout':null", "'environment':null", "'files':null",
+              "'http':{'enabled':true,'cors':{'origins':['https://a.b'],'credentials':true}}",
+              "'network':{'mode':'none','allow':[]}", "'environment':{'_a1':''}",
+              "'handler':null"}) {
             const auto result = draft(document(member));
             CPPUNIT_ASSERT_MESSAGE(std::string(member) + " " + why(result), bool(result));
         }
         const auto limits = draft(document("'timeout':0.1"));
         CPPUNIT_ASSERT_EQUAL(int64_t{100}, int64_t{limits->settings.timeout.count()});
         CPPUNIT_ASSERT(draft("{'name':'" + std::string(64, 'x') + "','runtime':'toy','code':'x'}"));
-        CPPUNIT_ASSERT(!draft("{'name':'" + std::string(65, 'x') + "','runtime':'toy','code':'x'}"));
+        CPPUNIT_ASSERT(
+            !draft("{'name':'" + std::string(65, 'x') + "','runtime':'toy','code':'x'}"));
     }
 
     void namesEverythingAtOnce() {
         const auto result = draft("{'timeout':'long','memory':1,'colour':'red','handler':7}");
         auto found = pointers(result);
         std::sort(found.begin(), found.end());
-        const std::vector<std::string> wanted{"/code", "/colour", "/handler", "/memory", "/name", "/runtime", "/timeout"};
+        const std::vector<std::string> wanted{"/code", "/colour",  "/handler", "/memory",
+                                              "/name", "/runtime", "/timeout"};
         CPPUNIT_ASSERT_MESSAGE(why(result), wanted == found);
     }
 
@@ -126,7 +138,8 @@ class ValidationTest : public CppUnit::TestFixture {
     }
 
     void refusesUnsafeFileNames() {
-        for (const char* name : {"", ".", "..", "/a", "a/", "a//b", "./a", "a/../b", "../a", "a\\b", "a\nb"})
+        for (const char* name :
+             {"", ".", "..", "/a", "a/", "a//b", "./a", "a/../b", "../a", "a\\b", "a\nb"})
             CPPUNIT_ASSERT_MESSAGE(name, !whyUnsafeFileName(name, 4096).empty());
         CPPUNIT_ASSERT(!whyUnsafeFileName(std::string_view("a\0b", 3), 4096).empty());
         CPPUNIT_ASSERT(!whyUnsafeFileName(std::string(256, 'x'), 4096).empty());
@@ -142,7 +155,8 @@ class ValidationTest : public CppUnit::TestFixture {
     }
 
     void readsBinaryFiles() {
-        const auto result = draft("{'name':'n','runtime':'toy','files':{'b':{'base64':'AP8='},'a':'text'}}");
+        const auto result =
+            draft("{'name':'n','runtime':'toy','files':{'b':{'base64':'AP8='},'a':'text'}}");
         CPPUNIT_ASSERT_MESSAGE(why(result), bool(result));
         CPPUNIT_ASSERT_EQUAL(std::string("a"), result->sources->at(0).name);
         CPPUNIT_ASSERT(std::string("\0\xFF", 2) == result->sources->at(1).content);
@@ -152,17 +166,23 @@ class ValidationTest : public CppUnit::TestFixture {
 
     void boundsCodeAndEnvironment() {
         const std::string large(70'000, 'x');
-        CPPUNIT_ASSERT(pointers(draft(document("'environment':{'A':'" + large + "'}"))).front() == "/environment");
+        CPPUNIT_ASSERT(pointers(draft(document("'environment':{'A':'" + large + "'}"))).front() ==
+                       "/environment");
         CPPUNIT_ASSERT(draft(document("'environment':{'A':'" + large.substr(0, 60'000) + "'}")));
         const std::string code(11u << 20, 'x');
-        CPPUNIT_ASSERT(pointers(draft("{'name':'n','runtime':'toy','code':'" + code + "'}")).front() == "/code");
-        CPPUNIT_ASSERT(pointers(draft("{'name':'n','runtime':'toy','files':{'a':'" + code + "'}}")).front() == "/files");
+        CPPUNIT_ASSERT(
+            pointers(draft("{'name':'n','runtime':'toy','code':'" + code + "'}")).front() ==
+            "/code");
+        CPPUNIT_ASSERT(
+            pointers(draft("{'name':'n','runtime':'toy','files':{'a':'" + code + "'}}")).front() ==
+            "/files");
     }
 
     void saysWhichRuntimesThereAre() {
         const auto unknown = draft("{'name':'n','runtime':'cobol','code':'x'}");
         CPPUNIT_ASSERT(pointers(unknown).front() == "/runtime");
-        CPPUNIT_ASSERT(unknown.failure().fields.front().detail.find("gone, toy") != std::string::npos);
+        CPPUNIT_ASSERT(unknown.failure().fields.front().detail.find("gone, toy") !=
+                       std::string::npos);
         const auto gone = draft("{'name':'n','runtime':'gone','code':'x'}");
         CPPUNIT_ASSERT_EQUAL(std::string("runtime_unavailable"), gone.failure().reason);
         CPPUNIT_ASSERT_EQUAL(std::string("install gone"), gone.failure().hint);
@@ -176,10 +196,12 @@ class ValidationTest : public CppUnit::TestFixture {
     }
 
     void base64IsStrict() {
-        for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\0\xFF\x10z", 4)})
+        for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"),
+                                         std::string("foo"), std::string("\0\xFF\x10z", 4)})
             CPPUNIT_ASSERT(decodeBase64(encodeBase64(bytes)) == bytes);
         CPPUNIT_ASSERT_EQUAL(std::string("Zm9vYg=="), encodeBase64("foob"));
-        for (const char* text : {"Zg", "Zg=", "Z===", "Zg==Zg==", "Zm9 ", "Zm9v\n"}) CPPUNIT_ASSERT_MESSAGE(text, !decodeBase64(text));
+        for (const char* text : {"Zg", "Zg=", "Z===", "Zg==Zg==", "Zm9 ", "Zm9v\n"})
+            CPPUNIT_ASSERT_MESSAGE(text, !decodeBase64(text));
     }
 };
 

@@ -1,0 +1,67 @@
+// After a start: functions come back; what nobody uses goes.
+#include "base/log.hpp"
+#include "functions/service_state.hpp"
+
+namespace cf::functions {
+
+using base::Failure;
+
+// After a start: serves the function, once its artifact is there again.
+void FunctionService::State::restore(const FunctionPtr& entry) {
+    const Function& function = entry->function;
+    const auto& version = *entry->versions.front();
+    if (artifacts->contains(version.artifactKey)) return activator.commit(liveFunction(entry));
+    {
+        const std::lock_guard lock(mutex);
+        withheld[function.id] = {
+            .reason = "function_not_ready",
+            .detail = "the artifact of \"" + function.name + "\" is being built again",
+            .hint = "try again in a few seconds"};
+    }
+    background->add([this, id = function.id] {
+        auto lock = locks.take(id, options.lockWait);
+        const auto current = registry.find(id);
+        if (!lock || !current || !current->callable()) return;
+        Version again = *current->versions.front();
+        const auto runtime = runtimes.resolve(again.spec.runtimeAlias);
+        auto sources = store.sources(id, again.number);
+        Failure failure{.reason = "runtime_unavailable",
+                        .detail = "no executor serves the runtime \"" + again.spec.runtime + "\""};
+        if (runtime && sources) {
+            again.sources = *sources;
+            auto outcome = builds->run(
+                {current->function.name, current->function.settings, *runtime}, std::move(again));
+            if (outcome.version.state == VersionState::ready) {
+                FunctionEntry next = *current;
+                next.versions.front() = withoutSources(outcome.version);
+                if (auto kept = store.apply({.function = next.function,
+                                             .keepRevision = true,
+                                             .version = next.versions.front(),
+                                             .buildLog = outcome.log,
+                                             .audit = {"platform", "rebuild", nowMs()}});
+                    !kept)
+                    base::logWarning("functions",
+                                     current->function.name + ": " + kept.failure().detail);
+                publish(std::move(next), next.function.revision);
+                return;
+            }
+            failure = *outcome.version.failure;
+        }
+        base::logWarning("functions",
+                         current->function.name + " cannot be built again: " + failure.detail);
+        const std::lock_guard guard(mutex);
+        withheld[id] = {.reason = "function_not_ready",
+                        .detail = "the artifact of \"" + current->function.name +
+                                  "\" is gone and cannot be built again: " + failure.detail,
+                        .hint = failure.hint};
+    });
+}
+
+void FunctionService::State::collectGarbage(std::chrono::milliseconds grace) {
+    const auto keys = store.artifactKeys();
+    if (!keys) return;
+    for (const auto& [runtime, key] : artifacts->collect({keys->begin(), keys->end()}, grace))
+        builder.discard(runtime, key);
+}
+
+}  // namespace cf::functions
