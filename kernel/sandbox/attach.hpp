@@ -12,8 +12,8 @@ namespace cf::sandbox {
 class Attacher {
 public:
     Attacher();
-    // Mounts `artifact` (a directory) read-only at /function of the sandbox whose process `pidfd` is.
-    // Failures: sandbox_failed.
+    // Mounts `artifact` (a directory) read-only at /function of the sandbox whose process `pidfd`
+    // is. Failures: sandbox_failed.
     base::Result<void> attach(int pidfd, const std::string& artifact) const;
 
 private:

@@ -50,8 +50,8 @@ std::vector<CgroupMount> cgroupMounts(const std::string& mountinfo) {
     return mounts;
 }
 
-// Processes still inside get SIGKILL: the way for machines without cgroup.kill. A pid that ends meanwhile is no
-// problem, it cannot be reused before it left the list that was just read.
+// Processes still inside get SIGKILL: the way for machines without cgroup.kill. A pid that ends
+// meanwhile is no problem, it cannot be reused before it left the list that was just read.
 void killListed(const std::string& directory) {
     for (const std::string& line : lines(readFile(directory + "/cgroup.procs"))) {
         const long pid = std::strtol(line.c_str(), nullptr, 10);
@@ -60,14 +60,15 @@ void killListed(const std::string& directory) {
 }
 
 base::Failure groupFailure(const std::string& what) {
-    return {"sandbox_failed",
-            "The control group of a sandbox could not be set up: " + what + ": " + std::strerror(errno) + "."};
+    return {"sandbox_failed", "The control group of a sandbox could not be set up: " + what + ": " +
+                                  std::strerror(errno) + "."};
 }
 
 uint64_t field(const std::string& text, std::string_view name) {
     for (const std::string& line : lines(text)) {
         const auto parts = words(line);
-        if (parts.size() == 2 && parts[0] == name) return std::strtoull(parts[1].c_str(), nullptr, 10);
+        if (parts.size() == 2 && parts[0] == name)
+            return std::strtoull(parts[1].c_str(), nullptr, 10);
     }
     return 0;
 }
@@ -78,14 +79,16 @@ uint32_t TaskCgroup::oomEventMask() const { return memoryV2_ ? EPOLLPRI : EPOLLI
 
 bool TaskCgroup::takeOomEvent() const {
     char text[256];
-    // The poll of a cgroup file stays ready until it has been read again from its beginning (kernfs).
+    // The poll of a cgroup file stays ready until it has been read again from its beginning
+    // (kernfs).
     if (memoryV2_) return ::pread(oomEvent_.get(), text, sizeof text, 0) >= 0 && ranOutOfMemory();
     return ::read(oomEvent_.get(), text, sizeof text) > 0;
 }
 
 bool TaskCgroup::ranOutOfMemory() const {
     if (memory_.empty()) return false;
-    return field(readFile(memory_ + (memoryV2_ ? "/memory.events" : "/memory.oom_control")), "oom_kill") > 0;
+    return field(readFile(memory_ + (memoryV2_ ? "/memory.events" : "/memory.oom_control")),
+                 "oom_kill") > 0;
 }
 
 base::UniqueFd TaskCgroup::openPeak() const {
@@ -96,11 +99,14 @@ base::UniqueFd TaskCgroup::openPeak() const {
 
 uint64_t TaskCgroup::peak() const {
     if (memory_.empty()) return 0;
-    return std::strtoull(readFile(memory_ + (memoryV2_ ? "/memory.peak" : "/memory.max_usage_in_bytes")).c_str(),
-                         nullptr, 10);
+    return std::strtoull(
+        readFile(memory_ + (memoryV2_ ? "/memory.peak" : "/memory.max_usage_in_bytes")).c_str(),
+        nullptr, 10);
 }
 
-bool TaskCgroup::kill() const { return !unified_.empty() && writeFile(unified_ + "/cgroup.kill", "1"); }
+bool TaskCgroup::kill() const {
+    return !unified_.empty() && writeFile(unified_ + "/cgroup.kill", "1");
+}
 
 bool TaskCgroup::remove() {
     std::erase_if(directories_, [](const std::string& directory) {
@@ -112,10 +118,12 @@ bool TaskCgroup::remove() {
 }
 
 void CgroupTree::addParent(const std::string& directory) {
-    if (std::find(parents_.begin(), parents_.end(), directory) == parents_.end()) parents_.push_back(directory);
+    if (std::find(parents_.begin(), parents_.end(), directory) == parents_.end())
+        parents_.push_back(directory);
 }
 
-void CgroupTree::useV1(const std::string& mount, const std::string& options, const std::string& instance) {
+void CgroupTree::useV1(const std::string& mount, const std::string& options,
+                       const std::string& instance) {
     const bool memory = options.find(",memory,") != std::string::npos;
     const bool pids = options.find(",pids,") != std::string::npos;
     const bool cpu = options.find(",cpu,") != std::string::npos;
@@ -124,7 +132,8 @@ void CgroupTree::useV1(const std::string& mount, const std::string& options, con
     addParent(parent);
     if (memory) {
         memory_ = parent;
-        // Without it a child's limit would not count what its own children use; the default since Linux 5.11.
+        // Without it a child's limit would not count what its own children use; the default since
+        // Linux 5.11.
         writeFile(parent + "/memory.use_hierarchy", "1");
         swap_ = exists(parent + "/memory.memsw.limit_in_bytes");
     }
@@ -132,9 +141,10 @@ void CgroupTree::useV1(const std::string& mount, const std::string& options, con
     if (cpu) cpu_ = parent;
 }
 
-// Controllers for the children of `top`: memory at least. A group that has them may hold no process itself (only the
-// real root may), so the platform moves to a leaf when nobody else is in there.
-bool CgroupTree::useV2(const std::string& top, const std::string& instance, const std::vector<pid_t>& platform) {
+// Controllers for the children of `top`: memory at least. A group that has them may hold no process
+// itself (only the real root may), so the platform moves to a leaf when nobody else is in there.
+bool CgroupTree::useV2(const std::string& top, const std::string& instance,
+                       const std::vector<pid_t>& platform) {
     constexpr const char* controllers[] = {"memory", "pids", "cpu"};
     const auto enabled = [](const std::string& group, const char* controller) {
         const auto list = words(readFile(group + "/cgroup.subtree_control"));
@@ -146,20 +156,24 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance, cons
     // One at a time: a controller that is not there would refuse the others as well.
     const auto enable = [&](const std::string& group) {
         for (const char* controller : controllers)
-            if (!enabled(group, controller)) writeFile(group + "/cgroup.subtree_control", std::string("+") + controller);
+            if (!enabled(group, controller))
+                writeFile(group + "/cgroup.subtree_control", std::string("+") + controller);
         return enabled(group, "memory");
     };
     const std::string parent = top + "/cloudfunction-" + instance;
     if (!makeDirectory(parent)) return false;
     bool ready = enable(top);
     const auto inside = lines(readFile(top + "/cgroup.procs"));
-    const bool onlyPlatform = !inside.empty() && std::all_of(inside.begin(), inside.end(), [&](const std::string& line) {
-        return std::find(platform.begin(), platform.end(), std::strtol(line.c_str(), nullptr, 10)) != platform.end();
-    });
+    const bool onlyPlatform =
+        !inside.empty() && std::all_of(inside.begin(), inside.end(), [&](const std::string& line) {
+            return std::find(platform.begin(), platform.end(),
+                             std::strtol(line.c_str(), nullptr, 10)) != platform.end();
+        });
     if (!ready && onlyPlatform) {
         leaf_ = top + "/cloudfunction-platform-" + instance;
         if (makeDirectory(leaf_))
-            for (const pid_t pid : platform) writeFile(leaf_ + "/cgroup.procs", std::to_string(pid));
+            for (const pid_t pid : platform)
+                writeFile(leaf_ + "/cgroup.procs", std::to_string(pid));
         ready = enable(top);
     }
     if (!ready || !enable(parent)) {
@@ -178,8 +192,8 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance, cons
     return true;
 }
 
-void CgroupTree::findV2(const std::string& mount, const std::string& own, const std::string& instance,
-                        const std::vector<pid_t>& platform) {
+void CgroupTree::findV2(const std::string& mount, const std::string& own,
+                        const std::string& instance, const std::vector<pid_t>& platform) {
     if (!parents_.empty()) {
         const std::string parent = mount + "/cloudfunction-" + instance;
         if (!makeDirectory(parent)) return;
@@ -191,12 +205,13 @@ void CgroupTree::findV2(const std::string& mount, const std::string& own, const 
     std::string group;
     for (const std::string& line : lines(own))
         if (line.starts_with("0::/")) group = line.substr(3);
-    while (group.size() > 1 && !useV2(mount + group, instance, platform)) group.resize(group.find_last_of('/'));
+    while (group.size() > 1 && !useV2(mount + group, instance, platform))
+        group.resize(group.find_last_of('/'));
     if (group.size() <= 1) useV2(mount, instance, platform);
 }
 
-CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t>& platform, const std::string& mountinfo,
-                            const std::string& own) {
+CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t>& platform,
+                            const std::string& mountinfo, const std::string& own) {
     CgroupTree tree;
     const auto mounts = cgroupMounts(mountinfo);
     for (const CgroupMount& mount : mounts)
@@ -208,9 +223,11 @@ CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t
     if (mounts.empty())
         tree.description_ = "no cgroup file system is mounted";
     else if (!tree.any())
-        tree.description_ = "this user may not use control groups; delegate one to it or start as root";
+        tree.description_ =
+            "this user may not use control groups; delegate one to it or start as root";
     else if (v1)
-        tree.description_ = tree.unified_.empty() ? "cgroup v1" : "cgroup v1 with the v2 tree for kills";
+        tree.description_ =
+            tree.unified_.empty() ? "cgroup v1" : "cgroup v1 with the v2 tree for kills";
     else
         tree.description_ = "cgroup v2";
     return tree;
@@ -230,13 +247,17 @@ TaskCgroup CgroupTree::describe(TaskId task) const {
 void CgroupTree::watchMemory(TaskCgroup& group) const {
     if (group.memory_.empty()) return;
     if (memoryV2_) {
-        group.oomEvent_.reset(::open((group.memory_ + "/memory.events").c_str(), O_RDONLY | O_CLOEXEC));
+        group.oomEvent_.reset(
+            ::open((group.memory_ + "/memory.events").c_str(), O_RDONLY | O_CLOEXEC));
         return;
     }
-    group.oomControl_.reset(::open((group.memory_ + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
+    group.oomControl_.reset(
+        ::open((group.memory_ + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
     group.oomEvent_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    const std::string line = std::to_string(group.oomEvent_.get()) + " " + std::to_string(group.oomControl_.get());
-    if (!group.oomControl_ || !writeFile(group.memory_ + "/cgroup.event_control", line)) group.oomEvent_.reset();
+    const std::string line =
+        std::to_string(group.oomEvent_.get()) + " " + std::to_string(group.oomControl_.get());
+    if (!group.oomControl_ || !writeFile(group.memory_ + "/cgroup.event_control", line))
+        group.oomEvent_.reset();
 }
 
 base::Result<TaskCgroup> CgroupTree::create(TaskId task, const Limits& limits) const {
@@ -246,7 +267,8 @@ base::Result<TaskCgroup> CgroupTree::create(TaskId task, const Limits& limits) c
         return failure;
     };
     for (const std::string& directory : group.directories_)
-        if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed(groupFailure("making " + directory));
+        if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+            return failed(groupFailure("making " + directory));
     if (!memory_.empty() && memoryV2_) {
         writeFile(group.memory_ + "/memory.swap.max", "0");
         writeFile(group.memory_ + "/memory.oom.group", "1");
@@ -268,24 +290,31 @@ base::Result<void> CgroupTree::limit(const TaskCgroup& group, const Limits& limi
     if (!memory_.empty() && memoryV2_) {
         if (!writeFile(group.memory_ + "/memory.max", bytes)) return groupFailure("memory.max");
     } else if (!memory_.empty()) {
-        // Memory and memory with swap: the first may never be above the second, so raising and lowering differ in
-        // their order; one of the two goes through at once and the other afterwards.
+        // Memory and memory with swap: the first may never be above the second, so raising and
+        // lowering differ in their order; one of the two goes through at once and the other
+        // afterwards.
         const std::string swapFile = group.memory_ + "/memory.memsw.limit_in_bytes";
         if (swap_) writeFile(swapFile, bytes);
-        if (!writeFile(group.memory_ + "/memory.limit_in_bytes", bytes)) return groupFailure("memory.limit_in_bytes");
-        if (swap_ && !writeFile(swapFile, bytes)) return groupFailure("memory.memsw.limit_in_bytes");
+        if (!writeFile(group.memory_ + "/memory.limit_in_bytes", bytes))
+            return groupFailure("memory.limit_in_bytes");
+        if (swap_ && !writeFile(swapFile, bytes))
+            return groupFailure("memory.memsw.limit_in_bytes");
     }
     // The sandbox's pid 1 takes a place of its own.
-    if (!pids_.empty() && !writeFile(pids_ + group.name_ + "/pids.max", std::to_string(limits.processes + 1)))
+    if (!pids_.empty() &&
+        !writeFile(pids_ + group.name_ + "/pids.max", std::to_string(limits.processes + 1)))
         return groupFailure("pids.max");
     if (cpu_.empty()) return {};
     const std::string folder = cpu_ + group.name_;
     const std::string period = std::to_string(cpuPeriodMicroseconds);
     const std::string quota =
-        limits.cpus > 0 ? std::to_string(std::max<uint64_t>(1000, static_cast<uint64_t>(limits.cpus * cpuPeriodMicroseconds)))
+        limits.cpus > 0 ? std::to_string(std::max<uint64_t>(
+                              1000, static_cast<uint64_t>(limits.cpus * cpuPeriodMicroseconds)))
                         : std::string();
-    const bool set = cpu_ == unified_ ? writeFile(folder + "/cpu.max", (quota.empty() ? "max" : quota) + " " + period)
-                                      : writeFile(folder + "/cpu.cfs_quota_us", quota.empty() ? "-1" : quota);
+    const bool set =
+        cpu_ == unified_
+            ? writeFile(folder + "/cpu.max", (quota.empty() ? "max" : quota) + " " + period)
+            : writeFile(folder + "/cpu.cfs_quota_us", quota.empty() ? "-1" : quota);
     if (!set) return groupFailure("the CPU quota");
     return {};
 }
@@ -301,11 +330,12 @@ bool CgroupTree::sweep(const std::function<bool(TaskId)>& keep) const {
     for (const std::string& parent : parents_) {
         for (const std::string& name : directoryNames(parent)) {
             TaskId task = 0;
-            const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), task, 16);
+            const auto [end, error] =
+                std::from_chars(name.data(), name.data() + name.size(), task, 16);
             const std::string path = parent + "/" + name;
             struct stat status {};
-            if (error != std::errc{} || *end != '\0' || ::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) ||
-                keep(task))
+            if (error != std::errc{} || *end != '\0' || ::stat(path.c_str(), &status) != 0 ||
+                !S_ISDIR(status.st_mode) || keep(task))
                 continue;
             if (!writeFile(path + "/cgroup.kill", "1")) killListed(path);
             if (::rmdir(path.c_str()) != 0 && errno != ENOENT) clean = false;

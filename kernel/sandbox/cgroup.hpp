@@ -1,6 +1,7 @@
-// Step 3 of the recipe: memory, process and CPU limits, and a kill that no process of a task escapes. Works with cgroup
-// v1, with v2, and with both (v1 controllers for limits, the v2 tree for cgroup.kill). Launcher only, one thread.
-// Reference: cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst of Linux.
+// Step 3 of the recipe: memory, process and CPU limits, and a kill that no process of a task
+// escapes. Works with cgroup v1, with v2, and with both (v1 controllers for limits, the v2 tree for
+// cgroup.kill). Launcher only, one thread. Reference: cgroups(7),
+// Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst of Linux.
 #pragma once
 
 #include <functional>
@@ -14,48 +15,54 @@
 
 namespace cf::sandbox {
 
-// The groups of one task. Groups are removed by TaskCgroup::remove, never by the destructor: they outlive launchers.
+// The groups of one task. Groups are removed by TaskCgroup::remove, never by the destructor: they
+// outlive launchers.
 class TaskCgroup {
 public:
-    // cgroup.procs of every group, for the task's first process to write "0" into. Closed with forgetJoin().
+    // cgroup.procs of every group, for the task's first process to write "0" into. Closed with
+    // forgetJoin().
     const std::vector<base::UniqueFd>& join() const { return join_; }
     void forgetJoin() { join_.clear(); }
-    // Becomes readable (v1: EPOLLIN of an eventfd; v2: EPOLLPRI of memory.events) when memory ran out; -1 without.
+    // Becomes readable (v1: EPOLLIN of an eventfd; v2: EPOLLPRI of memory.events) when memory ran
+    // out; -1 without.
     int oomEvent() const { return oomEvent_.get(); }
     uint32_t oomEventMask() const;
-    // After the event: arms it again, and says whether it was about memory that ran out. v2 tells of every event of
-    // the group; v1 of running out alone, a moment before the OOM killer acts.
+    // After the event: arms it again, and says whether it was about memory that ran out. v2 tells
+    // of every event of the group; v1 of running out alone, a moment before the OOM killer acts.
     bool takeOomEvent() const;
     // True when Linux's OOM killer took one of the task's processes.
     bool ranOutOfMemory() const;
     // A new descriptor of the file whose text is the peak in bytes; -1 without a memory controller.
     base::UniqueFd openPeak() const;
     uint64_t peak() const;
-    // SIGKILL to everything inside; false when this Linux has no cgroup.kill (5.14) or there is no v2 tree.
+    // SIGKILL to everything inside; false when this Linux has no cgroup.kill (5.14) or there is no
+    // v2 tree.
     bool kill() const;
-    // True when nothing is left of it. EBUSY while the last process is on its way out: try again later.
+    // True when nothing is left of it. EBUSY while the last process is on its way out: try again
+    // later.
     bool remove();
 
 private:
     friend class CgroupTree;
     std::vector<std::string> directories_;
-    std::string name_;    // "/<task>"
-    std::string memory_;  // folder with the memory controller's files; empty without
-    std::string unified_; // folder with cgroup.kill; empty without
+    std::string name_;     // "/<task>"
+    std::string memory_;   // folder with the memory controller's files; empty without
+    std::string unified_;  // folder with cgroup.kill; empty without
     bool memoryV2_ = false;
     std::vector<base::UniqueFd> join_;
     base::UniqueFd oomControl_;
     base::UniqueFd oomEvent_;
 };
 
-// The folders under which the groups of one platform instance live: <hierarchy>/cloudfunction-<instance>/<task>.
+// The folders under which the groups of one platform instance live:
+// <hierarchy>/cloudfunction-<instance>/<task>.
 class CgroupTree {
 public:
-    // Looks what this machine has and makes the instance's folders; a machine without cgroups gives an empty tree.
-    // `platform` are the processes that move to a leaf where pure v2 demands it. `mountinfo` and `own` are the texts of
-    // /proc/self/mountinfo and /proc/self/cgroup.
-    static CgroupTree find(const std::string& instance, const std::vector<pid_t>& platform, const std::string& mountinfo,
-                           const std::string& own);
+    // Looks what this machine has and makes the instance's folders; a machine without cgroups gives
+    // an empty tree. `platform` are the processes that move to a leaf where pure v2 demands it.
+    // `mountinfo` and `own` are the texts of /proc/self/mountinfo and /proc/self/cgroup.
+    static CgroupTree find(const std::string& instance, const std::vector<pid_t>& platform,
+                           const std::string& mountinfo, const std::string& own);
 
     bool memory() const { return !memory_.empty(); }
     bool swap() const { return swap_; }
@@ -63,11 +70,14 @@ public:
     bool cpu() const { return !cpu_.empty(); }
     bool treeKill() const { return treeKill_; }
     bool any() const { return !parents_.empty(); }
-    const std::string& description() const { return description_; }  // "cgroup v1", ..., or why there is none
+    const std::string& description() const {
+        return description_;
+    }  // "cgroup v1", ..., or why there is none
 
     // Makes the groups of a task and sets its limits.
     base::Result<TaskCgroup> create(TaskId task, const Limits& limits) const;
-    // Changes the limits (memory, processes, CPU) of a task that runs. Less memory than it uses now is an error.
+    // Changes the limits (memory, processes, CPU) of a task that runs. Less memory than it uses now
+    // is an error.
     base::Result<void> limit(const TaskCgroup& group, const Limits& limits) const;
     // Opens the groups of a task that an earlier launcher started.
     TaskCgroup open(TaskId task) const;
@@ -80,13 +90,15 @@ private:
     void useV1(const std::string& mount, const std::string& options, const std::string& instance);
     void findV2(const std::string& mount, const std::string& own, const std::string& instance,
                 const std::vector<pid_t>& platform);
-    bool useV2(const std::string& top, const std::string& instance, const std::vector<pid_t>& platform);
+    bool useV2(const std::string& top, const std::string& instance,
+               const std::vector<pid_t>& platform);
     void addParent(const std::string& directory);
     TaskCgroup describe(TaskId task) const;
     void watchMemory(TaskCgroup& group) const;
 
     std::vector<std::string> parents_;
-    std::string memory_, pids_, cpu_, unified_;  // parents by what they control; several may be the same folder
+    std::string memory_, pids_, cpu_,
+        unified_;       // parents by what they control; several may be the same folder
     std::string leaf_;  // where the platform's own processes are, on pure v2
     bool memoryV2_ = false;
     bool swap_ = false;

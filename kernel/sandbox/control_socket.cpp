@@ -42,7 +42,8 @@ bool ControlSocket::sendOne(const Outgoing& outgoing) {
     ssize_t sent;
     do sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
-    // A dead peer or an unsendable packet takes the packet with it; the end of the socket is seen when reading.
+    // A dead peer or an unsendable packet takes the packet with it; the end of the socket is seen
+    // when reading.
     return sent >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != ETOOMANYREFS);
 }
 
@@ -71,7 +72,8 @@ ControlSocket::Received ControlSocket::receive(Packet& packet) {
     if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Received::nothing : Received::end;
 
     packet.fds.clear();
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < count; ++i) {
@@ -83,7 +85,8 @@ ControlSocket::Received ControlSocket::receive(Packet& packet) {
     // recvmsg gives 0 for an empty packet as for the end; nobody sends empty packets on purpose.
     if (got == 0) return Received::end;
     Header header;
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<size_t>(got) < sizeof header)
+    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+        static_cast<size_t>(got) < sizeof header)
         return Received::garbage;
     std::memcpy(&header, buffer.data(), sizeof header);
     if (header.version != 1 || header.reserved != 0 || header.kind < 1 ||

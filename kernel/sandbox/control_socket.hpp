@@ -1,5 +1,5 @@
-// One end of the control socket between kernel and launcher: whole packets with their descriptors, queued when the
-// other side is slow. Used on one thread; owns the socket.
+// One end of the control socket between kernel and launcher: whole packets with their descriptors,
+// queued when the other side is slow. Used on one thread; owns the socket.
 #pragma once
 
 #include <deque>
@@ -27,8 +27,8 @@ public:
     bool hasQueued() const { return !queue_.empty(); }
 
     enum class Received { packet, nothing, garbage, end };
-    // `nothing`: none is there (or, on a blocking socket, a timeout set with SO_RCVTIMEO passed). `garbage`: a packet
-    // that is no message was dropped.
+    // `nothing`: none is there (or, on a blocking socket, a timeout set with SO_RCVTIMEO passed).
+    // `garbage`: a packet that is no message was dropped.
     Received receive(Packet& packet);
 
 private:

@@ -1,4 +1,5 @@
-// Step 2, /dev: the devices every program expects, the machine's own nodes bound one by one, and nothing else.
+// Step 2, /dev: the devices every program expects, the machine's own nodes bound one by one, and
+// nothing else.
 #include <algorithm>
 
 #include "sandbox/root_filesystem.hpp"
@@ -15,7 +16,8 @@ constexpr uint64_t largestShared = 16u << 20;
 void addDevices(const NewRoot& root) {
     root.directory("/dev");
     for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
-        root.bind(path, path, sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoExec);
+        root.bind(path, path,
+                  sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoExec);
     root.link("/proc/self/fd", "/dev/fd");
     root.link("/proc/self/fd/0", "/dev/stdin");
     root.link("/proc/self/fd/1", "/dev/stdout");

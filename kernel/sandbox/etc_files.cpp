@@ -1,5 +1,5 @@
-// Step 2, /etc: what libraries read to find users, hosts, certificates and time zones; nothing that says which machine
-// this is.
+// Step 2, /etc: what libraries read to find users, hosts, certificates and time zones; nothing that
+// says which machine this is.
 #include <unistd.h>
 
 #include <climits>
@@ -11,7 +11,8 @@ namespace cf::sandbox {
 
 namespace {
 
-constexpr uint64_t attributes = sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoDevices;
+constexpr uint64_t attributes =
+    sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoDevices;
 
 }  // namespace
 
@@ -30,13 +31,15 @@ void addEtc(const NewRoot& root) {
     root.file("/etc/hostname", "function\n");
     root.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
     if (root.launch().request.network == Network::host) {
-        if (!root.bind("/etc/resolv.conf", "/etc/resolv.conf", attributes)) root.file("/etc/resolv.conf", "");
+        if (!root.bind("/etc/resolv.conf", "/etc/resolv.conf", attributes))
+            root.file("/etc/resolv.conf", "");
         root.bind("/etc/hosts", "/etc/hosts", attributes);
     } else {
         root.file("/etc/resolv.conf", "");
         root.file("/etc/hosts", "127.0.0.1 localhost function\n::1 localhost\n");
     }
-    for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/pki/tls/certs"})
+    for (const char* path :
+         {"/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/pki/tls/certs"})
         root.bind(path, path, attributes);
     char zone[PATH_MAX];
     const ssize_t size = ::readlink("/etc/localtime", zone, sizeof zone - 1);

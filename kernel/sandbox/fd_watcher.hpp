@@ -1,4 +1,5 @@
-// A watched descriptor whose events go to a function. Loop thread; the descriptor stays its owner's.
+// A watched descriptor whose events go to a function. Loop thread; the descriptor stays its
+// owner's.
 #pragma once
 
 #include <functional>

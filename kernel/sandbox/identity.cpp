@@ -1,5 +1,6 @@
-// Step 5b: an own user, no groups, an own session and keyring. Nothing in the sandbox belongs to anybody else, and
-// nobody else's signals, keys or files reach it (credentials(7), session-keyring(7)).
+// Step 5b: an own user, no groups, an own session and keyring. Nothing in the sandbox belongs to
+// anybody else, and nobody else's signals, keys or files reach it (credentials(7),
+// session-keyring(7)).
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <sys/stat.h>
@@ -12,7 +13,8 @@ namespace cf::sandbox {
 
 void takeIdentity(const Launch& launch, const Setup& setup) {
     ::setsid();
-    ::umask(077);
+    // What a tool makes is read by workers, which are other users.
+    ::umask(launch.request.kind == TaskKind::worker ? 077 : 022);
     // Kernels without key support answer ENOSYS; there is then no keyring to share either.
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
     // In an own user namespace there is only one user, and setgroups is denied for good.

@@ -1,6 +1,7 @@
-// Process 1 of a sandbox: starts the program, reaps what it leaves behind, says how it ended, and ends with it; with
-// process 1 Linux ends every process of the namespace. It stays in this code, holds no capability, and is not dumpable,
-// so that the program, although the same user, cannot look into it or use its descriptors.
+// Process 1 of a sandbox: starts the program, reaps what it leaves behind, says how it ended, and
+// ends with it; with process 1 Linux ends every process of the namespace. It stays in this code,
+// holds no capability, and is not dumpable, so that the program, although the same user, cannot
+// look into it or use its descriptors.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -19,8 +20,8 @@ namespace cf::sandbox {
 
 namespace {
 
-// Without a pid namespace this process stands in for one: it is the subreaper of everything below it, and killing it
-// politely (SIGTERM) makes it kill everything below it first.
+// Without a pid namespace this process stands in for one: it is the subreaper of everything below
+// it, and killing it politely (SIGTERM) makes it kill everything below it first.
 void killDescendants() {
     for (;;) {
         const auto children = words(readFile("/proc/thread-self/children"));
@@ -62,7 +63,8 @@ void runInit(const Launch& launch, const Setup& setup) {
     dropPrivileges(launch, setup);
     ::prctl(PR_SET_DUMPABLE, 0);
     // The end of the supervisor is the end of every task. Last, because changing users clears it.
-    setup.check(::prctl(PR_SET_PDEATHSIG, ownPids ? SIGKILL : SIGTERM) == 0, "binding its life to the launcher's");
+    setup.check(::prctl(PR_SET_PDEATHSIG, ownPids ? SIGKILL : SIGTERM) == 0,
+                "binding its life to the launcher's");
     setup.check(::write(sealed[1], "", 1) == 1, "starting the program");
     ::dup2(reports, 0);
     sys::closeRange(1, ~0u, 0);

@@ -1,5 +1,6 @@
-// What to start and how to fence it in: the data that the kernel hands to the launcher. Plain values; the recipe that
-// turns them into processes stands in the other files of this folder, one mechanism a file.
+// What to start and how to fence it in: the data that the kernel hands to the launcher. Plain
+// values; the recipe that turns them into processes stands in the other files of this folder, one
+// mechanism a file.
 #pragma once
 
 #include <chrono>
@@ -12,8 +13,10 @@ namespace cf::sandbox {
 
 enum class MountKind : uint8_t {
     readOnly,
-    writable,  // tools only: owned by the tool's user while it runs, given back to the kernel's user afterwards
-    overlay,   // tools only: readable as it is; writes go to a scratch layer that goes away with the tool
+    writable,  // tools only: owned by the tool's user while it runs, given back to the kernel's
+               // user afterwards
+    overlay,  // tools only: readable as it is; writes go to a scratch layer that goes away with the
+              // tool
 };
 
 // A part of the machine that a sandbox sees. Both paths are absolute.
@@ -26,23 +29,23 @@ struct Mount {
 
 struct Limits {
     uint64_t memoryBytes = 128ull << 20;
-    uint32_t processes = 64;           // processes and threads together
+    uint32_t processes = 64;  // processes and threads together
     uint32_t openFiles = 1024;
     uint64_t fileBytes = 64ull << 20;  // largest file it may write (RLIMIT_FSIZE)
     uint64_t tmpBytes = 64ull << 20;   // size of its /tmp; counts as memory too
     uint64_t tmpInodes = 16384;
-    double cpus = 0;                   // quota in cores; 0: all cores
+    double cpus = 0;  // quota in cores; 0: all cores
 };
 
 enum class Network : uint8_t {
-    none,      // an empty network namespace with lo
-    host,      // the machine's own network, where the properties file allows it
+    none,  // an empty network namespace with lo
+    host,  // the machine's own network, where the properties file allows it
 };
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-// A worker to start. With `execStub` argv[0] is a path inside the artifact: the launcher starts the stub, which waits
-// for LOAD and executes <artifact>/<argv[0]>.
+// A worker to start. With `execStub` argv[0] is a path inside the artifact: the launcher starts the
+// stub, which waits for LOAD and executes <artifact>/<argv[0]>.
 struct WorkerSpec {
     std::vector<std::string> argv{};
     Environment environment{};  // the whole environment

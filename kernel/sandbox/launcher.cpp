@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,18 +12,12 @@
 #include <csignal>
 #include <cstring>
 #include <thread>
-#include <unordered_map>
 
-#include "base/event_loop.hpp"
 #include "base/log.hpp"
-#include "sandbox/attach.hpp"
-#include "sandbox/control_socket.hpp"
 #include "sandbox/machine.hpp"
 #include "sandbox/process_tree.hpp"
 #include "sandbox/root_filesystem.hpp"
 #include "sandbox/syscalls.hpp"
-#include "sandbox/task.hpp"
-#include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox {
 
@@ -33,66 +26,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto setupTimeout = 10s;
-constexpr auto watchdogPeriod = 100ms;
 constexpr auto killRetry = 50ms;
-constexpr auto firstRemovalRetry = 2ms;
-constexpr auto lastRemovalRetry = 500ms;
+constexpr auto sweepRetry = 2ms;
 constexpr auto endTimeout = 3s;
 
-class Launcher {
-public:
-    Launcher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted);
-    void run();
+base::UniqueFd duplicate(const base::UniqueFd& fd) {
+    return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+}
 
-private:
-    using Tasks = std::unordered_map<TaskId, std::unique_ptr<Task>>;
-
-    void onControl(uint32_t events);
-    void handle(Packet& packet);
-    void refuse(std::string_view what);
-    void start(const Packet& packet);
-    void attach(const Packet& packet);
-    void reclaim(const Packet& packet);
-    void kill(Packet& packet);
-    void adopt(Packet& packet);
-    void resume();
-    void end();
-
-    void readReports();
-    void readSetup(Task& task);
-    void announce(Task& task);
-    void watchMemory(Task& task);
-    void killTask(Task& task);
-    void finish(Task& task, int status);
-    void tellEnd(Task& task, int status);
-    void giveBack(Task& task, int status);
-    void forget(Task& task);
-    void removeCgroup(std::shared_ptr<TaskCgroup> cgroup, std::optional<uid_t> uid, base::EventLoop::Clock::duration wait);
-    void killStrays();
-    void watch();
-    void send(std::string packet, std::vector<base::UniqueFd> fds = {});
-    bool isOurs(int pidfd) const;
-    Task* find(TaskId id);
-
-    const Machine& machine_;
-    pid_t supervisor_;
-    base::EventLoop loop_;
-    ControlSocket control_;
-    Attacher attacher_;
-    UidSlots slots_;
-    Tasks tasks_;
-    bool resuming_;
-    bool ending_ = false;
-    bool watching_ = false;
-    uint64_t refused_ = 0;
-    // Ends that were reported before the kernel told a new launcher of the task.
-    std::unordered_map<pid_t, int> earlyEnds_;
-    std::unordered_map<TaskId, int> earlyStatuses_;
-    base::UniqueFd supervisorFd_;
-    std::unique_ptr<FdWatcher> controlWatcher_, reportsWatcher_, supervisorWatcher_;
-};
-
-base::UniqueFd duplicate(const base::UniqueFd& fd) { return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
+}  // namespace
 
 Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted)
     : machine_(machine),
@@ -101,12 +43,13 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       slots_(machine.options.uidBase, machine.options.uidBase != 0 ? machine.options.uidCount : 0),
       resuming_(restarted),
       supervisorFd_(sys::pidfdOpen(supervisor)) {
-    controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN, [this](uint32_t e) { onControl(e); });
-    reportsWatcher_ =
-        std::make_unique<FdWatcher>(loop_, machine_.reportsIn.get(), EPOLLIN, [this](uint32_t) { readReports(); });
+    controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
+                                                  [this](uint32_t e) { onControl(e); });
+    reportsWatcher_ = std::make_unique<FdWatcher>(loop_, machine_.reportsIn.get(), EPOLLIN,
+                                                  [this](uint32_t) { readReports(); });
     if (supervisorFd_)
-        supervisorWatcher_ =
-            std::make_unique<FdWatcher>(loop_, supervisorFd_.get(), EPOLLIN, [this](uint32_t) { loop_.stop(); });
+        supervisorWatcher_ = std::make_unique<FdWatcher>(loop_, supervisorFd_.get(), EPOLLIN,
+                                                         [this](uint32_t) { loop_.stop(); });
     if (restarted) send(encodeBare(MessageKind::restarted, 0));
 }
 
@@ -124,12 +67,17 @@ void Launcher::onControl(uint32_t events) {
     if ((events & EPOLLOUT) != 0 && control_.flush()) controlWatcher_->change(EPOLLIN);
     Packet packet;
     for (;;) switch (control_.receive(packet)) {
-            case ControlSocket::Received::packet: handle(packet); break;
+            case ControlSocket::Received::packet:
+                handle(packet);
+                break;
             case ControlSocket::Received::garbage:
                 refuse("The launcher refused a control message that is none.");
                 break;
-            case ControlSocket::Received::nothing: return;
-            case ControlSocket::Received::end: end(); return;
+            case ControlSocket::Received::nothing:
+                return;
+            case ControlSocket::Received::end:
+                end();
+                return;
         }
 }
 
@@ -139,18 +87,33 @@ void Launcher::refuse(std::string_view what) {
 }
 
 void Launcher::handle(Packet& packet) {
-    // What was asked of the launcher that died is void, except for kills; the kernel knows and asks again.
-    const bool isVoid = resuming_ && packet.kind != MessageKind::kill && packet.kind != MessageKind::adopt &&
-                        packet.kind != MessageKind::resume;
+    // What was asked of the launcher that died is void, except for kills; the kernel knows and asks
+    // again.
+    const bool isVoid = resuming_ && packet.kind != MessageKind::kill &&
+                        packet.kind != MessageKind::adopt && packet.kind != MessageKind::resume;
     if (isVoid) return;
     switch (packet.kind) {
-        case MessageKind::start: start(packet); break;
-        case MessageKind::attach: attach(packet); break;
-        case MessageKind::reclaim: reclaim(packet); break;
-        case MessageKind::kill: kill(packet); break;
-        case MessageKind::adopt: adopt(packet); break;
-        case MessageKind::resume: resume(); break;
-        default: refuse("The launcher refused a control message that only it may send."); break;
+        case MessageKind::start:
+            start(packet);
+            break;
+        case MessageKind::attach:
+            attach(packet);
+            break;
+        case MessageKind::reclaim:
+            reclaim(packet);
+            break;
+        case MessageKind::kill:
+            kill(packet);
+            break;
+        case MessageKind::adopt:
+            adopt(packet);
+            break;
+        case MessageKind::resume:
+            resume();
+            break;
+        default:
+            refuse("The launcher refused a control message that only it may send.");
+            break;
     }
 }
 
@@ -159,7 +122,9 @@ void Launcher::start(const Packet& packet) {
     const auto request = decodeStart(packet, why);
     if (!request) return send(encodeFailed(packet.task, why));
     if (find(request->task) != nullptr)
-        return send(encodeFailed(packet.task, "The launcher refused the request: there is a task with this id already."));
+        return send(encodeFailed(
+            packet.task,
+            "The launcher refused the request: there is a task with this id already."));
     auto task = std::make_unique<Task>();
     task->id = request->task;
     task->kind = request->kind;
@@ -171,8 +136,9 @@ void Launcher::start(const Packet& packet) {
     } else if (machine_.options.uidBase != 0) {
         const auto slot = slots_.take();
         if (!slot)
-            return send(encodeFailed(packet.task, "All " + std::to_string(machine_.options.uidCount) +
-                                                      " users for workers are taken; raise sandbox.uid_count."));
+            return send(encodeFailed(packet.task,
+                                     "All " + std::to_string(machine_.options.uidCount) +
+                                         " users for workers are taken; raise sandbox.uid_count."));
         options.uid = options.gid = *slot;
         task->ownUid = true;
     }
@@ -194,8 +160,8 @@ void Launcher::start(const Packet& packet) {
         if (mount.kind == MountKind::writable) task->writable.push_back(mount);
     Task& known = *task;
     tasks_.emplace(known.id, std::move(task));
-    known.setupWatcher =
-        std::make_unique<FdWatcher>(loop_, known.setup.get(), EPOLLIN, [this, &known](uint32_t) { readSetup(known); });
+    known.setupWatcher = std::make_unique<FdWatcher>(
+        loop_, known.setup.get(), EPOLLIN, [this, &known](uint32_t) { readSetup(known); });
     const TaskId id = known.id;
     known.setupTimer = loop_.after(setupTimeout, [this, id] {
         Task* const late = find(id);
@@ -204,10 +170,11 @@ void Launcher::start(const Packet& packet) {
         killTask(*late);
     });
     if (known.kind == TaskKind::probe && request->timeoutMs > 0)
-        known.probeTimer = loop_.after(std::chrono::milliseconds(std::min<uint64_t>(request->timeoutMs, 3'600'000)),
-                                       [this, id] {
-                                           if (Task* const late = find(id)) killTask(*late);
-                                       });
+        known.probeTimer = loop_.after(
+            std::chrono::milliseconds(std::min<uint64_t>(request->timeoutMs, 3'600'000)),
+            [this, id] {
+                if (Task* const late = find(id)) killTask(*late);
+            });
     watchMemory(known);
     watch();
 }
@@ -241,17 +208,6 @@ void Launcher::announce(Task& task) {
     send(encode(task.id, StartedReply{task.pid, task.uid}), std::move(fds));
 }
 
-void Launcher::watchMemory(Task& task) {
-    if (task.cgroup.oomEvent() < 0) return;
-    task.oomWatcher = std::make_unique<FdWatcher>(
-        loop_, task.cgroup.oomEvent(), task.cgroup.oomEventMask(), [this, &task](uint32_t) {
-            if (!task.cgroup.takeOomEvent()) return;
-            task.outOfMemory = true;
-            // Linux takes one process; the rest of the tree is of no use without it.
-            killTask(task);
-        });
-}
-
 void Launcher::attach(const Packet& packet) {
     std::string failure;
     const auto request = decodeAttach(packet, failure);
@@ -274,20 +230,20 @@ void Launcher::reclaim(const Packet& packet) {
     struct stat status {};
     const UidRange slots{options.uidBase, options.uidBase + options.uidCount - 1};
     if (!mountablePath(request.path))
-        failure = "The launcher refused the request: the directory is not an absolute path outside of /proc and /sys.";
+        failure =
+            "The launcher refused the request: the directory is not an absolute path outside of "
+            "/proc and /sys.";
     else if (!machine_.root || options.uidBase == 0 || ::lstat(request.path.c_str(), &status) != 0)
         failure.clear();  // nothing can have changed hands, or nothing is there
     else if (status.st_uid != options.kernelUid && !slots.has(status.st_uid))
-        failure = "The launcher refused the request: " + request.path + " is not the platform's own.";
-    else if (const int error = changeOwner(request.path, slots, options.kernelUid, options.kernelGid); error != 0)
-        failure = "Files below " + request.path + " could not be taken back: " + std::strerror(error) + ".";
+        failure =
+            "The launcher refused the request: " + request.path + " is not the platform's own.";
+    else if (const int error =
+                 changeOwner(request.path, slots, options.kernelUid, options.kernelGid);
+             error != 0)
+        failure = "Files below " + request.path +
+                  " could not be taken back: " + std::strerror(error) + ".";
     send(encodeAttached(0, request.request, failure));
-}
-
-bool Launcher::isOurs(int pidfd) const {
-    // A pidfd names one process for ever, so what is found out about it here stays true.
-    const pid_t pid = processOf(pidfd);
-    return pid > 0 && pid != ::getpid() && parentOf(pid) == supervisor_;
 }
 
 void Launcher::kill(Packet& packet) {
@@ -304,8 +260,8 @@ void Launcher::killTask(Task& task) {
         sys::pidfdSendSignal(task.pidfd.get(), SIGKILL);
         return;
     }
-    // Without a pid namespace: everything below its first process, which does the same when asked, again and again
-    // until nothing is left that could have started another one meanwhile.
+    // Without a pid namespace: everything below its first process, which does the same when asked,
+    // again and again until nothing is left that could have started another one meanwhile.
     for (const pid_t pid : descendantsOf(task.pid)) ::kill(pid, SIGKILL);
     sys::pidfdSendSignal(task.pidfd.get(), SIGTERM);
     const TaskId id = task.id;
@@ -315,181 +271,13 @@ void Launcher::killTask(Task& task) {
     });
 }
 
-void Launcher::adopt(Packet& packet) {
-    std::string why;
-    auto request = decodeAdopt(packet, why);
-    if (!request || packet.fds.empty() || !isPidfd(packet.fds[0].get()) || find(packet.task) != nullptr) {
-        refuse("The launcher refused to adopt a task.");
-        return;
-    }
-    const bool gone = processOf(packet.fds[0].get()) < 0;
-    if (!gone && (!isOurs(packet.fds[0].get()) || processOf(packet.fds[0].get()) != request->pid)) {
-        refuse("The launcher refused to adopt a process that is no task.");
-        return;
-    }
-    auto task = std::make_unique<Task>();
-    task->id = request->task;
-    task->kind = request->kind;
-    task->pid = request->pid;
-    task->uid = request->uid;
-    task->ownUid = task->kind != TaskKind::probe && slots_.takeThis(request->uid);
-    task->pidfd = std::move(packet.fds[0]);
-    task->limits = request->limits;
-    task->writable = std::move(request->mounts);
-    task->announced = true;
-    if (task->kind != TaskKind::probe) task->cgroup = machine_.cgroups.open(task->id);
-    Task& known = *task;
-    tasks_.emplace(known.id, std::move(task));
-    readReports();
-    if (const auto early = earlyStatuses_.find(known.id); early != earlyStatuses_.end())
-        known.programStatus = early->second;
-    if (const auto early = earlyEnds_.find(known.pid); early != earlyEnds_.end()) return finish(known, early->second);
-    // Its end was heard by the launcher that died and told to nobody: how it ended is lost.
-    if (gone) return finish(known, -1);
-    watchMemory(known);
-}
-
-void Launcher::resume() {
-    resuming_ = false;
-    earlyEnds_.clear();
-    earlyStatuses_.clear();
-    // Tasks that the dead launcher was just starting belong to nobody.
-    killStrays();
-    machine_.cgroups.sweep([this](TaskId id) { return find(id) != nullptr; });
-    watch();
-}
-
-void Launcher::killStrays() {
-    for (const pid_t child : childrenOf(supervisor_)) {
-        const bool known = child == ::getpid() || std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
-                               return entry.second->pid == child;
-                           });
-        if (!known) ::kill(child, SIGKILL);
-    }
-}
-
-void Launcher::readReports() {
-    Report report;
-    while (::read(machine_.reportsIn.get(), &report, sizeof report) == static_cast<ssize_t>(sizeof report)) {
-        if (report.task != 0) {
-            if (Task* const task = find(report.task))
-                task->programStatus = report.status;
-            else if (resuming_)
-                earlyStatuses_[report.task] = report.status;
-            continue;
-        }
-        // The number may belong to another task already; it is the one whose process is no more.
-        const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
-            return entry.second->pid == report.pid && processOf(entry.second->pidfd.get()) < 0;
-        });
-        if (found != tasks_.end())
-            finish(*found->second, report.status);
-        else if (resuming_)
-            earlyEnds_[report.pid] = report.status;
-    }
-}
-
-void Launcher::finish(Task& task, int status) {
-    if (task.setup) readSetup(task);
-    task.setupWatcher.reset();
-    task.oomWatcher.reset();
-    for (const base::TimerId timer : {task.setupTimer, task.probeTimer, task.killTimer}) loop_.cancel(timer);
-    // Its pid may come back as somebody else's.
-    task.pid = -1;
-    if (!machine_.isolated()) killStrays();
-    if (task.writable.empty() || !machine_.root || task.uid == machine_.options.kernelUid) return tellEnd(task, status);
-    giveBack(task, status);
-}
-
-void Launcher::giveBack(Task& task, int status) {
-    // Trees of a hundred thousand files take a while: not on this loop.
-    const pid_t helper = ::fork();
-    if (helper == 0) {
-        int error = 0;
-        for (const Mount& mount : task.writable) {
-            const int one = changeOwner(mount.source, {task.uid, task.uid}, machine_.options.kernelUid, machine_.options.kernelGid);
-            if (one != 0 && one != ENOENT) error = one;
-        }
-        ::_exit(error);
-    }
-    if (helper < 0) return tellEnd(task, status);
-    task.helper.reset(sys::pidfdOpen(helper));
-    task.helperWatcher = std::make_unique<FdWatcher>(loop_, task.helper.get(), EPOLLIN, [this, &task, status, helper](uint32_t) {
-        int ended = 0;
-        ::waitpid(helper, &ended, 0);
-        if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0)
-            base::logWarning("sandbox", "Files of a tool could not all be given back to the platform's user: " +
-                                            std::string(std::strerror(WIFEXITED(ended) ? WEXITSTATUS(ended) : EIO)));
-        tellEnd(task, status);
-    });
-}
-
-void Launcher::tellEnd(Task& task, int status) {
-    if (!task.announced) {
-        if (task.setupText.empty()) task.setupText = "it ended before it was ready";
-        send(encodeFailed(task.id, "The sandbox could not be started: " + task.setupText + "."));
-        return forget(task);
-    }
-    Ended ended;
-    ended.outOfMemory = task.outOfMemory || task.cgroup.ranOutOfMemory();
-    ended.memoryPeakBytes = std::max(task.cgroup.peak(), task.peakSeen);
-    const int known = task.programStatus.value_or(status);
-    if (known != -1) {
-        if (WIFSIGNALED(known))
-            ended.signal = WTERMSIG(known);
-        else if (!task.programStatus && WEXITSTATUS(known) > 128)
-            ended.signal = WEXITSTATUS(known) - 128;
-        else
-            ended.exitCode = WEXITSTATUS(known);
-    }
-    send(encode(task.id, ended));
-    forget(task);
-}
-
-void Launcher::forget(Task& task) {
-    removeCgroup(std::make_shared<TaskCgroup>(std::move(task.cgroup)),
-                 task.ownUid ? std::optional<uid_t>(task.uid) : std::nullopt, firstRemovalRetry);
-    tasks_.erase(task.id);
-    if (ending_ && tasks_.empty()) loop_.stop();
-}
-
-void Launcher::removeCgroup(std::shared_ptr<TaskCgroup> cgroup, std::optional<uid_t> uid,
-                            base::EventLoop::Clock::duration wait) {
-    if (cgroup->remove()) {
-        if (uid) slots_.giveBack(*uid);
-        return;
-    }
-    loop_.after(wait, [this, cgroup = std::move(cgroup), uid, wait] {
-        removeCgroup(cgroup, uid, std::min<base::EventLoop::Clock::duration>(wait * 2, lastRemovalRetry));
-    });
-}
-
-// Stands in for the controllers that are not there; does not run when they are.
-void Launcher::watch() {
-    if (watching_ || (machine_.cgroups.memory() && machine_.cgroups.processes())) return;
-    watching_ = true;
-    loop_.after(watchdogPeriod, [this] {
-        watching_ = false;
-        for (auto& [id, task] : tasks_) {
-            if (task->kind == TaskKind::probe || task->pid < 0) continue;
-            const TreeUse use = useOf(task->pid);
-            task->peakSeen = std::max(task->peakSeen, use.memoryBytes);
-            const bool tooMuch = !machine_.cgroups.memory() && use.memoryBytes > task->limits.memoryBytes;
-            const bool tooMany = !machine_.cgroups.processes() && use.processes > task->limits.processes + 1;
-            task->outOfMemory = task->outOfMemory || tooMuch;
-            if (tooMuch || tooMany) killTask(*task);
-        }
-        if (!machine_.isolated()) killStrays();
-        if (!tasks_.empty()) watch();
-    });
-}
-
 void Launcher::run() {
     loop_.run();
     // Without a supervisor nobody else is left to clean up; its sandboxes are dying with it.
     if (ending_ || ::getppid() == supervisor_) return;
-    for (int tries = 0; !machine_.cgroups.sweep([](TaskId) { return false; }) && tries < 100; ++tries)
-        std::this_thread::sleep_for(firstRemovalRetry);
+    for (int tries = 0; !machine_.cgroups.sweep([](TaskId) { return false; }) && tries < 100;
+         ++tries)
+        std::this_thread::sleep_for(sweepRetry);
     machine_.cgroups.removeSelf();
 }
 
@@ -501,8 +289,6 @@ void Launcher::end() {
     loop_.after(endTimeout, [this] { loop_.stop(); });
     for (auto& [id, task] : tasks_) killTask(*task);
 }
-
-}  // namespace
 
 int runLauncher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted) {
     ::prctl(PR_SET_NAME, "cf-launcher");

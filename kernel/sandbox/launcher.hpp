@@ -1,15 +1,90 @@
-// The launcher process: one loop that carries out the kernel's requests. Forked by the supervisor, and again whenever it
-// dies; it keeps nothing that a successor could not learn from the kernel and the control groups.
+// The launcher process: one loop that carries out the kernel's requests. Forked by the supervisor,
+// and again whenever it dies; it keeps nothing that a successor could not learn from the kernel and
+// the control groups.
 #pragma once
 
 #include <sys/types.h>
 
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/event_loop.hpp"
 #include "base/unique_fd.hpp"
+#include "sandbox/attach.hpp"
+#include "sandbox/control_socket.hpp"
 #include "sandbox/recipe.hpp"
+#include "sandbox/task.hpp"
+#include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox {
 
 // Runs until the kernel's end of `control` closes; then 0. `restarted`: an earlier launcher died.
 int runLauncher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted);
+
+// What runLauncher runs. One thread, its loop's.
+class Launcher {
+public:
+    Launcher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted);
+    void run();
+
+private:
+    using Tasks = std::unordered_map<TaskId, std::unique_ptr<Task>>;
+
+    // launcher.cpp: requests
+    void onControl(uint32_t events);
+    void handle(Packet& packet);
+    void refuse(std::string_view what);
+    void start(const Packet& packet);
+    void attach(const Packet& packet);
+    void reclaim(const Packet& packet);
+    void kill(Packet& packet);
+    void end();
+
+    void readSetup(Task& task);
+    void announce(Task& task);
+    void killTask(Task& task);
+    void send(std::string packet, std::vector<base::UniqueFd> fds = {});
+    Task* find(TaskId id);
+
+    // launcher_restart.cpp: taking over what a dead launcher started
+    void adopt(Packet& packet);
+    void resume();
+    void killStrays();
+    bool isOurs(int pidfd) const;
+
+    // launcher_ends.cpp: how tasks end
+    void readReports();
+    void finish(Task& task, int status);
+    void tellEnd(Task& task, int status);
+    void giveBack(Task& task, int status);
+    void forget(Task& task);
+    void removeCgroup(std::shared_ptr<TaskCgroup> cgroup, std::optional<uid_t> uid,
+                      base::EventLoop::Clock::duration wait);
+
+    // watchdog.cpp: memory that runs out, and what stands in for missing controllers
+    void watchMemory(Task& task);
+    void watch();
+
+    const Machine& machine_;
+    pid_t supervisor_;
+    base::EventLoop loop_;
+    ControlSocket control_;
+    Attacher attacher_;
+    UidSlots slots_;
+    Tasks tasks_;
+    bool resuming_;
+    bool ending_ = false;
+    bool watching_ = false;
+    uint64_t refused_ = 0;
+    // Ends that were reported before the kernel told a new launcher of the task.
+    std::unordered_map<pid_t, int> earlyEnds_;
+    std::unordered_map<TaskId, int> earlyStatuses_;
+    base::UniqueFd supervisorFd_;
+    std::unique_ptr<FdWatcher> controlWatcher_, reportsWatcher_, supervisorWatcher_;
+};
 
 }  // namespace cf::sandbox

@@ -15,7 +15,9 @@ namespace cf::sandbox {
 
 namespace {
 
-base::UniqueFd duplicate(const base::UniqueFd& fd) { return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
+base::UniqueFd duplicate(const base::UniqueFd& fd) {
+    return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+}
 
 base::Failure sandboxFailed(std::string detail) { return {"sandbox_failed", std::move(detail)}; }
 
@@ -47,25 +49,43 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         if ((events & EPOLLOUT) != 0 && control.flush()) watcher->change(EPOLLIN);
         Packet packet;
         while (!lost) switch (control.receive(packet)) {
-                case ControlSocket::Received::packet: handle(packet); break;
-                case ControlSocket::Received::garbage: break;
-                case ControlSocket::Received::nothing: return;
-                case ControlSocket::Received::end: onEnd(); return;
+                case ControlSocket::Received::packet:
+                    handle(packet);
+                    break;
+                case ControlSocket::Received::garbage:
+                    break;
+                case ControlSocket::Received::nothing:
+                    return;
+                case ControlSocket::Received::end:
+                    onEnd();
+                    return;
             }
     }
 
     void handle(Packet& packet) {
         switch (packet.kind) {
-            case MessageKind::started: onStarted(packet); break;
-            case MessageKind::failed: failStart(packet.task, decodeFailed(packet)); break;
-            case MessageKind::attached: onAttached(packet); break;
-            case MessageKind::ended: onEnded(packet.task, decodeEnded(packet)); break;
-            case MessageKind::restarted: onRestarted(); break;
-            default: break;
+            case MessageKind::started:
+                onStarted(packet);
+                break;
+            case MessageKind::failed:
+                failStart(packet.task, decodeFailed(packet));
+                break;
+            case MessageKind::attached:
+                onAttached(packet);
+                break;
+            case MessageKind::ended:
+                onEnded(packet.task, decodeEnded(packet));
+                break;
+            case MessageKind::restarted:
+                onRestarted();
+                break;
+            default:
+                break;
         }
     }
 
-    // Takes the task out before its callback runs: the callback may start, kill, or delete the client.
+    // Takes the task out before its callback runs: the callback may start, kill, or delete the
+    // client.
     void failStart(TaskId task, std::string detail) {
         const auto found = known.find(task);
         if (found == known.end() || found->second.started) return;
@@ -152,15 +172,18 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
     }
 
     void onEnd() {
-        base::logError("sandbox", "The launcher is gone; no sandbox can be started any more. Restart the platform.");
+        base::logError(
+            "sandbox",
+            "The launcher is gone; no sandbox can be started any more. Restart the platform.");
         lost = true;
         watcher.reset();
         control.close();
         failPending();
         // Its sandboxes end with it; how is not known any more.
         for (auto& [id, task] : known)
-            task.goneWatcher = std::make_unique<FdWatcher>(loop, task.pidfd.get(), EPOLLIN,
-                                                           [this, task = id](uint32_t) { onEnded(task, {}); });
+            task.goneWatcher =
+                std::make_unique<FdWatcher>(loop, task.pidfd.get(), EPOLLIN,
+                                            [this, task = id](uint32_t) { onEnded(task, {}); });
         if (onLost) onLost();
     }
 
@@ -176,9 +199,13 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         std::string problem;
         if (lost) problem = "The launcher is gone; restart the platform.";
         if (packet.size() > maxMessage)
-            problem = "Program, environment and mounts together are larger than 128 KiB; make the environment smaller.";
+            problem =
+                "Program, environment and mounts together are larger than 128 KiB; make the "
+                "environment smaller.";
         if (problem.empty()) return send(std::move(packet));
-        loop.post([self = shared_from_this(), id = request.task, problem] { self->failStart(id, problem); });
+        loop.post([self = shared_from_this(), id = request.task, problem] {
+            self->failStart(id, problem);
+        });
     }
 
     base::EventLoop& loop;
@@ -188,7 +215,8 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
     std::unordered_map<TaskId, Known> known{};
     std::unordered_map<uint64_t, DoneCallback> attaching{};
     std::function<void()> onLost{};
-    // Groups are named after tasks: ids must not repeat those of an earlier run that is still being cleaned up.
+    // Groups are named after tasks: ids must not repeat those of an earlier run that is still being
+    // cleaned up.
     TaskId nextTask = (base::randomBits() >> 24 << 16) + 1;
     uint64_t nextAttach = 1;
     bool lost = false;
@@ -197,8 +225,8 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
 LauncherClient::LauncherClient(base::EventLoop& loop, LauncherProcess process)
     : state_(std::make_shared<State>(loop, std::move(process))) {
     State* const state = state_.get();
-    state->watcher = std::make_unique<FdWatcher>(loop, state->control.get(), EPOLLIN,
-                                                 [state](uint32_t events) { state->onEvents(events); });
+    state->watcher = std::make_unique<FdWatcher>(
+        loop, state->control.get(), EPOLLIN, [state](uint32_t events) { state->onEvents(events); });
 }
 
 LauncherClient::~LauncherClient() {
@@ -210,12 +238,14 @@ LauncherClient::~LauncherClient() {
     state_->control.close();
 }
 
-void LauncherClient::startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) {
+void LauncherClient::startWorker(const WorkerSpec& spec, WorkerCallback started,
+                                 EndedCallback ended) {
     StartRequest request;
     request.kind = TaskKind::worker;
     request.task = state_->nextTask++;
     request.argv = spec.argv;
-    for (const auto& [name, value] : spec.environment) request.environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : spec.environment)
+        request.environment.push_back(name + "=" + value);
     request.mounts = spec.mounts;
     request.limits = spec.limits;
     request.network = spec.network;
@@ -231,7 +261,8 @@ void LauncherClient::startTool(const ToolSpec& spec, ToolCallback started, Ended
     request.kind = TaskKind::tool;
     request.task = state_->nextTask++;
     request.argv = spec.argv;
-    for (const auto& [name, value] : spec.environment) request.environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : spec.environment)
+        request.environment.push_back(name + "=" + value);
     request.mounts = spec.mounts;
     request.directory = spec.directory;
     request.limits = spec.limits;
@@ -242,8 +273,9 @@ void LauncherClient::startTool(const ToolSpec& spec, ToolCallback started, Ended
     state_->start(request, std::move(task));
 }
 
-void LauncherClient::startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout,
-                                ToolCallback started, EndedCallback ended) {
+void LauncherClient::startProbe(const std::vector<std::string>& argv,
+                                std::chrono::milliseconds timeout, ToolCallback started,
+                                EndedCallback ended) {
     StartRequest request;
     request.kind = TaskKind::probe;
     request.task = state_->nextTask++;
@@ -255,7 +287,8 @@ void LauncherClient::startProbe(const std::vector<std::string>& argv, std::chron
     state_->start(request, std::move(task));
 }
 
-void LauncherClient::attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) {
+void LauncherClient::attach(TaskId worker, const std::string& artifactDir, const Limits& limits,
+                            DoneCallback done) {
     const uint64_t request = state_->nextAttach++;
     state_->attaching.emplace(request, std::move(done));
     if (!state_->lost) return state_->send(encodeAttach(worker, request, artifactDir, limits));
@@ -277,7 +310,9 @@ void LauncherClient::kill(TaskId task) {
     state_->send(encodeBare(MessageKind::kill, task), std::move(fds));
 }
 
-void LauncherClient::onLost(std::function<void()> callback) { state_->onLost = std::move(callback); }
+void LauncherClient::onLost(std::function<void()> callback) {
+    state_->onLost = std::move(callback);
+}
 
 const std::vector<Layer>& LauncherClient::layers() const { return state_->layers; }
 

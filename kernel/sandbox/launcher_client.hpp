@@ -1,8 +1,8 @@
 // The kernel's side of the launcher: asks it to start workers and tools, and hears how they end.
 //
-// Life: main() calls spawnLauncher() while it is still single-threaded and privileged, then drops its privileges;
-// LauncherClient is made on top of the socket and lives on one event loop. Every method is called on that loop's
-// thread, every callback runs on it.
+// Life: main() calls spawnLauncher() while it is still single-threaded and privileged, then drops
+// its privileges; LauncherClient is made on top of the socket and lives on one event loop. Every
+// method is called on that loop's thread, every callback runs on it.
 #pragma once
 
 #include <sys/types.h>
@@ -23,26 +23,30 @@ namespace cf::sandbox {
 
 // What the launcher needs to know before it can do anything.
 struct LauncherOptions {
-    std::string instance{};       // names cgroups of this platform instance; [a-z0-9]+, from the data directory
-    uint32_t uidBase = 0;         // first user id of worker slots; 0: workers share the kernel's user
+    std::string
+        instance{};  // names cgroups of this platform instance; [a-z0-9]+, from the data directory
+    uint32_t uidBase = 0;  // first user id of worker slots; 0: workers share the kernel's user
     uint32_t uidCount = 0;
-    uid_t kernelUid = 0;          // user the kernel process will run as: gets back what tools wrote
+    uid_t kernelUid = 0;  // user the kernel process will run as: gets back what tools wrote
     gid_t kernelGid = 0;
-    bool strict = false;          // refuse to start when a layer is missing
-    std::string execStub{};       // path of the stub executable
+    bool strict = false;     // refuse to start when a layer is missing
+    std::string execStub{};  // path of the stub executable
 };
 
 struct LauncherProcess {
     base::UniqueFd control{};  // SOCK_SEQPACKET
     pid_t pid = -1;
-    std::vector<Layer> layers{};  // what this machine can give, tested by the launcher itself at its start
+    std::vector<Layer>
+        layers{};  // what this machine can give, tested by the launcher itself at its start
 };
 
-// Starts the launcher (posix_spawn of this same executable with the argument "launcher") and waits for its report of
-// layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is missing, or it does not start).
+// Starts the launcher (posix_spawn of this same executable with the argument "launcher") and waits
+// for its report of layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is
+// missing, or it does not start).
 base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
 
-// What `cloudfunction launcher` runs: the launcher process itself. `control` is its socket. Returns an exit code.
+// What `cloudfunction launcher` runs: the launcher process itself. `control` is its socket. Returns
+// an exit code.
 int launcherMain(int control);
 
 class LauncherClient final : public WorkerLauncher {
@@ -51,7 +55,8 @@ public:
     ~LauncherClient() override;
 
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
-    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) override;
+    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits,
+                DoneCallback done) override;
     std::string artifactPath(const std::string& artifactDir) const override;
     void kill(TaskId task) override;
 
@@ -64,16 +69,19 @@ public:
     using ToolCallback = std::function<void(base::Result<Tool>)>;
     void startTool(const ToolSpec& spec, ToolCallback started, EndedCallback ended);
 
-    // Gives back to the kernel's user what tools left below `directory` when the whole platform was ended in the middle
-    // of a build: for start-up, before such folders are removed or used again.
+    // Gives back to the kernel's user what tools left below `directory` when the whole platform was
+    // ended in the middle of a build: for start-up, before such folders are removed or used again.
     void reclaim(const std::string& directory, DoneCallback done);
 
-    // Runs `argv` outside of any sandbox, as the kernel's user, but able to read every path of the machine
-    // (CAP_DAC_READ_SEARCH): how executors are probed. The environment is the platform's own. Killed after `timeout`.
-    void startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout, ToolCallback started, EndedCallback ended);
+    // Runs `argv` outside of any sandbox, as the kernel's user, but able to read every path of the
+    // machine (CAP_DAC_READ_SEARCH): how executors are probed. The environment is the platform's
+    // own. Killed after `timeout`.
+    void startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout,
+                    ToolCallback started, EndedCallback ended);
 
-    // Told when the launcher process died: requests in flight have failed then. It is started again by its supervisor
-    // and what it had started lives on; only when the supervisor itself is killed everything ends and nothing new starts.
+    // Told when the launcher process died: requests in flight have failed then. It is started again
+    // by its supervisor and what it had started lives on; only when the supervisor itself is killed
+    // everything ends and nothing new starts.
     void onLost(std::function<void()> callback);
     const std::vector<Layer>& layers() const;
 

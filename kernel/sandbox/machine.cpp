@@ -16,6 +16,7 @@
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/uid_slots.hpp"
 #include "sandbox/user_namespace.hpp"
 
 namespace cf::sandbox {
@@ -47,7 +48,8 @@ int tryNamespace(uint64_t flag) {
     const pid_t pid = sys::clone3(arguments);
     if (pid < 0) return errno;
     if (pid == 0) ::_exit(0);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
     return 0;
 }
 
@@ -56,15 +58,18 @@ bool mayChangeUser(const LauncherOptions& options) {
     const uid_t uid = options.uidBase != 0 ? options.uidBase + options.uidCount - 1 : nobody;
     const pid_t child = ::fork();
     if (child == 0) {
-        const bool changed = ::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0;
+        const bool changed = ::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 &&
+                             ::setresuid(uid, uid, uid) == 0;
         ::_exit(changed ? 0 : 1);
     }
     int status = 1;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     return child > 0 && status == 0;
 }
 
-// Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for each thing seen.
+// Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for
+// each thing seen.
 void lookAround() {
     const auto say = [](const char* layer, const std::string& fault) {
         const std::string line = std::string(layer) + " " + (fault.empty() ? "ok" : fault) + "\n";
@@ -73,14 +78,17 @@ void lookAround() {
     const std::string status = readFile("/proc/self/status");
     std::string capabilities, privileges;
     for (const std::string& line : lines(status)) {
-        if (line.starts_with("Cap") && line.find_first_not_of("0", line.find('\t') + 1) != std::string::npos)
+        if (line.starts_with("Cap") &&
+            line.find_first_not_of("0", line.find('\t') + 1) != std::string::npos)
             capabilities = "still there: " + line.substr(0, 6);
         if (line.starts_with("NoNewPrivs:") && !line.ends_with("1")) privileges = "not set";
     }
     say("capabilities", status.empty() ? "/proc/self/status cannot be read" : capabilities);
     say("no_new_privileges", status.empty() ? "/proc/self/status cannot be read" : privileges);
     const bool written = ::mkdir("/written", 0700) == 0 || ::mkdir("/usr/written", 0700) == 0;
-    say("read_only_root", written ? "the root could be written to" : ::access("/root", F_OK) == 0 ? "files of the machine are in sight" : "");
+    say("read_only_root", written                        ? "the root could be written to"
+                          : ::access("/root", F_OK) == 0 ? "files of the machine are in sight"
+                                                         : "");
     say("user", std::to_string(::geteuid()));
     std::string leak;
     for (int fd = 4; fd < 1024; ++fd)
@@ -100,9 +108,10 @@ TestRun runThrowAway(const Machine& machine) {
     request.task = 1;
     request.argv = {"/"};
     request.limits.memoryBytes = 64ull << 20;
-    const StartOptions options{machine.options.uidBase != 0 ? machine.options.uidBase : sharedUid(machine),
-                               machine.options.uidBase != 0 ? machine.options.uidBase : sharedGid(machine), false,
-                               &lookAround};
+    const StartOptions options{
+        machine.options.uidBase != 0 ? machine.options.uidBase : sharedUid(machine),
+        machine.options.uidBase != 0 ? machine.options.uidBase : sharedGid(machine), false,
+        &lookAround};
     auto started = startTask(machine, request, options);
     if (!started) {
         run.failure = started.failure().detail;
@@ -113,7 +122,8 @@ TestRun runThrowAway(const Machine& machine) {
         run.failure = "the test sandbox did not end in time";
         sys::pidfdSendSignal(started->pidfd.get(), SIGKILL);
     }
-    while (::waitpid(started->pid, nullptr, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(started->pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
     char buffer[4096];
     ssize_t got = ::read(started->setup.get(), buffer, sizeof buffer);
     if (got > 0) run.failure.assign(buffer, static_cast<size_t>(got));
@@ -122,7 +132,8 @@ TestRun runThrowAway(const Machine& machine) {
     // Nobody waits for this group; what is left of it is swept with the next start.
     for (int tries = 0; !started->cgroup.remove() && tries < 50; ++tries) ::usleep(2000);
     Report report;
-    while (::read(machine.reportsIn.get(), &report, sizeof report) > 0) {}
+    while (::read(machine.reportsIn.get(), &report, sizeof report) > 0) {
+    }
     if (run.failure.empty() && run.seen.empty()) run.failure = "the test sandbox said nothing";
     return run;
 }
@@ -144,17 +155,47 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     machine.options = options;
     machine.ownUserNamespace = inOwnUserNamespace();
     machine.root = mayChangeUser(options);
-    if (!options.execStub.empty()) machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
+    if (!options.execStub.empty())
+        machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
         machine.reportsIn.reset(fds[0]);
         machine.reportsOut.reset(fds[1]);
     }
-    machine.cgroups = CgroupTree::find(options.instance, platform, readFile("/proc/self/mountinfo"), readFile("/proc/self/cgroup"));
+    machine.cgroups = CgroupTree::find(options.instance, platform, readFile("/proc/self/mountinfo"),
+                                       readFile("/proc/self/cgroup"));
     machine.cgroups.sweep([](TaskId) { return false; });
     if (!machine.root) machine.options.uidBase = 0;
     return machine;
 }
+
+namespace {
+
+void addOwnUser(const Machine& machine, const std::string& seen, std::vector<Layer>& layers) {
+    const LauncherOptions& options = machine.options;
+    Layer layer{"own_user", false, {}};
+    if (!machine.root) {
+        layer.detail =
+            "all workers run as the platform's own user; start as root to give each its own";
+    } else if (options.uidBase == 0) {
+        layer.detail = "all workers run as user " + std::to_string(sharedUid(machine)) +
+                       "; set sandbox.uid_base";
+    } else {
+        const std::string range = "users " + std::to_string(options.uidBase) + " to " +
+                                  std::to_string(options.uidBase + options.uidCount - 1);
+        const std::string owner = uidOwner(options.uidBase, options.uidCount,
+                                           readFile("/etc/passwd"), readFile("/etc/subuid"));
+        layer.active = owner.empty() && seen == std::to_string(options.uidBase);
+        layer.detail =
+            layer.active ? range
+            : owner.empty()
+                ? "the test sandbox did not run as one of the " + range + " (" + seen + ")"
+                : range + " overlap with " + owner + "; change sandbox.uid_base";
+    }
+    layers.push_back(std::move(layer));
+}
+
+}  // namespace
 
 std::vector<Layer> testLayers(Machine& machine) {
     std::vector<Layer> layers;
@@ -184,22 +225,20 @@ std::vector<Layer> testLayers(Machine& machine) {
         return run.failure.empty() ? "not tested" : run.failure;
     };
 
-    const std::string remedy = machine.root ? "; the container or machine around the platform must allow namespaces"
-                                            : "; start as root, or allow unprivileged user namespaces";
+    const std::string remedy =
+        machine.root ? "; the container or machine around the platform must allow namespaces"
+                     : "; start as root, or allow unprivileged user namespaces";
     for (const NamespaceKind& kind : namespaceKinds) {
         const bool active = (machine.namespaces & kind.flag) != 0;
         add(kind.layer, active,
-            active ? kind.what : "not available (" + (brokenWhy.empty() ? std::string("refused") : brokenWhy) + ")" + remedy);
+            active ? kind.what
+                   : "not available (" + (brokenWhy.empty() ? std::string("refused") : brokenWhy) +
+                         ")" + remedy);
     }
-    if (machine.root)
-        add("own_user", machine.options.uidBase != 0 && saw("user") == std::to_string(machine.options.uidBase),
-            machine.options.uidBase != 0
-                ? "users " + std::to_string(machine.options.uidBase) + " to " +
-                      std::to_string(machine.options.uidBase + machine.options.uidCount - 1)
-                : "all workers run as user " + std::to_string(sharedUid(machine)) + "; set sandbox.uid_base");
-    else
-        add("own_user", false, "all workers run as the platform's own user; start as root to give each its own");
-    add("read_only_root", machine.isolated() && saw("read_only_root") == "ok", machine.isolated() ? saw("read_only_root") : "workers see the machine's files as their user may" + remedy);
+    addOwnUser(machine, saw("user"), layers);
+    add("read_only_root", machine.isolated() && saw("read_only_root") == "ok",
+        machine.isolated() ? saw("read_only_root")
+                           : "workers see the machine's files as their user may" + remedy);
     add("capabilities", saw("capabilities") == "ok", saw("capabilities"));
     add("no_new_privileges", saw("no_new_privileges") == "ok", saw("no_new_privileges"));
     add("descriptors", saw("descriptors") == "ok", saw("descriptors"));
@@ -211,15 +250,21 @@ std::vector<Layer> testLayers(Machine& machine) {
                          : "a watchdog looks at resident memory 10 times a second instead: " + how);
     add("process_limit", cgroups.processes(),
         cgroups.processes() ? how
-                            : (machine.options.uidBase != 0 ? "a limit for each worker's user instead: " : "a watchdog counts processes 10 times a second instead: ") + how);
-    add("cpu_limit", cgroups.cpu(), cgroups.cpu() ? how : "workers share the processors without a quota: " + how);
+                            : (machine.options.uidBase != 0
+                                   ? "a limit for each worker's user instead: "
+                                   : "a watchdog counts processes 10 times a second instead: ") +
+                                  how);
+    add("cpu_limit", cgroups.cpu(),
+        cgroups.cpu() ? how : "workers share the processors without a quota: " + how);
     add("tree_kill", machine.isolated() || cgroups.treeKill(),
-        machine.isolated()      ? "with the pid namespace"
+        machine.isolated()   ? "with the pid namespace"
         : cgroups.treeKill() ? "with the control group"
-                             : "by looking for a worker's descendants again and again, without a pid namespace or control group");
+                             : "by looking for a worker's descendants again and again, without a "
+                               "pid namespace or control group");
     add("seccomp", false, "system calls are not filtered in this version");
     add("landlock", false, "file access has no second fence in this version");
-    add("outbound_network", false, "a worker has either no network or the machine's own in this version");
+    add("outbound_network", false,
+        "a worker has either no network or the machine's own in this version");
     return layers;
 }
 

@@ -1,5 +1,6 @@
-// Finds out what the machine can give by doing it: each kind of namespace once, and one whole throw-away sandbox that
-// looks at itself from inside. Supervisor only, before the first launcher is forked.
+// Finds out what the machine can give by doing it: each kind of namespace once, and one whole
+// throw-away sandbox that looks at itself from inside. Supervisor only, before the first launcher
+// is forked.
 #pragma once
 
 #include <vector>
@@ -12,7 +13,8 @@ namespace cf::sandbox {
 // `platform` are the processes that pure cgroup v2 makes move to a leaf.
 Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>& platform);
 
-// Runs the throw-away sandbox. When it does not work as a whole, `machine` is reduced to plain processes.
+// Runs the throw-away sandbox. When it does not work as a whole, `machine` is reduced to plain
+// processes.
 std::vector<Layer> testLayers(Machine& machine);
 
 // Who a worker or tool without a slot of its own runs as.

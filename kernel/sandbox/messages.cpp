@@ -11,10 +11,38 @@ namespace {
 
 // Tags of control messages; the item format is the worker protocol's.
 enum class Item : uint16_t {
-    text = 1, argument, environment, mount, directory, flags, network, timeoutMs, request, path, kind, pid, uid,
-    memoryBytes, processes, openFiles, fileBytes, tmpBytes, tmpInodes, milliCpus,
-    instance, uidBase, uidCount, kernelUid, kernelGid, strict, execStub,
-    exitCode, signal, outOfMemory, peak, layer,
+    text = 1,
+    argument,
+    environment,
+    mount,
+    directory,
+    flags,
+    network,
+    timeoutMs,
+    request,
+    path,
+    kind,
+    pid,
+    uid,
+    memoryBytes,
+    processes,
+    openFiles,
+    fileBytes,
+    tmpBytes,
+    tmpInodes,
+    milliCpus,
+    instance,
+    uidBase,
+    uidCount,
+    kernelUid,
+    kernelGid,
+    strict,
+    execStub,
+    exitCode,
+    signal,
+    outOfMemory,
+    peak,
+    layer,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -66,7 +94,9 @@ void putMounts(std::string& out, const std::vector<Mount>& mounts) {
 }
 
 std::optional<Mount> readMount(std::string_view value) {
-    if (value.size() < 2 || static_cast<uint8_t>(value[0]) > static_cast<uint8_t>(MountKind::overlay)) return {};
+    if (value.size() < 2 ||
+        static_cast<uint8_t>(value[0]) > static_cast<uint8_t>(MountKind::overlay))
+        return {};
     Mount mount;
     mount.kind = static_cast<MountKind>(value[0]);
     mount.optional = value[1] != 0;
@@ -75,32 +105,53 @@ std::optional<Mount> readMount(std::string_view value) {
     if (split == std::string_view::npos) return {};
     mount.source = value.substr(0, split);
     mount.target = value.substr(split + 1);
-    if (!mountablePath(mount.source) || !mountablePath(mount.target) || mount.target == "/") return {};
+    if (!mountablePath(mount.source) || !mountablePath(mount.target) || mount.target == "/")
+        return {};
     return mount;
 }
 
 // Reads the item when it is a limit; false when it is another one.
 bool readLimit(Item item, uint64_t number, Limits& limits) {
     switch (item) {
-        case Item::memoryBytes: limits.memoryBytes = number; return true;
-        case Item::processes: limits.processes = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX)); return true;
-        case Item::openFiles: limits.openFiles = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX)); return true;
-        case Item::fileBytes: limits.fileBytes = number; return true;
-        case Item::tmpBytes: limits.tmpBytes = number; return true;
-        case Item::tmpInodes: limits.tmpInodes = number; return true;
-        case Item::milliCpus: limits.cpus = static_cast<double>(std::min<uint64_t>(number, 1u << 20)) / 1000; return true;
-        default: return false;
+        case Item::memoryBytes:
+            limits.memoryBytes = number;
+            return true;
+        case Item::processes:
+            limits.processes = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
+            return true;
+        case Item::openFiles:
+            limits.openFiles = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
+            return true;
+        case Item::fileBytes:
+            limits.fileBytes = number;
+            return true;
+        case Item::tmpBytes:
+            limits.tmpBytes = number;
+            return true;
+        case Item::tmpInodes:
+            limits.tmpInodes = number;
+            return true;
+        case Item::milliCpus:
+            limits.cpus = static_cast<double>(std::min<uint64_t>(number, 1u << 20)) / 1000;
+            return true;
+        default:
+            return false;
     }
 }
 
 const char* limitsFault(const Limits& limits) {
     constexpr uint64_t tebibyte = 1ull << 40;
-    if (limits.memoryBytes < (1u << 20) || limits.memoryBytes > tebibyte) return "the memory limit is not between 1 MiB and 1 TiB";
-    if (limits.processes < 1 || limits.processes > 1u << 20) return "the process limit is not between 1 and 1048576";
-    if (limits.openFiles < 8 || limits.openFiles > 1u << 20) return "the limit of open files is not between 8 and 1048576";
-    if (limits.fileBytes > tebibyte || limits.tmpBytes > tebibyte) return "a size limit is above 1 TiB";
+    if (limits.memoryBytes < (1u << 20) || limits.memoryBytes > tebibyte)
+        return "the memory limit is not between 1 MiB and 1 TiB";
+    if (limits.processes < 1 || limits.processes > 1u << 20)
+        return "the process limit is not between 1 and 1048576";
+    if (limits.openFiles < 8 || limits.openFiles > 1u << 20)
+        return "the limit of open files is not between 8 and 1048576";
+    if (limits.fileBytes > tebibyte || limits.tmpBytes > tebibyte)
+        return "a size limit is above 1 TiB";
     if (limits.tmpBytes < 4096) return "the size of /tmp is below 4096 bytes";
-    if (limits.tmpInodes < 16 || limits.tmpInodes > 1u << 30) return "the number of files in /tmp is not between 16 and 2^30";
+    if (limits.tmpInodes < 16 || limits.tmpInodes > 1u << 30)
+        return "the number of files in /tmp is not between 16 and 2^30";
     return nullptr;
 }
 
@@ -152,18 +203,34 @@ std::optional<LauncherOptions> decodeOptions(const Packet& packet) {
     LauncherOptions options;
     Reader reader(packet);
     while (reader.next()) switch (reader.item()) {
-            case Item::instance: options.instance = reader.text(); break;
-            case Item::uidBase: options.uidBase = static_cast<uint32_t>(reader.number()); break;
-            case Item::uidCount: options.uidCount = static_cast<uint32_t>(reader.number()); break;
-            case Item::kernelUid: options.kernelUid = static_cast<uid_t>(reader.number()); break;
-            case Item::kernelGid: options.kernelGid = static_cast<gid_t>(reader.number()); break;
-            case Item::strict: options.strict = reader.number() != 0; break;
-            case Item::execStub: options.execStub = reader.text(); break;
-            default: break;
+            case Item::instance:
+                options.instance = reader.text();
+                break;
+            case Item::uidBase:
+                options.uidBase = static_cast<uint32_t>(reader.number());
+                break;
+            case Item::uidCount:
+                options.uidCount = static_cast<uint32_t>(reader.number());
+                break;
+            case Item::kernelUid:
+                options.kernelUid = static_cast<uid_t>(reader.number());
+                break;
+            case Item::kernelGid:
+                options.kernelGid = static_cast<gid_t>(reader.number());
+                break;
+            case Item::strict:
+                options.strict = reader.number() != 0;
+                break;
+            case Item::execStub:
+                options.execStub = reader.text();
+                break;
+            default:
+                break;
         }
-    const bool plainName = !options.instance.empty() && options.instance.size() <= 64 &&
-                           std::all_of(options.instance.begin(), options.instance.end(),
-                                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+    const bool plainName =
+        !options.instance.empty() && options.instance.size() <= 64 &&
+        std::all_of(options.instance.begin(), options.instance.end(),
+                    [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
     if (packet.kind != MessageKind::options || reader.malformed() || !plainName) return {};
     return options;
 }
@@ -195,31 +262,50 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
     while (reader.next()) {
         if (readLimit(reader.item(), reader.number(), request.limits)) continue;
         switch (reader.item()) {
-            case Item::kind: kind = reader.number(); break;
-            case Item::argument: request.argv.push_back(reader.text()); break;
-            case Item::environment: request.environment.push_back(reader.text()); break;
-            case Item::directory: request.directory = reader.text(); break;
-            case Item::network: network = reader.number(); break;
-            case Item::execStub: request.execStub = reader.number() != 0; break;
-            case Item::timeoutMs: request.timeoutMs = reader.number(); break;
+            case Item::kind:
+                kind = reader.number();
+                break;
+            case Item::argument:
+                request.argv.push_back(reader.text());
+                break;
+            case Item::environment:
+                request.environment.push_back(reader.text());
+                break;
+            case Item::directory:
+                request.directory = reader.text();
+                break;
+            case Item::network:
+                network = reader.number();
+                break;
+            case Item::execStub:
+                request.execStub = reader.number() != 0;
+                break;
+            case Item::timeoutMs:
+                request.timeoutMs = reader.number();
+                break;
             case Item::mount: {
                 auto mount = readMount(reader.view());
-                if (!mount) return refuse("a mount does not name two absolute paths outside of /proc and /sys");
+                if (!mount)
+                    return refuse(
+                        "a mount does not name two absolute paths outside of /proc and /sys");
                 request.mounts.push_back(std::move(*mount));
                 break;
             }
-            default: break;
+            default:
+                break;
         }
     }
     if (reader.malformed()) return refuse("the message is malformed");
     if (kind < 1 || kind > 3) return refuse("it names no kind of task");
     request.kind = static_cast<TaskKind>(kind);
-    if (network > static_cast<uint64_t>(Network::host)) return refuse("it names no kind of network");
+    if (network > static_cast<uint64_t>(Network::host))
+        return refuse("it names no kind of network");
     request.network = static_cast<Network>(network);
     if (request.task == 0) return refuse("the task has no id");
     if (request.argv.empty()) return refuse("there is no program to run");
     if (request.argv.size() > maxArguments) return refuse("there are more than 1024 arguments");
-    if (request.environment.size() > maxVariables) return refuse("there are more than 1024 environment variables");
+    if (request.environment.size() > maxVariables)
+        return refuse("there are more than 1024 environment variables");
     if (request.mounts.size() > maxMounts) return refuse("there are more than 128 mounts");
     for (const auto& argument : request.argv)
         if (hasNul(argument)) return refuse("an argument contains a NUL byte");
@@ -229,10 +315,12 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
     if (request.argv[0].empty() || (!request.execStub && request.argv[0][0] != '/'))
         return refuse("the program is not an absolute path");
     if (!request.directory.empty() && !mountablePath(request.directory))
-        return refuse("the directory to start in is not an absolute path outside of /proc and /sys");
+        return refuse(
+            "the directory to start in is not an absolute path outside of /proc and /sys");
     if (request.kind == TaskKind::worker)
         for (const Mount& mount : request.mounts)
-            if (mount.kind != MountKind::readOnly) return refuse("a worker may have read-only mounts only");
+            if (mount.kind != MountKind::readOnly)
+                return refuse("a worker may have read-only mounts only");
     if (const char* fault = limitsFault(request.limits)) return refuse(fault);
     return request;
 }
@@ -255,16 +343,25 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
     while (reader.next()) {
         if (readLimit(reader.item(), reader.number(), request.limits)) continue;
         switch (reader.item()) {
-            case Item::kind: kind = reader.number(); break;
-            case Item::pid: request.pid = static_cast<int32_t>(reader.number()); break;
-            case Item::uid: request.uid = static_cast<uint32_t>(reader.number()); break;
-            case Item::mount:
-                if (auto mount = readMount(reader.view())) request.mounts.push_back(std::move(*mount));
+            case Item::kind:
+                kind = reader.number();
                 break;
-            default: break;
+            case Item::pid:
+                request.pid = static_cast<int32_t>(reader.number());
+                break;
+            case Item::uid:
+                request.uid = static_cast<uint32_t>(reader.number());
+                break;
+            case Item::mount:
+                if (auto mount = readMount(reader.view()))
+                    request.mounts.push_back(std::move(*mount));
+                break;
+            default:
+                break;
         }
     }
-    if (reader.malformed() || kind < 1 || kind > 3 || packet.task == 0 || request.mounts.size() > maxMounts) {
+    if (reader.malformed() || kind < 1 || kind > 3 || packet.task == 0 ||
+        request.mounts.size() > maxMounts) {
         why = "an adoption is malformed";
         return {};
     }
@@ -302,11 +399,20 @@ Ended decodeEnded(const Packet& packet) {
     Ended ended;
     Reader reader(packet);
     while (reader.next()) switch (reader.item()) {
-            case Item::exitCode: ended.exitCode = static_cast<int>(reader.number()); break;
-            case Item::signal: ended.signal = static_cast<int>(reader.number()); break;
-            case Item::outOfMemory: ended.outOfMemory = reader.number() != 0; break;
-            case Item::peak: ended.memoryPeakBytes = reader.number(); break;
-            default: break;
+            case Item::exitCode:
+                ended.exitCode = static_cast<int>(reader.number());
+                break;
+            case Item::signal:
+                ended.signal = static_cast<int>(reader.number());
+                break;
+            case Item::outOfMemory:
+                ended.outOfMemory = reader.number() != 0;
+                break;
+            case Item::peak:
+                ended.memoryPeakBytes = reader.number();
+                break;
+            default:
+                break;
         }
     return ended;
 }
@@ -342,7 +448,8 @@ std::vector<Layer> decodeLayers(const Packet& packet) {
     return layers;
 }
 
-std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact, const Limits& limits) {
+std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact,
+                         const Limits& limits) {
     std::string out = begin(MessageKind::attach, task);
     put(out, Item::request, request);
     put(out, Item::path, artifact);
@@ -370,7 +477,8 @@ std::optional<AttachRequest> decodeAttach(const Packet& packet, std::string& why
     while (reader.next()) readLimit(reader.item(), reader.number(), attach.limits);
     const char* fault = limitsFault(attach.limits);
     if (reader.malformed()) fault = "the message is malformed";
-    if (!mountablePath(attach.path)) fault = "the artifact is not an absolute path outside of /proc and /sys";
+    if (!mountablePath(attach.path))
+        fault = "the artifact is not an absolute path outside of /proc and /sys";
     if (fault == nullptr) return attach;
     why = "The launcher refused the request: " + std::string(fault) + ".";
     return {};

@@ -1,6 +1,7 @@
-// What kernel and launcher say to each other, and how it is checked. One message is one packet of a SOCK_SEQPACKET
-// pair, with descriptors beside it (unix(7), SCM_RIGHTS). The launcher keeps root and the kernel does not, so the
-// launcher believes nothing: sizes, counts, paths and numbers are checked here before anything else sees them.
+// What kernel and launcher say to each other, and how it is checked. One message is one packet of a
+// SOCK_SEQPACKET pair, with descriptors beside it (unix(7), SCM_RIGHTS). The launcher keeps root
+// and the kernel does not, so the launcher believes nothing: sizes, counts, paths and numbers are
+// checked here before anything else sees them.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +22,16 @@ enum class MessageKind : uint16_t {
     start,   // fds: none
     attach,  // items artifact, request
     kill,    // fds: the task's pidfd, which works when the launcher that knew the task is gone
-    adopt,   // fds: pidfd, and the peak file where there is one; tells a new launcher of a task that lives on
-    reclaim, // items path, request: what an interrupted tool left goes back to the kernel's user
-    resume,  // everything has been adopted: carry on with new requests
+    adopt,  // fds: pidfd, and the peak file where there is one; tells a new launcher of a task that
+            // lives on
+    reclaim,  // items path, request: what an interrupted tool left goes back to the kernel's user
+    resume,   // everything has been adopted: carry on with new requests
     // launcher -> kernel
     layers,
-    started,     // fds: worker: socket, output, errors, pidfd[, peak]; others: input, output, errors, pidfd
-    failed,      // a start that failed
-    attached,    // the answer to attach and reclaim; with a detail it failed
+    started,   // fds: worker: socket, output, errors, pidfd[, peak]; others: input, output, errors,
+               // pidfd
+    failed,    // a start that failed
+    attached,  // the answer to attach and reclaim; with a detail it failed
     ended,
     restarted,
 };
@@ -82,7 +85,8 @@ std::string encode(const AdoptRequest& request);
 std::string encode(TaskId task, const StartedReply& reply);
 std::string encode(TaskId task, const Ended& ended);
 std::string encode(const std::vector<Layer>& layers, bool strictRefusal);
-std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact, const Limits& limits);
+std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact,
+                         const Limits& limits);
 std::string encodeReclaim(uint64_t request, std::string_view path);
 std::string encodeAttached(TaskId task, uint64_t request, std::string_view failure);
 std::string encodeFailed(TaskId task, std::string_view detail);
@@ -104,7 +108,8 @@ std::optional<AttachRequest> decodeAttach(const Packet& packet, std::string& why
 AttachRequest decodeAttached(const Packet& packet);
 std::string decodeFailed(const Packet& packet);
 
-// True for an absolute path without "..", NUL or excess length, outside of /proc and /sys: what may be mounted.
+// True for an absolute path without "..", NUL or excess length, outside of /proc and /sys: what may
+// be mounted.
 bool mountablePath(std::string_view path);
 
 }  // namespace cf::sandbox

@@ -15,7 +15,8 @@ namespace cf::sandbox {
 pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pidfd) {
     int fd = -1;
     sys::CloneArguments arguments;
-    // The cgroup namespace comes after the groups have been joined: its root is the group of that moment.
+    // The cgroup namespace comes after the groups have been joined: its root is the group of that
+    // moment.
     arguments.flags = (namespaces & ~static_cast<uint64_t>(CLONE_NEWCGROUP)) | CLONE_PIDFD;
     arguments.pidfd = reinterpret_cast<uintptr_t>(&fd);
     // With CLONE_PARENT the kernel takes the caller's own exit signal and wants 0 here.

@@ -1,5 +1,5 @@
-// Step 7: the network namespace of a sandbox without network has one interface, lo, and it is up: runtimes talk to
-// themselves over it.
+// Step 7: the network namespace of a sandbox without network has one interface, lo, and it is up:
+// runtimes talk to themselves over it.
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>

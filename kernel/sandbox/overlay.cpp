@@ -1,5 +1,5 @@
-// Step 2, tools: a cache that a tool may use as if it were its own. Writes go to a layer in memory that dies with the
-// sandbox (Documentation/filesystems/overlayfs.rst).
+// Step 2, tools: a cache that a tool may use as if it were its own. Writes go to a layer in memory
+// that dies with the sandbox (Documentation/filesystems/overlayfs.rst).
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -26,8 +26,9 @@ std::string escaped(const std::string& path) {
     return text;
 }
 
-// The tool is another user than the cache's owner and could not add files to its directories. So the scratch layer
-// repeats the directories, owned by the tool; overlayfs takes a merged directory's owner from the upper one.
+// The tool is another user than the cache's owner and could not add files to its directories. So
+// the scratch layer repeats the directories, owned by the tool; overlayfs takes a merged
+// directory's owner from the upper one.
 struct Level {
     std::unique_ptr<DIR, int (*)(DIR*)> lower;
     base::UniqueFd upper;
@@ -48,12 +49,14 @@ void repeatDirectories(const NewRoot& root, int lower, int upper) {
         if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0 ||
             (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
             continue;
-        const int below = ::openat(::dirfd(path.back().lower.get()), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        const int below = ::openat(::dirfd(path.back().lower.get()), name,
+                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (below < 0) continue;
         const int over = path.back().upper.get();
         const bool made = ::mkdirat(over, name, 0755) == 0 &&
                           ::fchownat(over, name, launch.uid, launch.gid, AT_SYMLINK_NOFOLLOW) == 0;
-        base::UniqueFd made2(made ? ::openat(over, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
+        base::UniqueFd made2(
+            made ? ::openat(over, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
         root.setup().check(static_cast<bool>(made2), "preparing a scratch layer");
         path.push_back({{::fdopendir(below), ::closedir}, std::move(made2)});
     }
@@ -71,7 +74,8 @@ void addOverlay(const NewRoot& root, const Mount& mount, size_t index) {
     }
     if (index == 0) {
         root.directory("/.scratch", 0700);
-        root.temporary("/.scratch", "mode=0700,size=" + std::to_string(launch.request.limits.tmpBytes));
+        root.temporary("/.scratch",
+                       "mode=0700,size=" + std::to_string(launch.request.limits.tmpBytes));
     }
     const std::string base = "/.scratch/" + std::to_string(index);
     const std::string upper = base + "/upper";
@@ -80,15 +84,18 @@ void addOverlay(const NewRoot& root, const Mount& mount, size_t index) {
     root.directory(upper);
     root.directory(work);
     base::UniqueFd top(::openat(root.fd(), upper.c_str() + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    setup.check(top && ::fchown(top.get(), launch.uid, launch.gid) == 0, "preparing a scratch layer");
+    setup.check(top && ::fchown(top.get(), launch.uid, launch.gid) == 0,
+                "preparing a scratch layer");
     if (launch.machine.root && launch.uid != launch.machine.options.kernelUid)
         repeatDirectories(root, ::fcntl(lower.get(), F_DUPFD_CLOEXEC, 0), top.release());
 
-    std::string options = "lowerdir=" + escaped(mount.source) + ",upperdir=" + escaped(root.staged(upper)) +
+    std::string options = "lowerdir=" + escaped(mount.source) +
+                          ",upperdir=" + escaped(root.staged(upper)) +
                           ",workdir=" + escaped(root.staged(work));
     if (!launch.machine.root) options += ",userxattr";
     const base::UniqueFd place = root.target(mount.target, true);
-    // Overlayfs takes its layers by path while mounting, so the place is given by directory instead.
+    // Overlayfs takes its layers by path while mounting, so the place is given by directory
+    // instead.
     setup.check(::fchdir(place.get()) == 0, "entering " + mount.target);
     setup.check(::mount("overlay", ".", "overlay", MS_NOSUID | MS_NODEV, options.c_str()) == 0,
                 "mounting an overlay of " + mount.source);

@@ -1,5 +1,6 @@
-// Step 2, tools: directories that a tool may write to belong to its user while it runs. What it leaves is hostile:
-// links to anywhere, other people's inodes linked in, trees deeper than a path can be.
+// Step 2, tools: directories that a tool may write to belong to its user while it runs. What it
+// leaves is hostile: links to anywhere, other people's inodes linked in, trees deeper than a path
+// can be.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -28,13 +29,14 @@ struct Walk {
     }
 };
 
-// An open directory of the path down to where the walk is. Depth is bounded by descriptors, so that a tree of any depth
-// ends with an error (EMFILE) instead of a stack overflow.
+// An open directory of the path down to where the walk is. Depth is bounded by descriptors, so that
+// a tree of any depth ends with an error (EMFILE) instead of a stack overflow.
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 void giveAway(int directory, const char* name, const struct stat& status, Walk& walk) {
     if (!walk.from.has(status.st_uid)) return;
-    if (::fchownat(directory, name, walk.toUid, walk.toGid, AT_SYMLINK_NOFOLLOW) != 0) walk.note(errno);
+    if (::fchownat(directory, name, walk.toUid, walk.toGid, AT_SYMLINK_NOFOLLOW) != 0)
+        walk.note(errno);
 }
 
 }  // namespace
@@ -62,8 +64,8 @@ int changeOwner(int directory, UidRange from, uid_t toUid, gid_t toGid) {
         }
         if (status.st_dev != walk.device) continue;
         if (S_ISDIR(status.st_mode)) {
-            const int child =
-                ::openat(::dirfd(here), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            const int child = ::openat(::dirfd(here), entry->d_name,
+                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
             if (child < 0) {
                 walk.note(errno);
                 continue;

@@ -1,5 +1,5 @@
-// Step 6: nothing that the program or its children could get back (capabilities(7), prctl(2)). The bounding set goes
-// before the user changes, because afterwards nobody may touch it any more.
+// Step 6: nothing that the program or its children could get back (capabilities(7), prctl(2)). The
+// bounding set goes before the user changes, because afterwards nobody may touch it any more.
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
@@ -26,15 +26,20 @@ void dropPrivileges(const Launch& launch, const Setup& setup) {
     // A probe looks for toolchains wherever people install them, also below home directories.
     const bool reads = launch.request.kind == TaskKind::probe && launch.machine.root;
     const uint32_t kept = reads ? 1u << CAP_DAC_READ_SEARCH : 0;
-    // A launcher without any privilege may not touch the bounding set, and has nothing to lose: NO_NEW_PRIVS does it.
+    // A launcher without any privilege may not touch the bounding set, and has nothing to lose:
+    // NO_NEW_PRIVS does it.
     const auto mayFail = [&](bool done) {
         const bool refused = !done && errno == EPERM && !launch.machine.root;
         setup.check(done || refused, "dropping capabilities");
     };
     for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
-        if (capability >= 32 || (kept >> capability & 1) == 0) mayFail(::prctl(PR_CAPBSET_DROP, capability) == 0);
-    const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                               (reads ? SECBIT_KEEP_CAPS : SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+        if (capability >= 32 || (kept >> capability & 1) == 0)
+            mayFail(::prctl(PR_CAPBSET_DROP, capability) == 0);
+    const unsigned long bits =
+        SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+        SECBIT_NO_SETUID_FIXUP_LOCKED |
+        (reads ? SECBIT_KEEP_CAPS
+               : SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
     mayFail(::prctl(PR_SET_SECUREBITS, bits) == 0);
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     takeIdentity(launch, setup);

@@ -1,5 +1,6 @@
-// Step 2, /proc: of the new pid namespace, so it shows the sandbox's own processes. What speaks of the whole machine
-// and runtimes do not need is covered; what configures the machine is read-only, although its owner is root anyway.
+// Step 2, /proc: of the new pid namespace, so it shows the sandbox's own processes. What speaks of
+// the whole machine and runtimes do not need is covered; what configures the machine is read-only,
+// although its owner is root anyway.
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -13,15 +14,18 @@ namespace cf::sandbox {
 
 namespace {
 
-constexpr const char* covered[] = {"kcore", "keys", "key-users", "kmsg", "kallsyms", "modules",
-                                   "sched_debug", "sysrq-trigger", "timer_list", "interrupts"};
+constexpr const char* covered[] = {"kcore",      "keys",      "key-users",   "kmsg",
+                                   "kallsyms",   "modules",   "sched_debug", "sysrq-trigger",
+                                   "timer_list", "interrupts"};
 constexpr const char* coveredDirectories[] = {"acpi", "scsi", "asound"};
 constexpr const char* readOnly[] = {"bus", "fs", "irq", "sys"};
 
 void cover(const NewRoot& root, const std::string& path, int with) {
-    const base::UniqueFd tree(sys::openTree(with, "", sys::openTreeClone | O_CLOEXEC | AT_EMPTY_PATH));
+    const base::UniqueFd tree(
+        sys::openTree(with, "", sys::openTreeClone | O_CLOEXEC | AT_EMPTY_PATH));
     root.setup().check(static_cast<bool>(tree), "covering " + path);
-    if (sys::moveMount(tree.get(), "", root.fd(), path.c_str(), sys::moveFromEmptyPath) != 0 && errno != ENOENT)
+    if (sys::moveMount(tree.get(), "", root.fd(), path.c_str(), sys::moveFromEmptyPath) != 0 &&
+        errno != ENOENT)
         root.setup().fail("covering " + path, errno);
 }
 
@@ -30,23 +34,27 @@ void cover(const NewRoot& root, const std::string& path, int with) {
 void addProc(const NewRoot& root) {
     root.directory("/proc", 0555);
     const std::string staged = root.staged("/proc");
-    root.setup().check(::mount("proc", staged.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0,
-                       "mounting /proc");
+    root.setup().check(
+        ::mount("proc", staged.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0,
+        "mounting /proc");
     const base::UniqueFd null(::openat(root.fd(), "dev/null", O_PATH | O_CLOEXEC));
     for (const char* name : covered) cover(root, std::string("proc/") + name, null.get());
     for (const char* name : coveredDirectories)
         if (::access((staged + "/" + name).c_str(), F_OK) == 0)
-            root.setup().check(::mount("tmpfs", (staged + "/" + name).c_str(), "tmpfs",
-                                       MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,mode=0555") == 0,
-                               std::string("covering /proc/") + name);
+            root.setup().check(
+                ::mount("tmpfs", (staged + "/" + name).c_str(), "tmpfs",
+                        MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,mode=0555") == 0,
+                std::string("covering /proc/") + name);
     for (const char* name : readOnly) {
         const std::string path = staged + "/" + name;
-        const base::UniqueFd tree(sys::openTree(AT_FDCWD, path.c_str(), sys::openTreeClone | O_CLOEXEC));
+        const base::UniqueFd tree(
+            sys::openTree(AT_FDCWD, path.c_str(), sys::openTreeClone | O_CLOEXEC));
         if (!tree) continue;
         sys::MountAttributes attributes;
         attributes.set = sys::attributeReadOnly;
-        const bool done = sys::mountSetattr(tree.get(), "", AT_EMPTY_PATH, attributes) == 0 &&
-                          sys::moveMount(tree.get(), "", AT_FDCWD, path.c_str(), sys::moveFromEmptyPath) == 0;
+        const bool done =
+            sys::mountSetattr(tree.get(), "", AT_EMPTY_PATH, attributes) == 0 &&
+            sys::moveMount(tree.get(), "", AT_FDCWD, path.c_str(), sys::moveFromEmptyPath) == 0;
         root.setup().check(done, std::string("making /proc/") + name + " read-only");
     }
 }

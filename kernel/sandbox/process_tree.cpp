@@ -9,7 +9,9 @@ namespace cf::sandbox {
 
 namespace {
 
-std::string procPath(pid_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+std::string procPath(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + "/" + file;
+}
 
 // "Name:\t   123 kB" of a status-like file; -1 when the line is not there.
 int64_t numberOf(const std::string& text, std::string_view name) {
@@ -23,7 +25,8 @@ int64_t numberOf(const std::string& text, std::string_view name) {
 std::vector<pid_t> childrenOf(pid_t pid) {
     std::vector<pid_t> children;
     for (const std::string& thread : directoryNames(procPath(pid, "task")))
-        for (const std::string& child : words(readFile(procPath(pid, "task/") + thread + "/children")))
+        for (const std::string& child :
+             words(readFile(procPath(pid, "task/") + thread + "/children")))
             children.push_back(static_cast<pid_t>(std::strtol(child.c_str(), nullptr, 10)));
     return children;
 }
@@ -35,10 +38,13 @@ std::vector<pid_t> descendantsOf(pid_t pid) {
     return all;
 }
 
-pid_t parentOf(pid_t pid) { return static_cast<pid_t>(numberOf(readFile(procPath(pid, "status")), "PPid:")); }
+pid_t parentOf(pid_t pid) {
+    return static_cast<pid_t>(numberOf(readFile(procPath(pid, "status")), "PPid:"));
+}
 
 pid_t processOf(int pidfd) {
-    return static_cast<pid_t>(numberOf(readFile("/proc/self/fdinfo/" + std::to_string(pidfd)), "Pid:"));
+    return static_cast<pid_t>(
+        numberOf(readFile("/proc/self/fdinfo/" + std::to_string(pidfd)), "Pid:"));
 }
 
 bool isPidfd(int fd) {

@@ -1,6 +1,6 @@
-// The recipe: how a request becomes a fenced-in process. One mechanism a file, in the order in which they happen; this
-// header is the list. Everything that takes a `Setup` runs in the new process, between clone3 and execve.
-// The reader's guide with the reasons is docs/sandbox.md.
+// The recipe: how a request becomes a fenced-in process. One mechanism a file, in the order in
+// which they happen; this header is the list. Everything that takes a `Setup` runs in the new
+// process, between clone3 and execve. The reader's guide with the reasons is docs/sandbox.md.
 #pragma once
 
 #include <sys/types.h>
@@ -16,21 +16,23 @@
 
 namespace cf::sandbox {
 
-// What this machine can give; found once by the supervisor (machine.cpp) and inherited by every launcher it forks.
+// What this machine can give; found once by the supervisor (machine.cpp) and inherited by every
+// launcher it forks.
 struct Machine {
     LauncherOptions options{};
-    bool root = false;               // may run sandboxes as other users
-    bool ownUserNamespace = false;   // not root: inside a user namespace in which this user is 0
-    uint64_t namespaces = 0;         // CLONE_NEW* that work here; 0: plain processes
+    bool root = false;              // may run sandboxes as other users
+    bool ownUserNamespace = false;  // not root: inside a user namespace in which this user is 0
+    uint64_t namespaces = 0;        // CLONE_NEW* that work here; 0: plain processes
     CgroupTree cgroups{};
-    base::UniqueFd stub{};           // the stub's executable
-    base::UniqueFd reportsIn{};      // where Report records are read, by the launcher
-    base::UniqueFd reportsOut{};     // where supervisor and pid 1s write them
+    base::UniqueFd stub{};        // the stub's executable
+    base::UniqueFd reportsIn{};   // where Report records are read, by the launcher
+    base::UniqueFd reportsOut{};  // where supervisor and pid 1s write them
     bool isolated() const { return namespaces != 0; }
 };
 
-// How a process ended; written to one pipe by every pid 1 (for the program it started, `task` set) and by the supervisor
-// (for each of its children, `pid` set). The pipe lives as long as the supervisor, so no end is lost with a launcher.
+// How a process ended; written to one pipe by every pid 1 (for the program it started, `task` set)
+// and by the supervisor (for each of its children, `pid` set). The pipe lives as long as the
+// supervisor, so no end is lost with a launcher.
 struct Report {
     TaskId task;
     int32_t pid;
@@ -45,14 +47,15 @@ struct Launch {
     uid_t uid;
     gid_t gid;
     const TaskCgroup& cgroup;
-    int input;   // -1: /dev/null
+    int input;  // -1: /dev/null
     int output;
     int errors;
-    int socket;  // becomes fd 3; -1: none
+    int socket;         // becomes fd 3; -1: none
     void (*inspect)();  // instead of a program: the launcher's test of its own sandbox
 };
 
-// Failures of a step travel through a pipe to the launcher, in words; a successful execve closes the pipe.
+// Failures of a step travel through a pipe to the launcher, in words; a successful execve closes
+// the pipe.
 class Setup {
 public:
     explicit Setup(int pipe) : pipe_(pipe) {}
@@ -65,12 +68,14 @@ private:
     int pipe_;
 };
 
-// 1  namespaces.cpp: a process in new namespaces; 0 in the child, -1 and errno on failure. As `sibling` it is a child of
+// 1  namespaces.cpp: a process in new namespaces; 0 in the child, -1 and errno on failure. As
+// `sibling` it is a child of
 //    the supervisor, so that it outlives the launcher and its end is always heard.
 pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pidfd);
 void joinCgroup(const Launch& launch, const Setup& setup);
 void nameHost(const Launch& launch, const Setup& setup);
-// 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp, ownership.cpp
+// 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp,
+// ownership.cpp
 void buildRoot(const Launch& launch, const Setup& setup);
 //    On machines without mount namespaces: what can be done for the request's mounts all the same.
 void useMachinesRoot(const Launch& launch, const Setup& setup);
@@ -106,6 +111,7 @@ struct StartOptions {
 };
 
 // Runs the recipe up to the point where the new process works on its own. Failures: sandbox_failed.
-base::Result<Starting> startTask(const Machine& machine, const StartRequest& request, const StartOptions& options);
+base::Result<Starting> startTask(const Machine& machine, const StartRequest& request,
+                                 const StartOptions& options);
 
 }  // namespace cf::sandbox

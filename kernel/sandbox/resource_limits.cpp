@@ -1,4 +1,5 @@
-// Step 5a: limits of one process (getrlimit(2)). Memory, processes and CPU are the control group's business.
+// Step 5a: limits of one process (getrlimit(2)). Memory, processes and CPU are the control group's
+// business.
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,10 +10,12 @@ namespace cf::sandbox {
 
 namespace {
 
-// Locked memory counts against the group's memory too; this keeps a little for runtimes that lock a page of secrets.
+// Locked memory counts against the group's memory too; this keeps a little for runtimes that lock a
+// page of secrets.
 constexpr rlim_t lockedBytes = 64 * 1024;
 constexpr rlim_t pendingSignals = 1024;
-// Without a process controller, and with one user for everything, this only stops a fork bomb from taking the machine.
+// Without a process controller, and with one user for everything, this only stops a fork bomb from
+// taking the machine.
 constexpr rlim_t sharedUserProcesses = 4096;
 
 }  // namespace
@@ -21,10 +24,12 @@ void limitResources(const Launch& launch, const Setup& setup) {
     const auto set = [&](int resource, rlim_t value) {
         rlimit current{};
         // An unprivileged launcher cannot raise what it does not have; the lower of both holds.
-        if (::getrlimit(static_cast<__rlimit_resource>(resource), &current) == 0 && current.rlim_max < value)
+        if (::getrlimit(static_cast<__rlimit_resource>(resource), &current) == 0 &&
+            current.rlim_max < value)
             value = current.rlim_max;
         const rlimit limit{value, value};
-        setup.check(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0, "setting resource limits");
+        setup.check(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0,
+                    "setting resource limits");
     };
     const Limits& limits = launch.request.limits;
     set(RLIMIT_CORE, 0);

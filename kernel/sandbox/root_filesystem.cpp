@@ -1,4 +1,5 @@
-// Step 2: a root directory that has only what the program may see (mount_namespaces(7), pivot_root(2)).
+// Step 2: a root directory that has only what the program may see (mount_namespaces(7),
+// pivot_root(2)).
 #include "sandbox/root_filesystem.hpp"
 
 #include <fcntl.h>
@@ -15,10 +16,12 @@ namespace cf::sandbox {
 
 namespace {
 
-constexpr uint64_t readOnlyAttributes = sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoDevices;
+constexpr uint64_t readOnlyAttributes =
+    sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoDevices;
 constexpr const char* rootOptions = "size=2m,nr_inodes=2k,mode=0755";
 
-// Directories of the machine's root that modern systems have as links into /usr; older ones have them for real.
+// Directories of the machine's root that modern systems have as links into /usr; older ones have
+// them for real.
 void addSystem(const NewRoot& root) {
     root.bind("/usr", "/usr", readOnlyAttributes);
     for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
@@ -35,14 +38,17 @@ void addSystem(const NewRoot& root) {
 
 NewRoot::NewRoot(const Launch& launch, const Setup& setup) : launch_(launch), setup_(setup) {
     // Nothing that is mounted here may show outside, and nothing from outside here.
-    setup.check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "making mounts private");
-    setup.check(::mount("tmpfs", stagingPath, "tmpfs", MS_NOSUID | MS_NODEV, rootOptions) == 0, "mounting a new root");
+    setup.check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
+                "making mounts private");
+    setup.check(::mount("tmpfs", stagingPath, "tmpfs", MS_NOSUID | MS_NODEV, rootOptions) == 0,
+                "mounting a new root");
     root_.reset(::open(stagingPath, O_PATH | O_DIRECTORY | O_CLOEXEC));
     setup.check(static_cast<bool>(root_), "opening the new root");
 }
 
 void NewRoot::directory(const std::string& path, mode_t mode) const {
-    setup_.check(::mkdirat(root_.get(), path.c_str() + 1, mode) == 0 || errno == EEXIST, "making " + path);
+    setup_.check(::mkdirat(root_.get(), path.c_str() + 1, mode) == 0 || errno == EEXIST,
+                 "making " + path);
 }
 
 void NewRoot::link(const std::string& target, const std::string& path) const {
@@ -50,15 +56,18 @@ void NewRoot::link(const std::string& target, const std::string& path) const {
 }
 
 void NewRoot::file(const std::string& path, const std::string& content) const {
-    const base::UniqueFd fd(::openat(root_.get(), path.c_str() + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
-    setup_.check(fd && ::write(fd.get(), content.data(), content.size()) == static_cast<ssize_t>(content.size()),
+    const base::UniqueFd fd(
+        ::openat(root_.get(), path.c_str() + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+    setup_.check(fd && ::write(fd.get(), content.data(), content.size()) ==
+                           static_cast<ssize_t>(content.size()),
                  "writing " + path);
 }
 
 void NewRoot::temporary(const std::string& path, const std::string& options) const {
     directory(path);
-    setup_.check(::mount("tmpfs", staged(path).c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0,
-                 "mounting " + path);
+    setup_.check(
+        ::mount("tmpfs", staged(path).c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0,
+        "mounting " + path);
 }
 
 base::UniqueFd NewRoot::target(const std::string& path, bool isDirectory) const {
@@ -74,7 +83,8 @@ base::UniqueFd NewRoot::target(const std::string& path, bool isDirectory) const 
     if (isDirectory) {
         setup_.check(::mkdirat(parent.get(), name.c_str(), 0755) == 0, "making " + path);
     } else {
-        const base::UniqueFd made(::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+        const base::UniqueFd made(
+            ::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
         setup_.check(static_cast<bool>(made), "making " + path);
     }
     found.reset(sys::openat2(root_.get(), path.c_str(), how));
@@ -82,14 +92,16 @@ base::UniqueFd NewRoot::target(const std::string& path, bool isDirectory) const 
     return found;
 }
 
-void NewRoot::attach(int tree, const std::string& name, const std::string& path, uint64_t attributes,
-                     bool isDirectory) const {
+void NewRoot::attach(int tree, const std::string& name, const std::string& path,
+                     uint64_t attributes, bool isDirectory) const {
     sys::MountAttributes wanted;
     wanted.set = attributes;
     wanted.propagation = MS_PRIVATE;
-    setup_.check(sys::mountSetattr(tree, "", AT_EMPTY_PATH | sys::atRecursive, wanted) == 0, "fencing in " + name);
+    setup_.check(sys::mountSetattr(tree, "", AT_EMPTY_PATH | sys::atRecursive, wanted) == 0,
+                 "fencing in " + name);
     const base::UniqueFd place = target(path, isDirectory);
-    setup_.check(sys::moveMount(tree, "", place.get(), "", sys::moveFromEmptyPath | sys::moveToEmptyPath) == 0,
+    setup_.check(sys::moveMount(tree, "", place.get(), "",
+                                sys::moveFromEmptyPath | sys::moveToEmptyPath) == 0,
                  "mounting " + name + " at " + path);
 }
 
@@ -104,19 +116,21 @@ bool NewRoot::bind(const std::string& source, const std::string& path, uint64_t 
     return true;
 }
 
-void NewRoot::bindOpen(int source, const std::string& name, const std::string& path, uint64_t attributes) const {
-    const base::UniqueFd tree(
-        sys::openTree(source, "", sys::openTreeClone | O_CLOEXEC | sys::atRecursive | AT_EMPTY_PATH));
+void NewRoot::bindOpen(int source, const std::string& name, const std::string& path,
+                       uint64_t attributes) const {
+    const base::UniqueFd tree(sys::openTree(
+        source, "", sys::openTreeClone | O_CLOEXEC | sys::atRecursive | AT_EMPTY_PATH));
     setup_.check(static_cast<bool>(tree), "opening " + name);
     attach(tree.get(), name, path, attributes, true);
 }
 
 namespace {
 
-// Hands the directory of a writable mount to the tool. Whoever speaks for the kernel must not get at other people's
-// directories that way.
+// Hands the directory of a writable mount to the tool. Whoever speaks for the kernel must not get
+// at other people's directories that way.
 base::UniqueFd openWritable(const Launch& launch, const Setup& setup, const Mount& mount) {
-    base::UniqueFd source(::open(mount.source.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    base::UniqueFd source(
+        ::open(mount.source.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!source && errno == ENOENT && mount.optional) return source;
     setup.check(static_cast<bool>(source), "opening " + mount.source);
     const uid_t kernelUid = launch.machine.options.kernelUid;
@@ -124,9 +138,11 @@ base::UniqueFd openWritable(const Launch& launch, const Setup& setup, const Moun
     struct stat status {};
     setup.check(::fstat(source.get(), &status) == 0, "looking at " + mount.source);
     if (status.st_uid != kernelUid)
-        setup.fail("The directory " + mount.source + " may not be made writable: it is not the platform's own", 0);
-    const int error =
-        changeOwner(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0), {kernelUid, kernelUid}, launch.uid, launch.gid);
+        setup.fail("The directory " + mount.source +
+                       " may not be made writable: it is not the platform's own",
+                   0);
+    const int error = changeOwner(::fcntl(source.get(), F_DUPFD_CLOEXEC, 0), {kernelUid, kernelUid},
+                                  launch.uid, launch.gid);
     if (error != 0) setup.fail("giving " + mount.source + " to the tool", error);
     return source;
 }
@@ -148,7 +164,8 @@ void addMounts(const NewRoot& root) {
         }
         const base::UniqueFd source = openWritable(launch, root.setup(), mount);
         if (!source) continue;
-        root.bindOpen(source.get(), mount.source, mount.target, sys::attributeNoSetuid | sys::attributeNoDevices);
+        root.bindOpen(source.get(), mount.source, mount.target,
+                      sys::attributeNoSetuid | sys::attributeNoDevices);
     }
 }
 
@@ -157,9 +174,14 @@ void useMachinesRoot(const Launch& launch, const Setup& setup) {
     for (const Mount& mount : launch.request.mounts) {
         if (::access(mount.source.c_str(), F_OK) != 0 && mount.optional) continue;
         if (mount.source != mount.target)
-            setup.fail("This machine gives no mount namespaces, so " + mount.source + " cannot appear at " + mount.target, 0);
+            setup.fail("This machine gives no mount namespaces, so " + mount.source +
+                           " cannot appear at " + mount.target,
+                       0);
         if (mount.kind == MountKind::overlay && ownUser)
-            setup.fail("This machine gives no mount namespaces, so there is no scratch layer over " + mount.source, 0);
+            setup.fail(
+                "This machine gives no mount namespaces, so there is no scratch layer over " +
+                    mount.source,
+                0);
         if (mount.kind == MountKind::writable) openWritable(launch, setup, mount);
     }
 }
@@ -172,8 +194,8 @@ void buildRoot(const Launch& launch, const Setup& setup) {
     addDevices(root);
     addEtc(root);
     root.directory("/function");
-    root.temporary("/tmp", "mode=1777,size=" + std::to_string(limits.tmpBytes) + ",nr_inodes=" +
-                               std::to_string(limits.tmpInodes));
+    root.temporary("/tmp", "mode=1777,size=" + std::to_string(limits.tmpBytes) +
+                               ",nr_inodes=" + std::to_string(limits.tmpInodes));
     addMounts(root);
     addProc(root);
 

@@ -18,16 +18,15 @@ namespace {
 constexpr int launcherDescriptor = 3;
 constexpr timeval reportTimeout{5, 0};
 
-base::Failure unavailable(const std::string& detail) {
-    return {"sandbox_unavailable", detail};
-}
+base::Failure unavailable(const std::string& detail) { return {"sandbox_unavailable", detail}; }
 
 }  // namespace
 
 base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return unavailable(std::string("The launcher's socket could not be made: ") + std::strerror(errno) + ".");
+        return unavailable(std::string("The launcher's socket could not be made: ") +
+                           std::strerror(errno) + ".");
     base::UniqueFd control(pair[0]);
     // dup2 onto itself would keep O_CLOEXEC, so the other end must not be where it is to go.
     base::UniqueFd theirs(::fcntl(pair[1], F_DUPFD_CLOEXEC, launcherDescriptor + 1));
@@ -44,10 +43,13 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     char verb[] = "launcher";
     char* const arguments[] = {name, verb, nullptr};
     LauncherProcess process;
-    const int error = ::posix_spawn(&process.pid, "/proc/self/exe", &actions, &attributes, arguments, ::environ);
+    const int error =
+        ::posix_spawn(&process.pid, "/proc/self/exe", &actions, &attributes, arguments, ::environ);
     ::posix_spawn_file_actions_destroy(&actions);
     ::posix_spawnattr_destroy(&attributes);
-    if (error != 0) return unavailable(std::string("The launcher could not be started: ") + std::strerror(error) + ".");
+    if (error != 0)
+        return unavailable(std::string("The launcher could not be started: ") +
+                           std::strerror(error) + ".");
     theirs.reset();
 
     ControlSocket socket(std::move(control));
@@ -58,17 +60,22 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     const auto giveUp = [&](const std::string& detail) {
         socket.close();
         int status = 0;
-        while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {}
+        while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {
+        }
         return unavailable(detail);
     };
     if (received != ControlSocket::Received::packet || packet.kind != MessageKind::layers)
-        return giveUp("The launcher did not report within 5 seconds what this machine can give to sandboxes.");
+        return giveUp(
+            "The launcher did not report within 5 seconds what this machine can give to "
+            "sandboxes.");
     process.layers = decodeLayers(packet);
     std::string missing;
     for (const Layer& layer : process.layers)
-        if (!layer.active) missing += (missing.empty() ? "" : "; ") + layer.name + ": " + layer.detail;
+        if (!layer.active)
+            missing += (missing.empty() ? "" : "; ") + layer.name + ": " + layer.detail;
     if (options.strict && !missing.empty())
-        return giveUp("Layers of the sandbox are missing and sandbox.strict is set: " + missing + ".");
+        return giveUp("Layers of the sandbox are missing and sandbox.strict is set: " + missing +
+                      ".");
     constexpr timeval noTimeout{0, 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &noTimeout, sizeof noTimeout);
     ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);

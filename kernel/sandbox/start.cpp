@@ -16,14 +16,17 @@ namespace cf::sandbox {
 
 namespace {
 
-// The kernel's end can hold a whole LOAD frame before the worker reads: the stub peeks at it as a whole.
+// The kernel's end can hold a whole LOAD frame before the worker reads: the stub peeks at it as a
+// whole.
 constexpr int socketBuffer = 1 << 20;
 
 // Handlers would be reset by execve, ignored and blocked signals would not.
 void resetSignals() {
-    // Not by way of libc: it would leave out the two that it uses itself, and these are inherited like the others.
+    // Not by way of libc: it would leave out the two that it uses itself, and these are inherited
+    // like the others.
     constexpr unsigned long defaultAction[4] = {};
-    for (int signal = 1; signal < NSIG; ++signal) ::syscall(SYS_rt_sigaction, signal, defaultAction, nullptr, 8ul);
+    for (int signal = 1; signal < NSIG; ++signal)
+        ::syscall(SYS_rt_sigaction, signal, defaultAction, nullptr, 8ul);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -51,8 +54,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 uint64_t namespacesFor(const Machine& machine, const StartRequest& request) {
     // A probe sees the machine as it is; the pid namespace makes it killable as a whole.
     if (request.kind == TaskKind::probe) return machine.namespaces & CLONE_NEWPID;
-    return request.network == Network::host ? machine.namespaces & ~static_cast<uint64_t>(CLONE_NEWNET)
-                                            : machine.namespaces;
+    return request.network == Network::host
+               ? machine.namespaces & ~static_cast<uint64_t>(CLONE_NEWNET)
+               : machine.namespaces;
 }
 
 struct Ends {
@@ -90,7 +94,8 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     arrangeDescriptors(launch, setup, stub);
     // After the descriptors: until execve there are more of them than a small limit allows.
     limitResources(launch, setup);
-    // Linux should take the program, not its pid 1 or the platform, when memory runs out. Rising needs no privilege.
+    // Linux should take the program, not its pid 1 or the platform, when memory runs out. Rising
+    // needs no privilege.
     if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
         [[maybe_unused]] const ssize_t put = ::write(score, "500", 3);
         ::close(score);
@@ -98,7 +103,8 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     dropPrivileges(launch, setup);
     const std::string& start = request.directory;
     if (!start.empty())
-        setup.check(::chdir(start.c_str()) == 0, "The directory " + start + " cannot be entered in the sandbox");
+        setup.check(::chdir(start.c_str()) == 0,
+                    "The directory " + start + " cannot be entered in the sandbox");
     if (launch.inspect != nullptr) {
         launch.inspect();
         ::_exit(0);
@@ -117,14 +123,16 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
                errno);
 }
 
-base::Result<Starting> startTask(const Machine& machine, const StartRequest& request, const StartOptions& options) {
+base::Result<Starting> startTask(const Machine& machine, const StartRequest& request,
+                                 const StartOptions& options) {
     const auto failed = [](const std::string& what) {
-        return base::Failure{"sandbox_failed",
-                             "The sandbox could not be started: " + what + ": " + std::strerror(errno) + "."};
+        return base::Failure{"sandbox_failed", "The sandbox could not be started: " + what + ": " +
+                                                   std::strerror(errno) + "."};
     };
     if (request.execStub && !machine.stub)
-        return base::Failure{"sandbox_failed", "The stub for compiled artifacts is missing: " + machine.options.execStub +
-                                                   " cannot be opened.",
+        return base::Failure{"sandbox_failed",
+                             "The stub for compiled artifacts is missing: " +
+                                 machine.options.execStub + " cannot be opened.",
                              "Install cloudfunction-stub beside the platform's executable."};
     Starting starting;
     if (request.kind != TaskKind::probe) {
@@ -139,26 +147,21 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& req
         starting.cgroup.remove();
         return failure;
     };
-    if (!makePipe(setupEnds, true, true) || !makePipe(output, true, isWorker) || !makePipe(errors, true, isWorker) ||
-        (!isWorker && !makePipe(input, false, false)) || (isWorker && !makeSocket(socket)))
+    if (!makePipe(setupEnds, true, true) || !makePipe(output, true, isWorker) ||
+        !makePipe(errors, true, isWorker) || (!isWorker && !makePipe(input, false, false)) ||
+        (isWorker && !makeSocket(socket)))
         return undo("making its pipes");
 
     // /dev/stdout opens the pipe anew, which takes being its owner.
     if (machine.root)
         for (const Ends* ends : {&input, &output, &errors})
-            if (ends->task && ::fchown(ends->task.get(), options.uid, options.gid) != 0) return undo("fchown");
+            if (ends->task && ::fchown(ends->task.get(), options.uid, options.gid) != 0)
+                return undo("fchown");
 
-    const Launch launch{machine,
-                        request,
-                        namespacesFor(machine, request),
-                        options.uid,
-                        options.gid,
-                        starting.cgroup,
-                        input.task.get(),
-                        output.task.get(),
-                        errors.task.get(),
-                        socket.task.get(),
-                        options.inspect};
+    const Launch launch{machine,           request,           namespacesFor(machine, request),
+                        options.uid,       options.gid,       starting.cgroup,
+                        input.task.get(),  output.task.get(), errors.task.get(),
+                        socket.task.get(), options.inspect};
     starting.pid = cloneIntoNamespaces(launch.namespaces, options.sibling, starting.pidfd);
     if (starting.pid < 0) return undo("clone3");
     if (starting.pid == 0) runChild(launch, Setup(setupEnds.task.get()));

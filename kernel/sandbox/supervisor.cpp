@@ -1,6 +1,7 @@
-// The process tree behind the control socket. `cloudfunction launcher` is the supervisor: it does nothing but hold the
-// socket, keep a launcher running, and reap. Every sandbox is its child, so launchers may die and sandboxes live on, no
-// end is lost, and the end of the supervisor ends them all (prctl(2), PR_SET_PDEATHSIG).
+// The process tree behind the control socket. `cloudfunction launcher` is the supervisor: it does
+// nothing but hold the socket, keep a launcher running, and reap. Every sandbox is its child, so
+// launchers may die and sandboxes live on, no end is lost, and the end of the supervisor ends them
+// all (prctl(2), PR_SET_PDEATHSIG).
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -69,11 +70,14 @@ void supervise(const Machine& machine, int control) {
         if (pid < 0) continue;
         if (pid != launcher) {
             const Report report{0, pid, status};
-            [[maybe_unused]] const ssize_t put = ::write(machine.reportsOut.get(), &report, sizeof report);
+            [[maybe_unused]] const ssize_t put =
+                ::write(machine.reportsOut.get(), &report, sizeof report);
             continue;
         }
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-        base::logError("sandbox", "The launcher ended unexpectedly and is started again; running workers go on.");
+        base::logError(
+            "sandbox",
+            "The launcher ended unexpectedly and is started again; running workers go on.");
         std::this_thread::sleep_for(restartPause);
         launcher = forkLauncher(machine, control, true);
     }
@@ -102,7 +106,8 @@ int launcherMain(int control) {
     if (!refuse) supervise(machine, control);
 
     killChildren();
-    for (int tries = 0; !machine.cgroups.sweep([](TaskId) { return false; }) && tries < 100; ++tries)
+    for (int tries = 0; !machine.cgroups.sweep([](TaskId) { return false; }) && tries < 100;
+         ++tries)
         std::this_thread::sleep_for(5ms);
     machine.cgroups.removeSelf();
     return 0;

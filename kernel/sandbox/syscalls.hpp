@@ -1,5 +1,5 @@
-// System calls that libc of some supported distributions has no wrapper for. Same contract as wrapped ones: -1 and
-// errno. Used by the launcher alone.
+// System calls that libc of some supported distributions has no wrapper for. Same contract as
+// wrapped ones: -1 and errno. Used by the launcher alone.
 #pragma once
 
 #include <sys/syscall.h>
@@ -66,7 +66,8 @@ inline int moveMount(int from, const char* fromPath, int to, const char* toPath,
     return static_cast<int>(::syscall(SYS_move_mount, from, fromPath, to, toPath, flags));
 }
 inline int mountSetattr(int fd, const char* path, unsigned flags, MountAttributes attributes) {
-    return static_cast<int>(::syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof attributes));
+    return static_cast<int>(
+        ::syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof attributes));
 }
 inline int openat2(int directory, const char* path, const OpenHow& how) {
     return static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how));

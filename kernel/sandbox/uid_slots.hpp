@@ -3,16 +3,21 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace cf::sandbox {
+
+// Who owns one of these ids already, by the texts of /etc/passwd and /etc/subuid; empty: nobody.
+std::string uidOwner(uint32_t base, uint32_t count, const std::string& passwd,
+                     const std::string& subuid);
 
 class UidSlots {
 public:
     UidSlots(uint32_t base, uint32_t count) : base_(base), used_(count, false) {}
 
-    // The id that was free for the longest time, so that whatever an old owner left behind is long gone; nothing when
-    // all are taken.
+    // The id that was free for the longest time, so that whatever an old owner left behind is long
+    // gone; nothing when all are taken.
     std::optional<uint32_t> take() {
         for (size_t tried = 0; tried < used_.size(); ++tried) {
             const size_t slot = next_++ % used_.size();

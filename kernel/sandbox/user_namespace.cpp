@@ -36,11 +36,13 @@ bool inOwnUserNamespace() {
 void enterUserNamespace(int control) {
     const std::string uid = std::to_string(::geteuid());
     const std::string gid = std::to_string(::getegid());
-    // Tried by a child first: a process that entered one whose map cannot be written would be nobody for good.
+    // Tried by a child first: a process that entered one whose map cannot be written would be
+    // nobody for good.
     const pid_t child = ::fork();
     if (child == 0) ::_exit(enter(uid, gid) == 0 ? 0 : 1);
     int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     if (child < 0 || status != 0 || enter(uid, gid) != 0) return;
     ::fcntl(control, F_SETFD, 0);
     char name[] = "cloudfunction";

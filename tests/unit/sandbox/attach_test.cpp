@@ -19,7 +19,8 @@ class AttachTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
     static void say(Run& run, const char* line) {
-        CPPUNIT_ASSERT(::write(run.worker.socket.get(), line, std::char_traits<char>::length(line)) > 0);
+        CPPUNIT_ASSERT(
+            ::write(run.worker.socket.get(), line, std::char_traits<char>::length(line)) > 0);
     }
 
     void testAppearsReadOnly() {
@@ -28,22 +29,25 @@ class AttachTest : public CppUnit::TestFixture {
         std::filesystem::permissions(artifact.path, std::filesystem::perms(0777));
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        auto run = platform.startWorker(shellWorker(
-            "read line <&3; cat /function/main.txt; (echo x >/function/new) 2>/dev/null || echo read-only; "
-            "(echo x >/function/main.txt) 2>/dev/null || echo read-only"));
+        auto run = platform.startWorker(
+            shellWorker("read line <&3; cat /function/main.txt; (echo x >/function/new) "
+                        "2>/dev/null || echo read-only; "
+                        "(echo x >/function/main.txt) 2>/dev/null || echo read-only"));
         platform.waitStarted(*run);
         CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(run->task, artifact.path.string()));
         say(*run, "go\n");
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(std::string("the coderead-only\nread-only\n"), run->output);
-        CPPUNIT_ASSERT_EQUAL(std::string("the code"), readFile((artifact.path / "main.txt").string()));
+        CPPUNIT_ASSERT_EQUAL(std::string("the code"),
+                             readFile((artifact.path / "main.txt").string()));
     }
 
     void testAppliesLimits() {
         TemporaryFolder artifact;
         Platform platform;
         if (platform.lacks("memory_limit") || platform.lacks("process_limit")) return;
-        WorkerSpec spec = shellWorker("read line <&3; x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo survived");
+        WorkerSpec spec = shellWorker(
+            "read line <&3; x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo survived");
         spec.limits.memoryBytes = 64ull << 20;
         for (const uint64_t mebibytes : {32, 512}) {
             auto run = platform.startWorker(spec);
@@ -51,9 +55,11 @@ class AttachTest : public CppUnit::TestFixture {
             Limits limits;
             limits.memoryBytes = mebibytes << 20;
             limits.processes = 17;
-            CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(run->task, artifact.path.string(), limits));
+            CPPUNIT_ASSERT_EQUAL(std::string(),
+                                 platform.attach(run->task, artifact.path.string(), limits));
             std::string processes;
-            for (const auto& folder : cgroupsOf(platform.options.instance)) processes += readFile(folder + "/pids.max");
+            for (const auto& folder : cgroupsOf(platform.options.instance))
+                processes += readFile(folder + "/pids.max");
             CPPUNIT_ASSERT_EQUAL(std::string("18\n"), processes);
             say(*run, "go\n");
             platform.waitEnded(*run);
@@ -71,9 +77,10 @@ class AttachTest : public CppUnit::TestFixture {
         if (platform.lacks("mount_namespace")) return;
         auto run = platform.startWorker(shellWorker("read line <&3; ls -A /function | wc -l"));
         platform.waitStarted(*run);
-        for (const std::string& path : {(artifact.path / "file").string(), (artifact.path / "link").string(),
-                                        (artifact.path / "none").string(), std::string("/proc/1"), std::string("relative"),
-                                        artifact.path.string() + "/../.."})
+        for (const std::string& path :
+             {(artifact.path / "file").string(), (artifact.path / "link").string(),
+              (artifact.path / "none").string(), std::string("/proc/1"), std::string("relative"),
+              artifact.path.string() + "/../.."})
             CPPUNIT_ASSERT_MESSAGE(path, !platform.attach(run->task, path).empty());
         say(*run, "go\n");
         platform.waitEnded(*run);
@@ -82,19 +89,23 @@ class AttachTest : public CppUnit::TestFixture {
 
     void testRefusesUnknownWorkers() {
         Platform platform;
-        CPPUNIT_ASSERT_EQUAL(std::string("There is no such worker."), platform.attach(12345, "/usr"));
+        CPPUNIT_ASSERT_EQUAL(std::string("There is no such worker."),
+                             platform.attach(12345, "/usr"));
     }
 
     void testLauncherStaysAtHome() {
         TemporaryFolder artifact;
         Platform platform;
-        const std::string before = std::filesystem::read_symlink("/proc/" + std::to_string(platform.launcher()) + "/ns/mnt");
+        const std::string before = std::filesystem::read_symlink(
+            "/proc/" + std::to_string(platform.launcher()) + "/ns/mnt");
         auto run = platform.startWorker(shellWorker("read line <&3"));
         platform.waitStarted(*run);
         CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(run->task, artifact.path.string()));
-        const std::string after = std::filesystem::read_symlink("/proc/" + std::to_string(platform.launcher()) + "/ns/mnt");
+        const std::string after = std::filesystem::read_symlink(
+            "/proc/" + std::to_string(platform.launcher()) + "/ns/mnt");
         CPPUNIT_ASSERT_EQUAL(before, after);
-        CPPUNIT_ASSERT_EQUAL(std::string("cf-launcher\n"), readFile("/proc/" + std::to_string(platform.launcher()) + "/comm"));
+        CPPUNIT_ASSERT_EQUAL(std::string("cf-launcher\n"),
+                             readFile("/proc/" + std::to_string(platform.launcher()) + "/comm"));
     }
 };
 

@@ -1,12 +1,13 @@
-// Which control groups are used where: real ones are the other tests' business; here a folder plays a machine that has
-// cgroup v2 alone.
+// Which control groups are used where: real ones are the other tests' business; here a folder plays
+// a machine that has cgroup v2 alone.
+#include "sandbox/cgroup.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "platform.hpp"
-#include "sandbox/cgroup.hpp"
 #include "sandbox/files.hpp"
 
 namespace cf::sandbox::test {
@@ -19,17 +20,20 @@ class CgroupTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
     // A folder with the files that Linux would put there.
-    static void makeGroup(const std::filesystem::path& path, const char* enabled, const char* processes) {
+    static void makeGroup(const std::filesystem::path& path, const char* enabled,
+                          const char* processes) {
         std::filesystem::create_directories(path);
         std::ofstream(path / "cgroup.subtree_control") << enabled;
         std::ofstream(path / "cgroup.procs") << processes;
-        for (const char* name : {"cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"})
+        for (const char* name : {"cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group",
+                                 "pids.max", "cpu.max"})
             std::ofstream(path / name) << "";
         std::ofstream(path / "memory.events") << "low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\n";
         std::ofstream(path / "memory.peak") << "4096\n";
     }
     static std::string mountinfo(const TemporaryFolder& machine) {
-        return "30 23 0:26 / " + machine.path.string() + " rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+        return "30 23 0:26 / " + machine.path.string() +
+               " rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
                "31 23 0:27 / /sys/fs/pstore rw - pstore pstore rw\n";
     }
 
@@ -39,9 +43,11 @@ class CgroupTest : public CppUnit::TestFixture {
         makeGroup(own, "memory pids cpu\n", "4711\n");
         makeGroup(own / "cloudfunction-abc", "memory pids cpu\n", "");
         makeGroup(own / "cloudfunction-abc" / "1f", "", "");
-        const auto tree = CgroupTree::find("abc", {4711}, mountinfo(machine), "0::/system.slice/cloudfunction.service\n");
+        const auto tree = CgroupTree::find("abc", {4711}, mountinfo(machine),
+                                           "0::/system.slice/cloudfunction.service\n");
         CPPUNIT_ASSERT_EQUAL(std::string("cgroup v2"), tree.description());
-        CPPUNIT_ASSERT(tree.memory() && tree.processes() && tree.cpu() && tree.treeKill() && tree.swap());
+        CPPUNIT_ASSERT(tree.memory() && tree.processes() && tree.cpu() && tree.treeKill() &&
+                       tree.swap());
         Limits limits;
         limits.memoryBytes = 1 << 26;
         limits.processes = 20;
@@ -71,14 +77,16 @@ class CgroupTest : public CppUnit::TestFixture {
         std::filesystem::create_directories(slice / "scope");
         std::ofstream(slice / "scope" / "cgroup.procs") << "4711\n5000\n";
         makeGroup(slice / "cloudfunction-abc", "memory pids cpu\n", "");
-        const auto tree = CgroupTree::find("abc", {4711}, mountinfo(machine), "0::/user.slice/scope\n");
+        const auto tree =
+            CgroupTree::find("abc", {4711}, mountinfo(machine), "0::/user.slice/scope\n");
         CPPUNIT_ASSERT(tree.memory() && tree.processes() && tree.cpu());
         CPPUNIT_ASSERT(!exists((slice / "scope" / "cloudfunction-abc").string()));
         CPPUNIT_ASSERT(!exists((slice / "scope" / "cloudfunction-platform-abc").string()));
     }
 
     void testNothingMounted() {
-        const auto tree = CgroupTree::find("abc", {}, "31 23 0:27 / /sys rw - sysfs sysfs rw\n", "0::/\n");
+        const auto tree =
+            CgroupTree::find("abc", {}, "31 23 0:27 / /sys rw - sysfs sysfs rw\n", "0::/\n");
         CPPUNIT_ASSERT(!tree.any() && !tree.memory() && !tree.treeKill());
         CPPUNIT_ASSERT(tree.description().find("no cgroup file system") != std::string::npos);
         CPPUNIT_ASSERT(tree.create(1, {}));

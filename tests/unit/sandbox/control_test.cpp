@@ -1,4 +1,5 @@
-// Control messages: what is encoded comes back, and what breaks a rule is refused, by the decoder and by a launcher.
+// Control messages: what is encoded comes back, and what breaks a rule is refused, by the decoder
+// and by a launcher.
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include "platform.hpp"
 #include "sandbox/control_socket.hpp"
 #include "sandbox/messages.hpp"
+#include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox::test {
 
@@ -21,6 +23,8 @@ class ControlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testBadStartsAreRefused);
     CPPUNIT_TEST(testPaths);
     CPPUNIT_TEST(testInstanceNames);
+    CPPUNIT_TEST(testUidSlots);
+    CPPUNIT_TEST(testUidsOfOthersAreNoticed);
     CPPUNIT_TEST(testLauncherOutlivesGarbage);
     CPPUNIT_TEST(testKillReachesOnlyItsOwn);
     CPPUNIT_TEST_SUITE_END();
@@ -58,10 +62,13 @@ class ControlTest : public CppUnit::TestFixture {
         std::string why;
         const auto back = decodeStart(packetOf(encode(good())), why);
         CPPUNIT_ASSERT_EQUAL(std::string(), why);
-        CPPUNIT_ASSERT(back && back->kind == TaskKind::tool && back->task == 7 && back->argv == good().argv);
+        CPPUNIT_ASSERT(back && back->kind == TaskKind::tool && back->task == 7 &&
+                       back->argv == good().argv);
         CPPUNIT_ASSERT(back->environment == good().environment && back->directory == "/build");
-        CPPUNIT_ASSERT(back->limits.cpus == 1.5 && back->limits.processes == 99 && back->network == Network::host);
-        CPPUNIT_ASSERT(back->mounts.size() == 1 && back->mounts[0].source == "/data/x" && back->mounts[0].target == "/build" &&
+        CPPUNIT_ASSERT(back->limits.cpus == 1.5 && back->limits.processes == 99 &&
+                       back->network == Network::host);
+        CPPUNIT_ASSERT(back->mounts.size() == 1 && back->mounts[0].source == "/data/x" &&
+                       back->mounts[0].target == "/build" &&
                        back->mounts[0].kind == MountKind::writable && back->mounts[0].optional);
     }
 
@@ -84,7 +91,8 @@ class ControlTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].source = "relative"; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].source = "/data/../etc"; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].target = "/"; }));
-        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts[0].kind = static_cast<MountKind>(3); }));
+        CPPUNIT_ASSERT(
+            refused([](StartRequest& r) { r.mounts[0].kind = static_cast<MountKind>(3); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts.resize(200, r.mounts[0]); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.directory = "build"; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network = static_cast<Network>(2); }));
@@ -101,18 +109,54 @@ class ControlTest : public CppUnit::TestFixture {
     void testPaths() {
         for (const char* path : {"/", "/a", "/a/b/", "/a/..b", "/a/b..", "/a/./b", "/processes"})
             CPPUNIT_ASSERT_MESSAGE(path, mountablePath(path));
-        for (const char* path : {"", "a", "//a", "/..", "/a/..", "/a/../b", "/proc", "/proc/1", "/sys/fs", "/proc/"})
+        for (const char* path :
+             {"", "a", "//a", "/..", "/a/..", "/a/../b", "/proc", "/proc/1", "/sys/fs", "/proc/"})
             CPPUNIT_ASSERT_MESSAGE(path, !mountablePath(path));
         CPPUNIT_ASSERT(!mountablePath(std::string("/a\0b", 4)));
         CPPUNIT_ASSERT(!mountablePath("/" + std::string(5000, 'a')));
     }
 
     void testInstanceNames() {
-        for (const auto& [name, fine] : {std::pair{"abc123", true}, {"", false}, {"../x", false}, {"A", false}, {"a/b", false}}) {
+        for (const auto& [name, fine] : {std::pair{"abc123", true},
+                                         {"", false},
+                                         {"../x", false},
+                                         {"A", false},
+                                         {"a/b", false}}) {
             LauncherOptions options;
             options.instance = name;
             CPPUNIT_ASSERT_EQUAL(fine, decodeOptions(packetOf(encode(options))).has_value());
         }
+    }
+
+    void testUidSlots() {
+        UidSlots slots(1000, 3);
+        CPPUNIT_ASSERT_EQUAL(1000u, slots.take().value());
+        CPPUNIT_ASSERT_EQUAL(1001u, slots.take().value());
+        slots.giveBack(1000);
+        CPPUNIT_ASSERT_EQUAL(1002u, slots.take().value());
+        CPPUNIT_ASSERT_EQUAL(1000u, slots.take().value());
+        CPPUNIT_ASSERT(!slots.take());
+        slots.giveBack(999);
+        slots.giveBack(1003);
+        CPPUNIT_ASSERT(!slots.take());
+        slots.giveBack(1001);
+        CPPUNIT_ASSERT(!slots.takeThis(1000) && !slots.takeThis(1003) && slots.takeThis(1001));
+        CPPUNIT_ASSERT(!UidSlots(0, 0).take());
+    }
+
+    void testUidsOfOthersAreNoticed() {
+        const std::string passwd =
+            "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        const std::string subuid = "ann:100000:65536\n";
+        CPPUNIT_ASSERT_EQUAL(std::string(), uidOwner(700000, 4096, passwd, subuid));
+        CPPUNIT_ASSERT_EQUAL(std::string("the user ann of /etc/passwd"),
+                             uidOwner(990, 20, passwd, subuid));
+        CPPUNIT_ASSERT_EQUAL(std::string(), uidOwner(1001, 20, passwd, subuid));
+        CPPUNIT_ASSERT_EQUAL(std::string("the range of ann in /etc/subuid"),
+                             uidOwner(165535, 1, passwd, subuid));
+        CPPUNIT_ASSERT_EQUAL(std::string(), uidOwner(165536, 1, passwd, subuid));
+        CPPUNIT_ASSERT_EQUAL(std::string("the range of ann in /etc/subuid"),
+                             uidOwner(99999, 2, passwd, subuid));
     }
 
     void testLauncherOutlivesGarbage() {
@@ -130,7 +174,8 @@ class ControlTest : public CppUnit::TestFixture {
             } else {
                 // Valid but for a few bytes: kinds, tags, sizes.
                 bytes = valid;
-                for (int flips = 0; flips < 3; ++flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+                for (int flips = 0; flips < 3; ++flips)
+                    bytes[random() % bytes.size()] = static_cast<char>(random());
             }
             // Descriptors that nobody asked for must not pile up in the launcher.
             alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -147,7 +192,8 @@ class ControlTest : public CppUnit::TestFixture {
             std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
             while (::sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
                 char answer[4096];
-                while (::recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
+                while (::recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {
+                }
                 ::usleep(1000);
             }
         }
@@ -161,7 +207,8 @@ class ControlTest : public CppUnit::TestFixture {
         bool ended = false;
         CPPUNIT_ASSERT(waitFor([&] {
             while (socket.receive(packet) == ControlSocket::Received::packet) {
-                started = started || (packet.kind == MessageKind::started && packet.task == request.task);
+                started =
+                    started || (packet.kind == MessageKind::started && packet.task == request.task);
                 ended = ended || (packet.kind == MessageKind::ended && packet.task == request.task);
             }
             if (socket.hasQueued()) socket.flush();
@@ -189,7 +236,8 @@ class ControlTest : public CppUnit::TestFixture {
         // The answer to a later request says that the kill has been dealt with.
         socket.send(encodeAttach(1, 1, "/usr", Limits{}));
         Packet packet;
-        CPPUNIT_ASSERT(waitFor([&] { return socket.receive(packet) == ControlSocket::Received::packet; }));
+        CPPUNIT_ASSERT(
+            waitFor([&] { return socket.receive(packet) == ControlSocket::Received::packet; }));
         CPPUNIT_ASSERT(packet.kind == MessageKind::attached);
         CPPUNIT_ASSERT_EQUAL(0, ::waitpid(bystander, nullptr, WNOHANG));
         ::kill(bystander, SIGKILL);

@@ -25,7 +25,8 @@ class LauncherTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
     static std::shared_ptr<Run> sleeper(Platform& platform) {
-        auto run = platform.startWorker(shellWorker("(setsid sleep 1000 &); echo up; read line <&3; sleep 1000"));
+        auto run = platform.startWorker(
+            shellWorker("(setsid sleep 1000 &); echo up; read line <&3; sleep 1000"));
         platform.waitStarted(*run);
         return run;
     }
@@ -34,21 +35,25 @@ class LauncherTest : public CppUnit::TestFixture {
         const pid_t launcher = platform.launcher();
         CPPUNIT_ASSERT(launcher > 0);
         ::kill(launcher, SIGKILL);
-        CPPUNIT_ASSERT(waitFor([&] { return platform.launcher() > 0 && platform.launcher() != launcher; }));
+        CPPUNIT_ASSERT(
+            waitFor([&] { return platform.launcher() > 0 && platform.launcher() != launcher; }));
     }
 
     void testLayersAreReported() {
         Platform platform;
         std::vector<Layer> layers;
         platform.onLoop([&](LauncherClient& client) { layers = client.layers(); });
-        for (const char* name : {"pid_namespace", "mount_namespace", "network_namespace", "own_user", "memory_limit",
-                                 "capabilities", "no_new_privileges", "seccomp", "landlock"}) {
-            const auto found = std::find_if(layers.begin(), layers.end(), [&](const Layer& layer) { return layer.name == name; });
+        for (const char* name :
+             {"pid_namespace", "mount_namespace", "network_namespace", "own_user", "memory_limit",
+              "capabilities", "no_new_privileges", "seccomp", "landlock"}) {
+            const auto found = std::find_if(layers.begin(), layers.end(),
+                                            [&](const Layer& layer) { return layer.name == name; });
             CPPUNIT_ASSERT_MESSAGE(name, found != layers.end());
             CPPUNIT_ASSERT_MESSAGE(name, !found->detail.empty());
         }
         for (const Layer& layer : layers)
-            std::fprintf(stderr, "  %-18s %-3s %s\n", layer.name.c_str(), layer.active ? "yes" : "no", layer.detail.c_str());
+            std::fprintf(stderr, "  %-18s %-3s %s\n", layer.name.c_str(),
+                         layer.active ? "yes" : "no", layer.detail.c_str());
         CPPUNIT_ASSERT(!platform.hasLayer("seccomp"));
         CPPUNIT_ASSERT(platform.hasLayer("no_new_privileges"));
     }
@@ -69,7 +74,8 @@ class LauncherTest : public CppUnit::TestFixture {
         const auto tree = descendantsOf(platform->supervisor());
         CPPUNIT_ASSERT(tree.size() >= 9);
         platform->close();
-        for (const pid_t pid : tree) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
+        for (const pid_t pid : tree)
+            CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
         CPPUNIT_ASSERT(cgroupsOf(platform->options.instance).empty());
     }
 
@@ -84,7 +90,8 @@ class LauncherTest : public CppUnit::TestFixture {
         killLauncher(platform);
         platform.until([&] { return lost; }, "onLost");
         CPPUNIT_ASSERT(!survivor->hasEnded);
-        // Starting, attaching, killing, and hearing of ends work as before, also for the tasks of the old one.
+        // Starting, attaching, killing, and hearing of ends work as before, also for the tasks of
+        // the old one.
         auto fresh = platform.runScript("id -u");
         CPPUNIT_ASSERT_EQUAL(0, fresh->ended.exitCode);
         CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(survivor->task, "/usr/share"));
@@ -124,7 +131,10 @@ class LauncherTest : public CppUnit::TestFixture {
         ::kill(platform.supervisor(), SIGKILL);
         platform.until([&] { return lost && run->hasEnded; }, "the loss");
         CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
-        for (const pid_t pid : tree) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid) || parentOf(pid) == 1 || parentOf(pid) < 0; }));
+        for (const pid_t pid : tree)
+            CPPUNIT_ASSERT_MESSAGE(
+                std::to_string(pid),
+                waitFor([&] { return !isAlive(pid) || parentOf(pid) == 1 || parentOf(pid) < 0; }));
         auto refused = platform.startWorker(shellWorker("true"));
         platform.until([&] { return refused->answered; }, "an answer");
         CPPUNIT_ASSERT(!refused->started);
@@ -142,7 +152,10 @@ class LauncherTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!left.empty());
         for (const auto& folder : left) std::filesystem::create_directories(folder);
         LauncherOptions other = Platform::defaults();
-        { Platform neighbour(other); CPPUNIT_ASSERT_EQUAL(left.size(), cgroupsOf(options.instance).size()); }
+        {
+            Platform neighbour(other);
+            CPPUNIT_ASSERT_EQUAL(left.size(), cgroupsOf(options.instance).size());
+        }
         Platform again(options);
         CPPUNIT_ASSERT(cgroupsOf(options.instance).empty());
     }

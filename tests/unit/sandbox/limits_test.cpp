@@ -43,7 +43,8 @@ class LimitsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
         CPPUNIT_ASSERT(run->ended.memoryPeakBytes > 16u << 20);
-        if (platform.hasLayer("memory_limit")) CPPUNIT_ASSERT(run->ended.memoryPeakBytes <= 48u << 20);
+        if (platform.hasLayer("memory_limit"))
+            CPPUNIT_ASSERT(run->ended.memoryPeakBytes <= 48u << 20);
         auto next = platform.runScript("echo fine", memory(48));
         CPPUNIT_ASSERT_EQUAL(std::string("fine\n"), next->output);
         CPPUNIT_ASSERT(!next->ended.outOfMemory);
@@ -53,14 +54,17 @@ class LimitsTest : public CppUnit::TestFixture {
         Platform platform;
         if (platform.lacks("memory_limit")) return;
         if (platform.lacks("mount_namespace")) return;
-        auto run = platform.runScript("head -c 100000000 /dev/zero >/tmp/big; echo survived", memory(48));
+        auto run =
+            platform.runScript("head -c 100000000 /dev/zero >/tmp/big; echo survived", memory(48));
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
     }
 
     void testOutOfMemoryTakesTheWholeTree() {
         Platform platform;
-        auto run = platform.runScript(std::string("sleep 1000 & (sleep 1000 &) ; sh -c '") + hog + "'; echo survived; sleep 1000", memory(48));
+        auto run = platform.runScript(std::string("sleep 1000 & (sleep 1000 &) ; sh -c '") + hog +
+                                          "'; echo survived; sleep 1000",
+                                      memory(48));
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
     }
@@ -68,7 +72,8 @@ class LimitsTest : public CppUnit::TestFixture {
     void testPeakIsReadable() {
         Platform platform;
         if (platform.lacks("memory_limit")) return;
-        auto run = platform.startWorker(shellWorker("x=$(head -c 8000000 /dev/zero | tr '\\0' x); echo ready; read line <&3"));
+        auto run = platform.startWorker(
+            shellWorker("x=$(head -c 8000000 /dev/zero | tr '\\0' x); echo ready; read line <&3"));
         platform.waitStarted(*run);
         CPPUNIT_ASSERT(run->worker.memoryPeak);
         pollfd ready{run->worker.output.get(), POLLIN, 0};
@@ -86,11 +91,13 @@ class LimitsTest : public CppUnit::TestFixture {
         if (platform.lacks("process_limit")) return;
         Limits limits;
         limits.processes = 10;
-        auto run = platform.runScript("i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
+        auto run = platform.runScript(
+            "i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
         CPPUNIT_ASSERT(run->errors.find("fork") != std::string::npos);
         limits.processes = 40;
-        run = platform.runScript("i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
+        run = platform.runScript(
+            "i=0; while [ $i -lt 30 ]; do sleep 1000 & i=$((i+1)); done; echo started all", limits);
         CPPUNIT_ASSERT_EQUAL(std::string("started all\n"), run->output);
     }
 
@@ -100,8 +107,10 @@ class LimitsTest : public CppUnit::TestFixture {
         Limits limits;
         limits.tmpBytes = 1 << 20;
         limits.tmpInodes = 32;
-        auto run = platform.runScript("head -c 2000000 /dev/zero >/tmp/big; rm /tmp/big; "
-                                      "i=0; while [ $i -lt 64 ]; do : >/tmp/$i || break; i=$((i+1)); done; echo $((i < 32))", limits);
+        auto run = platform.runScript(
+            "head -c 2000000 /dev/zero >/tmp/big; rm /tmp/big; "
+            "i=0; while [ $i -lt 64 ]; do : >/tmp/$i || break; i=$((i+1)); done; echo $((i < 32))",
+            limits);
         CPPUNIT_ASSERT(run->errors.find("No space left") != std::string::npos);
         // dash leaves the loop by leaving altogether when a redirection of a special command fails.
         CPPUNIT_ASSERT(run->output == "1\n" || run->output.empty());
@@ -112,7 +121,10 @@ class LimitsTest : public CppUnit::TestFixture {
         Limits limits;
         limits.openFiles = 16;
         limits.fileBytes = 65536;
-        auto run = platform.runScript("ulimit -n; ulimit -f; ulimit -c; head -c 100000 /dev/zero >/tmp/big; ls -l /tmp/big | cut -d' ' -f5", limits);
+        auto run = platform.runScript(
+            "ulimit -n; ulimit -f; ulimit -c; head -c 100000 /dev/zero >/tmp/big; ls -l /tmp/big | "
+            "cut -d' ' -f5",
+            limits);
         CPPUNIT_ASSERT_EQUAL(std::string("16\n128\n0\n65536\n"), run->output);
     }
 
@@ -135,8 +147,9 @@ class LimitsTest : public CppUnit::TestFixture {
 
     void testKillTakesTheWholeTree() {
         Platform platform;
-        auto run = platform.startWorker(shellWorker(
-            "trap '' TERM INT HUP; sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' &) ; sleep 0.1; echo up; while :; do sleep 1; done"));
+        auto run = platform.startWorker(
+            shellWorker("trap '' TERM INT HUP; sleep 1000 & (setsid sh -c 'trap \"\" TERM; sleep "
+                        "1000 & sleep 1000' &) ; sleep 0.1; echo up; while :; do sleep 1; done"));
         platform.waitStarted(*run);
         pollfd ready{run->worker.output.get(), POLLIN, 0};
         CPPUNIT_ASSERT_EQUAL(1, ::poll(&ready, 1, 10'000));
@@ -149,12 +162,14 @@ class LimitsTest : public CppUnit::TestFixture {
         pollfd gone{run->worker.pidfd.get(), POLLIN, 0};
         CPPUNIT_ASSERT_EQUAL(1, ::poll(&gone, 1, 0));
         for (const pid_t pid : tree)
-            if (pid != launcher) CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
+            if (pid != launcher)
+                CPPUNIT_ASSERT_MESSAGE(std::to_string(pid), waitFor([&] { return !isAlive(pid); }));
     }
 
     void testEndTakesWhatWasLeftBehind() {
         Platform platform;
-        auto run = platform.runScript("(setsid sleep 1000 &); (setsid sh -c 'sleep 1000 & sleep 1000' &); exit 3");
+        auto run = platform.runScript(
+            "(setsid sleep 1000 &); (setsid sh -c 'sleep 1000 & sleep 1000' &); exit 3");
         CPPUNIT_ASSERT_EQUAL(3, run->ended.exitCode);
         CPPUNIT_ASSERT(waitFor([&] { return descendantsOf(platform.supervisor()).size() == 1; }));
     }

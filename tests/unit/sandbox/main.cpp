@@ -1,5 +1,5 @@
-// Runs the sandbox tests, or one of them by name: unit_sandbox [--tier user|bare|container] [name]. spawnLauncher starts
-// this executable again as the launcher.
+// Runs the sandbox tests, or one of them by name: unit_sandbox [--tier user|bare|container] [name].
+// spawnLauncher starts this executable again as the launcher.
 #include <cppunit/CompilerOutputter.h>
 #include <cppunit/TestResult.h>
 #include <cppunit/TestResultCollector.h>
@@ -24,7 +24,8 @@ public:
     }
     void endTest(CppUnit::Test*) override {
         const auto took = std::chrono::steady_clock::now() - start_;
-        std::cerr << "  " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms" << std::endl;
+        std::cerr << "  " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count()
+                  << " ms" << std::endl;
     }
 
 private:

@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 bool isRoot() { return ::geteuid() == 0; }
 
 TemporaryFolder::TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "cloudfunction-test-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "cloudfunction-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) CPPUNIT_FAIL("mkdtemp failed");
     path = name;
     std::filesystem::permissions(path, std::filesystem::perms(0755));
@@ -82,10 +83,12 @@ pid_t Platform::launcher() const {
 pid_t Platform::findLauncher() const {
     for (const pid_t child : childrenOf(pid_)) {
         const std::string stat = readFile("/proc/" + std::to_string(child) + "/stat");
-        if (stat.find("(cf-launcher) S") == std::string::npos && stat.find("(cf-launcher) R") == std::string::npos)
+        if (stat.find("(cf-launcher) S") == std::string::npos &&
+            stat.find("(cf-launcher) R") == std::string::npos)
             continue;
         // Process 1 of a sandbox is a copy of the launcher and has its name.
-        if (readFile("/proc/" + std::to_string(child) + "/status").find("NoNewPrivs:\t0") != std::string::npos)
+        if (readFile("/proc/" + std::to_string(child) + "/status").find("NoNewPrivs:\t0") !=
+            std::string::npos)
             return child;
     }
     return -1;
@@ -109,7 +112,8 @@ void Platform::until(const std::function<bool()>& done, const char* what) {
         bool ready = false;
         onLoop([&](LauncherClient&) { ready = done(); });
         if (ready) return;
-        if (std::chrono::steady_clock::now() > deadline) CPPUNIT_FAIL(std::string("waited in vain for ") + what);
+        if (std::chrono::steady_clock::now() > deadline)
+            CPPUNIT_FAIL(std::string("waited in vain for ") + what);
         std::this_thread::sleep_for(2ms);
     }
 }
@@ -122,7 +126,8 @@ void drain(int fd, std::string& into) {
     const int flags = ::fcntl(fd, F_GETFL);
     ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     char buffer[4096];
-    for (ssize_t got; (got = ::read(fd, buffer, sizeof buffer)) > 0;) into.append(buffer, static_cast<size_t>(got));
+    for (ssize_t got; (got = ::read(fd, buffer, sizeof buffer)) > 0;)
+        into.append(buffer, static_cast<size_t>(got));
 }
 
 void drain(Run& run) {
@@ -180,9 +185,12 @@ std::shared_ptr<Run> Platform::startTool(const ToolSpec& spec) {
     return run;
 }
 
-std::shared_ptr<Run> Platform::startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout) {
+std::shared_ptr<Run> Platform::startProbe(const std::vector<std::string>& argv,
+                                          std::chrono::milliseconds timeout) {
     auto run = std::make_shared<Run>();
-    onLoop([&](LauncherClient& client) { client.startProbe(argv, timeout, noteTool(run), noteEnd(run)); });
+    onLoop([&](LauncherClient& client) {
+        client.startProbe(argv, timeout, noteTool(run), noteEnd(run));
+    });
     return run;
 }
 
@@ -201,7 +209,12 @@ void Platform::waitStarted(Run& run) {
 }
 
 void Platform::waitEnded(Run& run) {
-    until([&] { drain(run); return run.hasEnded; }, "the end of a task");
+    until(
+        [&] {
+            drain(run);
+            return run.hasEnded;
+        },
+        "the end of a task");
     drain(run);
 }
 
@@ -245,7 +258,8 @@ std::vector<std::string> cgroupsOf(const std::string& instance) {
         if (hierarchy == "cloudfunction-" + instance) found.push_back(hierarchy);
         if (!exists(parent)) continue;
         for (const std::string& name : directoryNames(parent))
-            if (std::filesystem::is_directory(parent + "/" + name)) found.push_back(parent + "/" + name);
+            if (std::filesystem::is_directory(parent + "/" + name))
+                found.push_back(parent + "/" + name);
     }
     return found;
 }

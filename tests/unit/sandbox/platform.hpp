@@ -1,4 +1,5 @@
-// What the sandbox tests share: a launcher with its client on a real loop, and workers whose output is gathered.
+// What the sandbox tests share: a launcher with its client on a real loop, and workers whose output
+// is gathered.
 #pragma once
 
 #include <cstdint>
@@ -57,13 +58,15 @@ public:
 
     std::shared_ptr<Run> startWorker(const WorkerSpec& spec);
     std::shared_ptr<Run> startTool(const ToolSpec& spec);
-    std::shared_ptr<Run> startProbe(const std::vector<std::string>& argv, std::chrono::milliseconds timeout);
+    std::shared_ptr<Run> startProbe(const std::vector<std::string>& argv,
+                                    std::chrono::milliseconds timeout);
     // Runs a shell script as a worker to its end.
     std::shared_ptr<Run> runScript(const std::string& script, const Limits& limits = {});
     void waitStarted(Run& run);  // fails the test when it did not start
     void waitEnded(Run& run);    // and gathers its output
     void kill(Run& run);
-    std::string attach(TaskId worker, const std::string& artifact, const Limits& limits = {});  // failure, or ""
+    std::string attach(TaskId worker, const std::string& artifact,
+                       const Limits& limits = {});  // failure, or ""
     // Closes the kernel's end and waits for the launcher to end.
     void close();
 

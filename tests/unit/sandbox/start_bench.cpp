@@ -1,5 +1,6 @@
-// How long a worker takes from the request to its first byte, and from a kill to its end. Not a test: run it by hand on
-// a quiet machine, as root: bench_sandbox_start [count]. The figures of docs/sandbox.md come from here.
+// How long a worker takes from the request to its first byte, and from a kill to its end. Not a
+// test: run it by hand on a quiet machine, as root: bench_sandbox_start [count]. The figures of
+// docs/sandbox.md come from here.
 #include <poll.h>
 #include <unistd.h>
 
@@ -25,8 +26,8 @@ struct Times {
     }
     void print() {
         std::sort(ms.begin(), ms.end());
-        std::printf("%-34s median %6.2f ms  p90 %6.2f ms  worst %6.2f ms\n", what, ms[ms.size() / 2], ms[ms.size() * 9 / 10],
-                    ms.back());
+        std::printf("%-34s median %6.2f ms  p90 %6.2f ms  worst %6.2f ms\n", what,
+                    ms[ms.size() / 2], ms[ms.size() * 9 / 10], ms.back());
     }
 };
 
@@ -36,7 +37,8 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string(argv[1]) == "launcher") return launcherMain(3);
     const int count = argc > 1 ? std::atoi(argv[1]) : 200;
     Platform platform;
-    Times answered{"request to started"}, hello{"request to the stub's HELLO"}, attached{"attach"}, gone{"kill to the end of its pidfd"};
+    Times answered{"request to started"}, hello{"request to the stub's HELLO"}, attached{"attach"},
+        gone{"kill to the end of its pidfd"};
     const TemporaryFolder artifact;
     WorkerSpec spec;
     spec.argv = {"program"};

@@ -1,4 +1,5 @@
-// Build tools: their own user, folders they may write to and give back, caches that forget, and probes.
+// Build tools: their own user, folders they may write to and give back, caches that forget, and
+// probes.
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -63,8 +64,10 @@ class ToolTest : public CppUnit::TestFixture {
         std::ofstream(folder.path / "given" / "file") << "old";
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        ToolSpec spec = shellTool("cd /build; id -u; mkdir -p a/b; echo new >a/b/c; echo changed >given/file; ln -s /etc/passwd link; "
-                                  "chmod 000 a/b/c; mkfifo pipe; cp /bin/true setuid; chmod 6755 setuid");
+        ToolSpec spec = shellTool(
+            "cd /build; id -u; mkdir -p a/b; echo new >a/b/c; echo changed >given/file; ln -s "
+            "/etc/passwd link; "
+            "chmod 000 a/b/c; mkfifo pipe; cp /bin/true setuid; chmod 6755 setuid");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
         auto run = platform.startTool(spec);
         platform.waitStarted(*run);
@@ -76,8 +79,13 @@ class ToolTest : public CppUnit::TestFixture {
             CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / name).st_uid);
             CPPUNIT_ASSERT_EQUAL(platform.options.kernelGid, statusOf(folder.path / name).st_gid);
         }
-        if (isRoot()) CPPUNIT_ASSERT_EQUAL(0u, statusOf(folder.path / "setuid").st_mode & (S_ISUID | S_ISGID));
-        CPPUNIT_ASSERT_EQUAL(std::string("changed\n"), readFile((folder.path / "given/file").string()));
+        if (isRoot())
+            CPPUNIT_ASSERT_EQUAL(0u,
+                                 statusOf(folder.path / "setuid").st_mode & (S_ISUID | S_ISGID));
+        // Workers, which are other users, can read it.
+        CPPUNIT_ASSERT_EQUAL(0755u, statusOf(folder.path / "a").st_mode & 0777);
+        CPPUNIT_ASSERT_EQUAL(std::string("changed\n"),
+                             readFile((folder.path / "given/file").string()));
         CPPUNIT_ASSERT_EQUAL(uid_t{0}, statusOf("/etc/passwd").st_uid);
     }
 
@@ -112,7 +120,9 @@ class ToolTest : public CppUnit::TestFixture {
         const auto reclaim = [&](const std::string& path) {
             std::optional<std::string> answer;
             platform.onLoop([&](LauncherClient& client) {
-                client.reclaim(path, [&](base::Result<void> result) { answer = result ? "" : result.failure().detail; });
+                client.reclaim(path, [&](base::Result<void> result) {
+                    answer = result ? "" : result.failure().detail;
+                });
             });
             platform.until([&] { return answer.has_value(); }, "an answer");
             return *answer;
@@ -155,7 +165,8 @@ class ToolTest : public CppUnit::TestFixture {
         Platform platform;
         if (platform.lacks("own_user")) return;
         if (platform.lacks("mount_namespace")) return;
-        ToolSpec spec = shellTool("ln -s '" + outside.path.string() + "' /build/out; ln -s '" + outside.path.string() +
+        ToolSpec spec = shellTool("ln -s '" + outside.path.string() + "' /build/out; ln -s '" +
+                                  outside.path.string() +
                                   "/file' /build/file; mkdir /build/d; ln -s .. /build/d/up");
         spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
         auto run = platform.startTool(spec);
@@ -173,8 +184,10 @@ class ToolTest : public CppUnit::TestFixture {
         std::ofstream(cache.path / "ab" / "old") << "old";
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        ToolSpec spec = shellTool("cat /cache/ab/old; echo new >/cache/ab/cd/new && cat /cache/ab/cd/new; echo top >/cache/top; "
-                                  "rm -f /cache/ab/old; ls /cache/ab");
+        ToolSpec spec = shellTool(
+            "cat /cache/ab/old; echo new >/cache/ab/cd/new && cat /cache/ab/cd/new; echo top "
+            ">/cache/top; "
+            "rm -f /cache/ab/old; ls /cache/ab");
         spec.mounts = {{cache.path.string(), "/cache", MountKind::overlay, false},
                        {"/no/such/cache", "/other", MountKind::overlay, true}};
         auto run = platform.startTool(spec);
@@ -182,7 +195,8 @@ class ToolTest : public CppUnit::TestFixture {
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(std::string("oldnew\ncd\n"), run->output);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
-        CPPUNIT_ASSERT(!exists((cache.path / "top").string()) && !exists((cache.path / "ab/cd/new").string()));
+        CPPUNIT_ASSERT(!exists((cache.path / "top").string()) &&
+                       !exists((cache.path / "ab/cd/new").string()));
         CPPUNIT_ASSERT_EQUAL(std::string("old"), readFile((cache.path / "ab/old").string()));
         CPPUNIT_ASSERT_EQUAL(::geteuid(), statusOf(cache.path / "ab").st_uid);
     }
@@ -209,7 +223,8 @@ class ToolTest : public CppUnit::TestFixture {
     void testHasNoNetwork() {
         Platform platform;
         if (platform.lacks("network_namespace")) return;
-        auto run = platform.startTool(shellTool("tail -n +3 /proc/net/dev | wc -l; tail -n +2 /proc/net/route | wc -l"));
+        auto run = platform.startTool(
+            shellTool("tail -n +3 /proc/net/dev | wc -l; tail -n +2 /proc/net/route | wc -l"));
         platform.waitStarted(*run);
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(std::string("1\n0\n"), run->output);
@@ -224,13 +239,20 @@ class ToolTest : public CppUnit::TestFixture {
         LauncherOptions options = Platform::defaults();
         if (isRoot()) options.kernelUid = options.kernelGid = 65534;
         Platform platform(options);
-        auto run = platform.startProbe({"/bin/sh", "-c", "cat '" + (hidden.path / "home/tool").string() + "'; echo; id -u; echo $CLOUDFUNCTION_TEST_VARIABLE; "
-                                        "(echo x >'" + (hidden.path / "home/tool").string() + "') 2>/dev/null || echo read-only; grep CapEff /proc/self/status"},
-                                       std::chrono::seconds(10));
+        auto run = platform.startProbe(
+            {"/bin/sh", "-c",
+             "cat '" + (hidden.path / "home/tool").string() +
+                 "'; echo; id -u; echo $CLOUDFUNCTION_TEST_VARIABLE; "
+                 "(echo x >'" +
+                 (hidden.path / "home/tool").string() +
+                 "') 2>/dev/null || echo read-only; grep CapEff /proc/self/status"},
+            std::chrono::seconds(10));
         platform.waitStarted(*run);
         platform.waitEnded(*run);
         if (platform.hasLayer("own_user"))
-            CPPUNIT_ASSERT_EQUAL(std::string("found\n65534\ninherited\nread-only\nCapEff:\t0000000000000004\n"), run->output);
+            CPPUNIT_ASSERT_EQUAL(
+                std::string("found\n65534\ninherited\nread-only\nCapEff:\t0000000000000004\n"),
+                run->output);
         else
             CPPUNIT_ASSERT(run->output.starts_with("found\n"));
         CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
@@ -238,12 +260,14 @@ class ToolTest : public CppUnit::TestFixture {
 
     void testProbeIsKilledAsATree() {
         Platform platform;
-        auto run = platform.startProbe({"/bin/sh", "-c", "(setsid sleep 1000 &); sleep 1000"}, std::chrono::milliseconds(100));
+        auto run = platform.startProbe({"/bin/sh", "-c", "(setsid sleep 1000 &); sleep 1000"},
+                                       std::chrono::milliseconds(100));
         platform.waitStarted(*run);
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
         CPPUNIT_ASSERT(waitFor([&] {
-            return readFile("/proc/" + std::to_string(platform.supervisor()) + "/task/" + std::to_string(platform.supervisor()) + "/children") ==
+            return readFile("/proc/" + std::to_string(platform.supervisor()) + "/task/" +
+                            std::to_string(platform.supervisor()) + "/children") ==
                    std::to_string(platform.launcher()) + " ";
         }));
     }

@@ -1,4 +1,5 @@
-// What a worker sees and is: nothing of the machine but /usr, four descriptors, a user of its own, no privilege.
+// What a worker sees and is: nothing of the machine but /usr, four descriptors, a user of its own,
+// no privilege.
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,8 +34,9 @@ class WorkerTest : public CppUnit::TestFixture {
 
     void testSpeaksOverItsFourDescriptors() {
         Platform platform;
-        auto run = platform.startWorker(shellWorker("read line <&3; echo \"got $line\" >&3; ls /proc/self/fd | tr '\\n' ' '; "
-                                                    "echo oops >&2; readlink /proc/self/fd/0; readlink /proc/$$/fd/0"));
+        auto run = platform.startWorker(
+            shellWorker("read line <&3; echo \"got $line\" >&3; ls /proc/self/fd | tr '\\n' ' '; "
+                        "echo oops >&2; readlink /proc/self/fd/0; readlink /proc/$$/fd/0"));
         platform.waitStarted(*run);
         CPPUNIT_ASSERT_EQUAL(ssize_t{6}, ::write(run->worker.socket.get(), "hello\n", 6));
         platform.waitEnded(*run);
@@ -62,12 +64,14 @@ class WorkerTest : public CppUnit::TestFixture {
         std::ofstream(secret.path / "data.db") << "secret";
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        auto run = platform.runScript("ls /; ls -A /root /home /work /var /sys /run '" + secret.path.string() +
-                                      "' 2>/dev/null; ls -A /tmp; ls -A /function; cat /etc/shadow; ls /proc/1/root/");
+        auto run = platform.runScript(
+            "ls /; ls -A /root /home /work /var /sys /run '" + secret.path.string() +
+            "' 2>/dev/null; ls -A /tmp; ls -A /function; cat /etc/shadow; ls /proc/1/root/");
         std::set<std::string> seen;
         for (const auto& line : lines(run->output)) seen.insert(line);
-        const std::set<std::string> allowed = {"bin", "dev", "etc", "function", "lib", "lib32", "lib64", "libx32",
-                                               "proc", "sbin", "tmp", "usr"};
+        const std::set<std::string> allowed = {"bin",  "dev",   "etc",   "function",
+                                               "lib",  "lib32", "lib64", "libx32",
+                                               "proc", "sbin",  "tmp",   "usr"};
         for (const auto& name : seen) CPPUNIT_ASSERT_MESSAGE(name, allowed.contains(name));
         CPPUNIT_ASSERT(seen.contains("function") && seen.contains("usr"));
         CPPUNIT_ASSERT(run->errors.find("/etc/shadow: No such file") != std::string::npos);
@@ -78,8 +82,10 @@ class WorkerTest : public CppUnit::TestFixture {
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
         auto run = platform.runScript(
-            "for d in / /usr /usr/lib /etc /function /dev /proc/sys/kernel; do touch $d/x 2>/dev/null && echo \"wrote $d\"; done; "
-            "touch /tmp/x /dev/shm/x && echo tmp; mount -t tmpfs none /tmp 2>/dev/null && echo mounted; "
+            "for d in / /usr /usr/lib /etc /function /dev /proc/sys/kernel; do touch $d/x "
+            "2>/dev/null && echo \"wrote $d\"; done; "
+            "touch /tmp/x /dev/shm/x && echo tmp; mount -t tmpfs none /tmp 2>/dev/null && echo "
+            "mounted; "
             "echo 1 2>/dev/null >/proc/sys/kernel/hostname && echo named; hostname");
         CPPUNIT_ASSERT_EQUAL(std::string("tmp\nfunction\n"), run->output);
     }
@@ -95,18 +101,22 @@ class WorkerTest : public CppUnit::TestFixture {
 
     void testHasNoPrivilege() {
         Platform platform;
-        auto run = platform.runScript(std::string("cat /proc/self/status; ") +
-                                      (platform.hasLayer("pid_namespace") ? "cat /proc/1/status; " : "") + "umask; ulimit -c");
+        auto run =
+            platform.runScript(std::string("cat /proc/self/status; ") +
+                               (platform.hasLayer("pid_namespace") ? "cat /proc/1/status; " : "") +
+                               "umask; ulimit -c");
         int capabilitySets = 0;
         for (const auto& line : lines(run->output)) {
             if (!line.starts_with("Cap")) continue;
             ++capabilitySets;
             if (platform.hasLayer("capabilities"))
-                CPPUNIT_ASSERT_MESSAGE(line, line.find_first_not_of('0', line.find('\t') + 1) == std::string::npos);
+                CPPUNIT_ASSERT_MESSAGE(
+                    line, line.find_first_not_of('0', line.find('\t') + 1) == std::string::npos);
         }
         CPPUNIT_ASSERT_EQUAL(platform.hasLayer("pid_namespace") ? 10 : 5, capabilitySets);
         CPPUNIT_ASSERT(run->output.find("NoNewPrivs:\t1") != std::string::npos);
-        CPPUNIT_ASSERT(run->output.find("Groups:\t \n") != std::string::npos || !platform.hasLayer("own_user"));
+        CPPUNIT_ASSERT(run->output.find("Groups:\t \n") != std::string::npos ||
+                       !platform.hasLayer("own_user"));
         CPPUNIT_ASSERT(run->output.ends_with("0077\n0\n"));
     }
 
@@ -134,22 +144,31 @@ class WorkerTest : public CppUnit::TestFixture {
     void testHasLoopbackAndNothingElse() {
         Platform platform;
         if (platform.lacks("network_namespace")) return;
-        auto run = platform.runScript("tail -n +3 /proc/net/dev | cut -d: -f1; cat /etc/resolv.conf; cat /sys/class/net/lo/flags 2>/dev/null");
+        auto run = platform.runScript(
+            "tail -n +3 /proc/net/dev | cut -d: -f1; cat /etc/resolv.conf; cat "
+            "/sys/class/net/lo/flags 2>/dev/null");
         CPPUNIT_ASSERT_EQUAL(std::string("    lo\n"), run->output);
     }
 
     void testCannotReachItsPidOne() {
         Platform platform;
         if (platform.lacks("pid_namespace")) return;
-        auto run = platform.runScript("kill -9 1; kill -TERM 1; kill -STOP 1; cat /proc/1/environ 2>/dev/null || echo denied; (echo x >/proc/1/fd/0) 2>/dev/null || echo denied; readlink /proc/1/exe || echo denied; echo alive");
+        auto run = platform.runScript(
+            "kill -9 1; kill -TERM 1; kill -STOP 1; cat /proc/1/environ 2>/dev/null || echo "
+            "denied; (echo x >/proc/1/fd/0) 2>/dev/null || echo denied; readlink /proc/1/exe || "
+            "echo denied; echo alive");
         CPPUNIT_ASSERT_EQUAL(std::string("denied\ndenied\ndenied\nalive\n"), run->output);
     }
 
     void testDevicesAreThere() {
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        auto run = platform.runScript("echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; echo again >/dev/stdout; ls /dev | tr '\\n' ' '");
-        CPPUNIT_ASSERT_EQUAL(std::string("4\n4\nagain\nfd full null random shm stderr stdin stdout urandom zero "), run->output);
+        auto run = platform.runScript(
+            "echo x >/dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; echo "
+            "again >/dev/stdout; ls /dev | tr '\\n' ' '");
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("4\n4\nagain\nfd full null random shm stderr stdin stdout urandom zero "),
+            run->output);
     }
 
     void testEndsAreExact() {
@@ -170,7 +189,9 @@ class WorkerTest : public CppUnit::TestFixture {
         auto run = platform.startWorker(spec);
         platform.until([&] { return run->answered; }, "an answer");
         CPPUNIT_ASSERT(!run->started);
-        CPPUNIT_ASSERT(run->failure.find("/usr/bin/no-such-program could not be started: No such file") != std::string::npos);
+        CPPUNIT_ASSERT(
+            run->failure.find("/usr/bin/no-such-program could not be started: No such file") !=
+            std::string::npos);
         CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
     }
 
@@ -182,10 +203,13 @@ class WorkerTest : public CppUnit::TestFixture {
         std::filesystem::permissions(folder.path / "a", std::filesystem::perms(0777));
         Platform platform;
         if (platform.lacks("mount_namespace")) return;
-        WorkerSpec spec = shellWorker("cat /opt/deep/er/file /etc/single; touch /opt/deep/er/new 2>/dev/null || echo read-only");
-        spec.mounts = {{(folder.path / "a").string(), "/opt/deep/er", MountKind::readOnly, false},
-                       {(folder.path / "single").string(), "/etc/single", MountKind::readOnly, false},
-                       {"/no/such/thing", "/opt/none", MountKind::readOnly, true}};
+        WorkerSpec spec = shellWorker(
+            "cat /opt/deep/er/file /etc/single; touch /opt/deep/er/new 2>/dev/null || echo "
+            "read-only");
+        spec.mounts = {
+            {(folder.path / "a").string(), "/opt/deep/er", MountKind::readOnly, false},
+            {(folder.path / "single").string(), "/etc/single", MountKind::readOnly, false},
+            {"/no/such/thing", "/opt/none", MountKind::readOnly, true}};
         auto run = platform.startWorker(spec);
         platform.waitStarted(*run);
         platform.waitEnded(*run);
@@ -215,16 +239,22 @@ class WorkerTest : public CppUnit::TestFixture {
         auto run = platform.startWorker(spec);
         platform.waitStarted(*run);
         unsigned char hello[64] = {};
-        CPPUNIT_ASSERT(waitFor([&] { return ::recv(run->worker.socket.get(), hello, sizeof hello, MSG_DONTWAIT) > 16; }));
+        CPPUNIT_ASSERT(waitFor([&] {
+            return ::recv(run->worker.socket.get(), hello, sizeof hello, MSG_DONTWAIT) > 16;
+        }));
         CPPUNIT_ASSERT_EQUAL(1, static_cast<int>(hello[4]));
         CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(run->task, artifact.path.string()));
         std::string path;
-        platform.onLoop([&](LauncherClient& client) { path = client.artifactPath(artifact.path.string()); });
+        platform.onLoop(
+            [&](LauncherClient& client) { path = client.artifactPath(artifact.path.string()); });
         const auto item = [](unsigned char tag, const std::string& value) {
-            return std::string{static_cast<char>(tag), 0, 0, 0, static_cast<char>(value.size()), 0, 0, 0} + value;
+            return std::string{static_cast<char>(tag),          0, 0, 0,
+                               static_cast<char>(value.size()), 0, 0, 0} +
+                   value;
         };
         const std::string items = item(4, path) + item(5, "handler") + item(6, "SET=two words");
-        std::string load{static_cast<char>(items.size()), 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        std::string load{
+            static_cast<char>(items.size()), 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
         load += items;
         // In two pieces: the stub waits for the whole frame.
         CPPUNIT_ASSERT_EQUAL(ssize_t{20}, ::write(run->worker.socket.get(), load.data(), 20));
@@ -232,9 +262,11 @@ class WorkerTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(::write(run->worker.socket.get(), load.data() + 20, load.size() - 20) > 0);
         platform.waitEnded(*run);
         char expected[32];
-        std::snprintf(expected, sizeof expected, " %02x 00 00 00 02", static_cast<unsigned>(items.size()));
+        std::snprintf(expected, sizeof expected, " %02x 00 00 00 02",
+                      static_cast<unsigned>(items.size()));
         CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
-        CPPUNIT_ASSERT_MESSAGE(run->output, run->output.starts_with("1 two words\n" + std::string(expected)));
+        CPPUNIT_ASSERT_MESSAGE(run->output,
+                               run->output.starts_with("1 two words\n" + std::string(expected)));
     }
 };
 

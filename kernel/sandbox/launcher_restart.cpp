@@ -1,0 +1,76 @@
+// A launcher that follows a dead one: the kernel tells it of every task that lives on, and the rest
+// is swept away. What it is told may be wrong or hostile, so a process counts as a task only when
+// it is a child of the supervisor.
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "sandbox/launcher.hpp"
+#include "sandbox/process_tree.hpp"
+
+namespace cf::sandbox {
+
+bool Launcher::isOurs(int pidfd) const {
+    // A pidfd names one process for ever, so what is found out about it here stays true.
+    const pid_t pid = processOf(pidfd);
+    return pid > 0 && pid != ::getpid() && parentOf(pid) == supervisor_;
+}
+
+void Launcher::adopt(Packet& packet) {
+    std::string why;
+    auto request = decodeAdopt(packet, why);
+    if (!request || packet.fds.empty() || !isPidfd(packet.fds[0].get()) ||
+        find(packet.task) != nullptr) {
+        refuse("The launcher refused to adopt a task.");
+        return;
+    }
+    const bool gone = processOf(packet.fds[0].get()) < 0;
+    if (!gone && (!isOurs(packet.fds[0].get()) || processOf(packet.fds[0].get()) != request->pid)) {
+        refuse("The launcher refused to adopt a process that is no task.");
+        return;
+    }
+    auto task = std::make_unique<Task>();
+    task->id = request->task;
+    task->kind = request->kind;
+    task->pid = request->pid;
+    task->uid = request->uid;
+    task->ownUid = task->kind != TaskKind::probe && slots_.takeThis(request->uid);
+    task->pidfd = std::move(packet.fds[0]);
+    task->limits = request->limits;
+    task->writable = std::move(request->mounts);
+    task->announced = true;
+    if (task->kind != TaskKind::probe) task->cgroup = machine_.cgroups.open(task->id);
+    Task& known = *task;
+    tasks_.emplace(known.id, std::move(task));
+    readReports();
+    if (const auto early = earlyStatuses_.find(known.id); early != earlyStatuses_.end())
+        known.programStatus = early->second;
+    if (const auto early = earlyEnds_.find(known.pid); early != earlyEnds_.end())
+        return finish(known, early->second);
+    // Its end was heard by the launcher that died and told to nobody: how it ended is lost.
+    if (gone) return finish(known, -1);
+    watchMemory(known);
+}
+
+void Launcher::resume() {
+    resuming_ = false;
+    earlyEnds_.clear();
+    earlyStatuses_.clear();
+    // Tasks that the dead launcher was just starting belong to nobody.
+    killStrays();
+    machine_.cgroups.sweep([this](TaskId id) { return find(id) != nullptr; });
+    watch();
+}
+
+void Launcher::killStrays() {
+    for (const pid_t child : childrenOf(supervisor_)) {
+        const bool known = child == ::getpid() ||
+                           std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
+                               return entry.second->pid == child;
+                           });
+        if (!known) ::kill(child, SIGKILL);
+    }
+}
+
+}  // namespace cf::sandbox
