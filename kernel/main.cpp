@@ -26,6 +26,11 @@ int usage(std::FILE* out) {
     return out == stdout ? 0 : 2;
 }
 
+int unknown(const std::string& argument) {
+    std::fprintf(stderr, "cloudfunction: unknown argument \"%s\"\n", argument.c_str());
+    return usage(stderr);
+}
+
 int showConfiguration(const std::string& file) {
     const auto result = cf::app::readSettings(file);
     for (const auto& error : result.errors) std::fprintf(stderr, "cloudfunction: %s\n", error.c_str());
@@ -53,13 +58,13 @@ int main(int argc, char** argv) {
     if (command == "probe-executor") cf::executors::probeMain({arguments.begin() + 1, arguments.end()});
     if (command == "--version") return std::printf("cloudfunction %s\n", cf::app::platformVersion), 0;
     if (command == "--help" || command == "-h") return usage(stdout);
-    if (command != "serve" && command != "config") return usage(stderr);
+    if (command != "serve" && command != "config") return command.empty() ? usage(stderr) : unknown(command);
 
     std::string file;
     for (size_t i = 1; i < arguments.size(); ++i) {
         if (command == "config" && arguments[i] == "--keys") return std::fputs(cf::app::describeKeys().c_str(), stdout), 0;
         if (arguments[i] == "--config" && i + 1 < arguments.size()) file = arguments[++i];
-        else return usage(stderr);
+        else return unknown(arguments[i]);
     }
     if (command == "config") return showConfiguration(file);
     try {

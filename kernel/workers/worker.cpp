@@ -244,7 +244,8 @@ void Worker::readFrames() {
             case protocol::FrameDecoder::State::needMore: return;
             case protocol::FrameDecoder::State::broken:
                 if (decoder_.tooLarge() && !inFlight_.empty())
-                    return kill(WorkerEnd::Cause::responseTooLarge, "the result is larger than a response may be");
+                    return kill(WorkerEnd::Cause::responseTooLarge, "the result is larger than the " +
+                                    std::to_string(context_.options.maxResponseBytes) + " bytes that a response may have");
                 broken(decoder_.brokenWhy());
                 return;
             case protocol::FrameDecoder::State::frame:
@@ -323,7 +324,8 @@ bool Worker::onAnswer(const Frame& frame) {
     if (answer.document.size() > context_.options.maxResponseBytes) {
         outcome.kind = Outcome::Kind::failure;
         outcome.failure = {.reason = "response_too_large",
-                           .detail = "the result is larger than a response may be",
+                           .detail = "the result is larger than the " + std::to_string(context_.options.maxResponseBytes) +
+                                     " bytes that a response may have",
                            .hint = "return less, or a reference to where the data is",
                            .limit = std::to_string(context_.options.maxResponseBytes) + " bytes",
                            .observed = std::to_string(answer.document.size()) + " bytes"};

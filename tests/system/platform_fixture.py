@@ -405,6 +405,7 @@ class OwnPlatformTest(SystemTest):
     def stop(self, platform):
         if platform.process is not None and platform.process.poll() is None:
             platform.stop()
+        platform.log_file.close()
 
     def refused(self, properties=None, environment=None, arguments=()):
         """Starts a platform that is expected to refuse; returns what it said."""

@@ -12,8 +12,10 @@ def keys_of_the_file():
 
 class Configuration(OwnPlatformTest):
     def keys(self):
+        """{key: (default, range)}"""
         done = subprocess.run([BINARY, 'config', '--keys'], stdout=subprocess.PIPE, check=True, timeout=20)
-        return [line.split(None, 1)[0] for line in done.stdout.decode().splitlines() if line]
+        lines = (line.split('\t') for line in done.stdout.decode().splitlines())
+        return {key: (standard.strip('"'), accepted) for key, standard, accepted in lines}
 
     def effective(self, properties=None, environment=None):
         platform = Platform(properties, environment)
@@ -28,14 +30,17 @@ class Configuration(OwnPlatformTest):
         self.assertEqual(len(set(in_file)), len(in_file), 'a key stands twice')
         self.assertEqual(set(self.keys()), set(in_file))
 
-    def test_the_file_shows_the_defaults(self):
-        defaults = self.effective({})
+    def test_the_file_shows_defaults_and_ranges(self):
         _, text = keys_of_the_file()
-        shown = dict(re.findall(r'^([a-z][a-z0-9_.]*) =[ ]?(.*?)$', text, re.M))
-        for key, value in shown.items():
-            if key not in ('server.port', 'data.dir'):  # the fixture sets these two
-                self.assertEqual(value, defaults[key], key)
-        self.assertEqual(('8080', './functions'), (shown['server.port'], shown['data.dir']))
+        for key, (standard, accepted) in self.keys().items():
+            if '<' in key:
+                continue
+            with self.subTest(key):
+                value = re.search(rf'^{re.escape(key)} =(.*)$', text, re.M)
+                self.assertEqual(standard, value[1].strip())
+                above = text[:value.start()].rpartition('\n\n')[2]
+                for word in re.findall(r'[\d.]+-\d+', accepted):
+                    self.assertIn(word, above)
 
     def test_the_file_of_the_project_is_accepted(self):
         platform = self.start()
