@@ -9,9 +9,10 @@ namespace cf::sandbox {
 
 namespace {
 
-// Tags of control messages; the item format is the worker protocol's.
+// Tags of control messages; the item format is the worker protocol's, and so are the tags below
+// 1000.
 enum class Item : uint16_t {
-    text = 1,
+    text = 1000,
     argument,
     environment,
     mount,
