@@ -1,0 +1,274 @@
+// How invocations find workers: warm first, prewarmed next, queue with bounds, versions that follow each other.
+#include "dispatcher_fixture.hpp"
+
+namespace CppUnit {
+template <>
+struct assertion_traits<cf::protocol::FrameType> {
+    static bool equal(cf::protocol::FrameType a, cf::protocol::FrameType b) { return a == b; }
+    static std::string toString(cf::protocol::FrameType t) { return std::to_string(static_cast<int>(t)); }
+};
+}  // namespace CppUnit
+
+namespace cf::workers::test {
+
+class DispatchTest : public DispatcherFixture {
+    CPPUNIT_TEST_SUITE(DispatchTest);
+    CPPUNIT_TEST(firstCallIsColdAndTheNextOneReusesItsWorker);
+    CPPUNIT_TEST(aPrewarmedWorkerGetsTheFunctionsMemoryAndArtifact);
+    CPPUNIT_TEST(aFullQueueRefusesByItsLimit);
+    CPPUNIT_TEST(whatWaitsTooLongIsToldSo);
+    CPPUNIT_TEST(aBurstOnANewFunctionStartsNoMoreWorkersThanCoresAtOnce);
+    CPPUNIT_TEST(slowCallsGetWorkersOfTheirOwn);
+    CPPUNIT_TEST(maxWorkersHolds);
+    CPPUNIT_TEST(shortCallsWaitInTheSocketsOfBusyWorkers);
+    CPPUNIT_TEST(aFullPlatformSaysSo);
+    CPPUNIT_TEST(aFullPlatformTakesTheLongestIdleWorker);
+    CPPUNIT_TEST(aNewVersionTakesOverWithoutAFailedCall);
+    CPPUNIT_TEST(aVersionThatDoesNotLoadLeavesTheOldOneLive);
+    CPPUNIT_TEST(removingFailsWhatWaitsAndFinishesWhatRuns);
+    CPPUNIT_TEST(idleWorkersLeaveAfterKeepAlive);
+    CPPUNIT_TEST(concurrentCallsShareOneWorker);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void firstCallIsColdAndTheNextOneReusesItsWorker() {
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        const auto first = wait(call(t, R"({"a":1})"));
+        CPPUNIT_ASSERT(first.kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"a":1})"), first.document);
+        CPPUNIT_ASSERT(first.cold);
+        const auto second = wait(call(t));
+        CPPUNIT_ASSERT(!second.cold);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound()[0]->calls.size());
+        CPPUNIT_ASSERT(bound()[0]->calls[0] != bound()[0]->calls[1]);
+    }
+
+    void aPrewarmedWorkerGetsTheFunctionsMemoryAndArtifact() {
+        start();
+        until([&] { return launcher->workers.size() == 1; }, "a prewarmed worker");
+        CPPUNIT_ASSERT_EQUAL(uint64_t{128} << 20, launcher->memory[0]);
+        const auto t = target();
+        t->memoryMb = 256;
+        dispatcher->commit(t);
+        wait(call(t));
+        CPPUNIT_ASSERT(launcher->workers[0]->bound);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{256} << 20, launcher->memory[0]);
+        CPPUNIT_ASSERT_EQUAL(std::string("/artifact/1"), launcher->workers[0]->attached);
+        until([&] { return launcher->workers.size() == 2; }, "the refill");
+        CPPUNIT_ASSERT(!launcher->workers[1]->bound);
+    }
+
+    void aFullQueueRefusesByItsLimit() {
+        options.queueSize = 2;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->maxWorkers = 1;
+        dispatcher->commit(t);
+        const auto running = call(t);
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; }, "the first call to run");
+        const auto one = call(t), two = call(t), three = call(t);
+        CPPUNIT_ASSERT(three->done);
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_full"), three->failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("2 waiting invocations"), three->failure.limit);
+        CPPUNIT_ASSERT(!one->done && !two->done && !running->done);
+    }
+
+    void whatWaitsTooLongIsToldSo() {
+        options.queueTimeout = 30ms;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->maxWorkers = 1;
+        t->timeout = 5s;
+        dispatcher->commit(t);
+        const auto running = call(t);
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; }, "the first call to run");
+        const auto waiting = wait(call(t));
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_timeout"), waiting.failure.reason);
+        CPPUNIT_ASSERT(!running->done);
+    }
+
+    void aBurstOnANewFunctionStartsNoMoreWorkersThanCoresAtOnce() {
+        options.prewarmed = 0;
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 10; ++i) answers.push_back(call(t));
+        for (const auto& answer : answers) CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT(launcher->workers.size() <= options.cores);
+    }
+
+    void slowCallsGetWorkersOfTheirOwn() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        for (int i = 0; i < 6; ++i) call(t);
+        until([&] { return bound().size() == 6; }, "a worker for each slow call");
+        for (auto* worker : bound()) CPPUNIT_ASSERT(worker->calls.size() <= 1);
+    }
+
+    void maxWorkersHolds() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->maxWorkers = 3;
+        dispatcher->commit(t);
+        for (int i = 0; i < 8; ++i) call(t);
+        until([&] { return bound().size() == 3; }, "three workers");
+        turn(50ms);
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, bound().size());
+    }
+
+    void shortCallsWaitInTheSocketsOfBusyWorkers() {
+        options.cores = 1;
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        for (int i = 0; i < 40; ++i) wait(call(t));  // now it is known to be short
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const size_t before = worker.calls.size();
+        for (int i = 0; i < 3; ++i) call(t);
+        until([&] { return worker.calls.size() == before + 3; }, "all three in the socket of one worker");
+    }
+
+    void aFullPlatformSaysSo() {
+        options.maxWorkers = 1;
+        options.prewarmed = 0;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto one = target();
+        one->timeout = 10s;
+        dispatcher->commit(one);
+        call(one);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the only worker to be busy");
+        const auto two = target();
+        two->functionId = "fn_2";
+        dispatcher->commit(two);
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), wait(call(two)).failure.reason);
+    }
+
+    void aFullPlatformTakesTheLongestIdleWorker() {
+        options.maxWorkers = 1;
+        options.prewarmed = 0;
+        start();
+        const auto one = target();
+        dispatcher->commit(one);
+        wait(call(one));
+        const auto two = target();
+        two->functionId = "fn_2";
+        dispatcher->commit(two);
+        CPPUNIT_ASSERT(wait(call(two)).kind == Outcome::Kind::result);
+        until([&] { return !launcher->workers[0]->alive; }, "the idle worker to leave");
+    }
+
+    void aNewVersionTakesOverWithoutAFailedCall() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto one = target(1);
+        one->timeout = 10s;
+        one->maxWorkers = 1;
+        dispatcher->commit(one);
+        const auto running = call(one), queued = call(one);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the old version to run");
+        FakeWorker& old = *bound()[0];
+        launcher->onStart = {};
+        for (const auto& worker : launcher->workers)
+            if (!worker->bound) worker->autoAnswer = true;
+        bool staged = false;
+        dispatcher->stage(target(2), [&](base::Result<void> result) { staged = static_cast<bool>(result); });
+        until([&] { return staged; }, "the new version to load");
+        CPPUNIT_ASSERT(!running->done);
+        dispatcher->commit(target(2));
+        CPPUNIT_ASSERT(wait(queued).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT(!running->done);
+        old.answer(old.calls[0], "1");
+        CPPUNIT_ASSERT(wait(running).kind == Outcome::Kind::result);
+        until([&] { return !old.alive; }, "the old worker to leave");
+    }
+
+    void aVersionThatDoesNotLoadLeavesTheOldOneLive() {
+        start();
+        const auto one = target(1);
+        dispatcher->commit(one);
+        wait(call(one));
+        const auto fails = [](FakeWorker& worker) {
+            worker.onLoad = [](FakeWorker& w) {
+                w.send(protocol::FrameType::loadFailed, 0, [](std::string& out) {
+                    out += R"({"type":"ImportError","message":"no module x","file":"main.lua","line":3,"hint":"add it"})";
+                });
+            };
+        };
+        launcher->onStart = fails;
+        for (const auto& worker : launcher->workers)
+            if (!worker->bound) fails(*worker);
+        std::optional<base::Failure> failure;
+        dispatcher->stage(target(2), [&](base::Result<void> result) {
+            if (!result) failure = result.failure();
+        });
+        until([&] { return failure.has_value(); }, "the load to fail");
+        CPPUNIT_ASSERT_EQUAL(std::string("load_failed"), failure->reason);
+        CPPUNIT_ASSERT(failure->detail.find("ImportError: no module x") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string("add it"), failure->hint);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, failure->remarks.size());
+        CPPUNIT_ASSERT_EQUAL(3u, failure->remarks[0].line);
+        CPPUNIT_ASSERT(wait(call(one)).kind == Outcome::Kind::result);
+    }
+
+    void removingFailsWhatWaitsAndFinishesWhatRuns() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->maxWorkers = 1;
+        dispatcher->commit(t);
+        const auto running = call(t), queued = call(t);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the call to run");
+        FakeWorker& worker = *bound()[0];
+        dispatcher->remove("fn_1");
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(queued).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(call(t)).failure.reason);
+        worker.answer(worker.calls[0], "true");
+        CPPUNIT_ASSERT(wait(running).kind == Outcome::Kind::result);
+    }
+
+    void idleWorkersLeaveAfterKeepAlive() {
+        start();
+        const auto t = target();
+        t->keepAlive = 0s;
+        dispatcher->commit(t);
+        wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        until([&] { return !worker.alive; }, "the idle worker to leave");
+        CPPUNIT_ASSERT_EQUAL(protocol::FrameType::stop, worker.seen.back());
+        CPPUNIT_ASSERT(wait(call(t)).cold);
+    }
+
+    void concurrentCallsShareOneWorker() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->concurrency = 5;
+        dispatcher->commit(t);
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 5; ++i) answers.push_back(call(t));
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 5; }, "all calls on one worker");
+        FakeWorker& worker = *bound()[0];
+        for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
+        for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DispatchTest);
+
+}  // namespace cf::workers::test

@@ -1,0 +1,119 @@
+// A Dispatcher over the fake launcher, and invocations whose outcome is kept. The test's thread is the loop thread.
+#pragma once
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fake_launcher.hpp"
+#include "workers/dispatcher.hpp"
+
+namespace cf::workers::test {
+
+using namespace std::chrono_literals;
+
+struct Answer {
+    bool done = false;
+    Outcome::Kind kind = Outcome::Kind::failure;
+    std::string document{};
+    base::Failure failure{};
+    bool cold = false;
+    std::string log{};
+};
+
+class KeptInvocation final : public Invocation {
+public:
+    explicit KeptInvocation(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
+    void finished(const Outcome& outcome) override {
+        CPPUNIT_ASSERT_MESSAGE("an invocation was answered twice", !answer_->done);
+        *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, log};
+    }
+
+private:
+    std::shared_ptr<Answer> answer_;
+};
+
+class DispatcherFixture : public CppUnit::TestFixture {
+public:
+    void setUp() override {
+        loop = std::make_unique<base::EventLoop>();
+        launcher = std::make_unique<FakeLauncher>(*loop);
+        options = {};
+        options.prewarmed = 1;
+        options.cores = 2;
+        logged.clear();
+        options.onLog = [this](const Target&, std::string_view id, Stream, std::string_view text) {
+            logged.push_back(std::string(id.empty() ? "-" : "call") + ":" + std::string(text));
+        };
+    }
+    void tearDown() override {
+        if (dispatcher) dispatcher->shutDown();
+        turn(20ms);
+        loop->discardPosted();
+        dispatcher.reset();
+        launcher.reset();
+        loop.reset();
+    }
+
+protected:
+    void start() {
+        dispatcher = std::make_unique<Dispatcher>(*loop, *launcher, options);
+        dispatcher->addRuntime("lua", LaunchPlan{.checks = true}, 128);
+    }
+    std::shared_ptr<Target> target(uint64_t version = 1) {
+        auto t = std::make_shared<Target>();
+        t->functionId = "fn_1";
+        t->functionName = "one";
+        t->version = version;
+        t->runtime = "lua";
+        t->artifactDir = "/artifact/" + std::to_string(version);
+        t->handler = "handler";
+        t->timeout = 200ms;
+        t->initTimeout = 500ms;
+        return t;
+    }
+    std::shared_ptr<Answer> call(TargetPtr t, std::string_view event = "{}") {
+        auto answer = std::make_shared<Answer>();
+        auto invocation = std::make_unique<KeptInvocation>(answer);
+        invocation->target = std::move(t);
+        invocation->event = event;
+        invocation->received = Clock::now();
+        dispatcher->invoke(std::move(invocation));
+        return answer;
+    }
+    // Turns the loop for a while.
+    void turn(std::chrono::milliseconds time) {
+        loop->after(time, [this] { loop->stop(); });
+        loop->run();
+    }
+    // Turns the loop until `condition` holds; the bound is only reached by what is broken.
+    template <typename Condition>
+    void until(Condition condition, const char* what) {
+        const auto end = Clock::now() + 10s;
+        while (!condition()) {
+            CPPUNIT_ASSERT_MESSAGE(std::string("waited in vain: ") + what, Clock::now() < end);
+            turn(1ms);
+        }
+    }
+    Answer wait(const std::shared_ptr<Answer>& answer) {
+        until([&] { return answer->done; }, "an answer");
+        return *answer;
+    }
+    // Bound workers that live.
+    std::vector<FakeWorker*> bound() {
+        std::vector<FakeWorker*> out;
+        for (const auto& worker : launcher->workers)
+            if (worker->bound && worker->alive) out.push_back(worker.get());
+        return out;
+    }
+
+    std::unique_ptr<base::EventLoop> loop;
+    std::unique_ptr<FakeLauncher> launcher;
+    std::unique_ptr<Dispatcher> dispatcher;
+    Options options;
+    std::vector<std::string> logged;
+};
+
+}  // namespace cf::workers::test

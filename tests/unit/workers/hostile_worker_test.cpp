@@ -1,0 +1,283 @@
+// Workers that time out, crash, run out of memory or break the protocol: what their callers are told, and that nobody
+// else notices.
+#include "dispatcher_fixture.hpp"
+
+namespace cf::workers::test {
+
+class HostileWorkerTest : public DispatcherFixture {
+    CPPUNIT_TEST_SUITE(HostileWorkerTest);
+    CPPUNIT_TEST(aTimeoutKillsTheTreeBeforeTheAnswer);
+    CPPUNIT_TEST(aTreeThatDoesNotDieDelaysTheAnswerOnlyAMoment);
+    CPPUNIT_TEST(whatWaitedInADeadWorkersSocketRunsElsewhere);
+    CPPUNIT_TEST(aLateCallAmongSeveralIsCancelledAlone);
+    CPPUNIT_TEST(aCrashTellsItsExitCodeAndCostsOnlyItsCall);
+    CPPUNIT_TEST(anAnswerBeforeACrashIsNotLost);
+    CPPUNIT_TEST(outOfMemoryNamesLimitAndPeak);
+    CPPUNIT_TEST(protocolBreaksKillTheWorker);
+    CPPUNIT_TEST(aSecondAnswerKillsTheWorker);
+    CPPUNIT_TEST(aResultThatIsTooLargeIsNamed);
+    CPPUNIT_TEST(aResultThatIsTooDeepIsNamedAndTheWorkerLives);
+    CPPUNIT_TEST(anErrorDocumentPassesThrough);
+    CPPUNIT_TEST(loadingHasADeadline);
+    CPPUNIT_TEST(aWorkerThatCannotStartFailsItsCalls);
+    CPPUNIT_TEST(printedTextIsAttributedAndCut);
+    CPPUNIT_TEST(aCheckerNeverRunsAnything);
+    CPPUNIT_TEST(aCheckerThatDiesFailsItsCheckOnly);
+    CPPUNIT_TEST_SUITE_END();
+
+    TargetPtr silent() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        return t;
+    }
+    FakeWorker& running(size_t calls = 1) {
+        until([&] { return !bound().empty() && bound().back()->calls.size() >= calls; }, "a call to run");
+        return *bound().back();
+    }
+    void breaks(const std::function<void(FakeWorker&)>& how, const std::string& reason) {
+        const auto t = target();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        how(worker);
+        CPPUNIT_ASSERT_EQUAL(reason, wait(answer).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, worker.killed);
+        until([&] { return bound().empty(); }, "the worker to be gone");
+    }
+
+public:
+    void aTimeoutKillsTheTreeBeforeTheAnswer() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), got.failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("200 ms"), got.failure.limit);
+        CPPUNIT_ASSERT(!worker.alive);
+    }
+
+    void aTreeThatDoesNotDieDelaysTheAnswerOnlyAMoment() {
+        const auto t = silent();
+        launcher->obeysKill = false;
+        const auto answer = call(t);
+        running();
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), wait(answer).failure.reason);
+        launcher->obeysKill = true;
+    }
+
+    void whatWaitedInADeadWorkersSocketRunsElsewhere() {
+        options.cores = 1;
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto first = call(t, "1"), second = call(t, "2");
+        until([&] { return worker.calls.size() == 42; }, "both to be in its socket");
+        worker.end({.exitCode = 7});
+        CPPUNIT_ASSERT_EQUAL(std::string("worker_crashed"), wait(first).failure.reason);
+        const auto moved = wait(second);
+        CPPUNIT_ASSERT(moved.kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), moved.document);
+    }
+
+    void aLateCallAmongSeveralIsCancelledAlone() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->concurrency = 4;
+        dispatcher->commit(t);
+        const auto late = call(t);
+        FakeWorker& worker = running();
+        turn(120ms);
+        const auto other = call(t);
+        until([&] { return worker.calls.size() == 2; }, "the second call");
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), wait(late).failure.reason);
+        until([&] { return worker.cancelled.size() == 1; }, "CANCEL");
+        CPPUNIT_ASSERT_EQUAL(worker.calls[0], worker.cancelled[0]);
+        CPPUNIT_ASSERT(worker.alive && !other->done);
+        worker.answer(worker.calls[0], "0");  // too late: dropped, not a breach
+        worker.answer(worker.calls[1], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(other).document);
+        until([&] { return !worker.alive; }, "the worker to leave once the others are done");
+    }
+
+    void aCrashTellsItsExitCodeAndCostsOnlyItsCall() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        worker.print("fatal: out of cheese\n");
+        worker.end({.exitCode = 3});
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT_EQUAL(std::string("worker_crashed"), got.failure.reason);
+        CPPUNIT_ASSERT(got.failure.detail.find("code 3") != std::string::npos);
+        CPPUNIT_ASSERT(got.failure.detail.find("out of cheese") != std::string::npos);
+        launcher->onStart = {};
+        for (const auto& w : launcher->workers) w->autoAnswer = true;
+        CPPUNIT_ASSERT(wait(call(t)).kind == Outcome::Kind::result);
+    }
+
+    void anAnswerBeforeACrashIsNotLost() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        worker.answer(worker.calls[0], "42");
+        worker.end({.exitCode = 1});
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT(got.kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL(std::string("42"), got.document);
+    }
+
+    void outOfMemoryNamesLimitAndPeak() {
+        const auto t = silent();
+        const auto answer = call(t);
+        running().end({.exitCode = -1, .signal = 9, .outOfMemory = true, .memoryPeakBytes = 128ull << 20});
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT_EQUAL(std::string("memory_exceeded"), got.failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("128 MB"), got.failure.limit);
+        CPPUNIT_ASSERT_EQUAL(std::string("peak 128.0 MB"), got.failure.observed);
+    }
+
+    void protocolBreaksKillTheWorker() {
+        silent();
+        using protocol::FrameType;
+        breaks([](FakeWorker& w) { w.answer(w.calls[0] + 1, "1"); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.answer(w.calls[0], "{not json"); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.answer(w.calls[0], "\"\xff\""); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.answer(w.calls[0], R"({"type":1})", FrameType::error); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.send(FrameType::ready, 0); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.hello(); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.send(FrameType::invoke, 0); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.send(FrameType::checked, 0); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.raw("this is no frame, whatever it is"); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.send(FrameType::result, w.calls[0], [](std::string& out) { protocol::putU32(out, 1000); }); }, "worker_protocol_error");
+        breaks([](FakeWorker& w) { w.send(FrameType::log, 0, [](std::string& out) { out += "abc"; }); }, "worker_protocol_error");
+    }
+
+    void aSecondAnswerKillsTheWorker() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        worker.answer(worker.calls[0], "1");
+        worker.answer(worker.calls[0], "2");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(answer).document);
+        until([&] { return worker.killed == 1; }, "the kill");
+    }
+
+    void aResultThatIsTooLargeIsNamed() {
+        options.maxResponseBytes = 100'000;
+        const auto t = silent();
+        const auto large = call(t);
+        FakeWorker& worker = running();
+        worker.answer(worker.calls[0], "\"" + std::string(110'000, 'x') + "\"");
+        const auto got = wait(large);
+        CPPUNIT_ASSERT_EQUAL(std::string("response_too_large"), got.failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("100000 bytes"), got.failure.limit);
+        CPPUNIT_ASSERT(worker.alive);
+        // Far beyond what may be read the worker cannot stay: its frame was never taken.
+        breaks([](FakeWorker& w) { w.raw(std::string("\xff\xff\xff\x7f\x06\0\0\0", 8) + std::string(8, 'x')); }, "response_too_large");
+    }
+
+    void aResultThatIsTooDeepIsNamedAndTheWorkerLives() {
+        const auto t = silent();
+        const auto deep = call(t);
+        FakeWorker& worker = running();
+        worker.answer(worker.calls[0], std::string(300, '[') + std::string(300, ']'));
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_response"), wait(deep).failure.reason);
+        CPPUNIT_ASSERT(worker.alive);
+    }
+
+    void anErrorDocumentPassesThrough() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const std::string document = R"({"type":"ValueError","message":"no","stack":["a"]})";
+        worker.answer(worker.calls[0], document, protocol::FrameType::error);
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT(got.kind == Outcome::Kind::error);
+        CPPUNIT_ASSERT_EQUAL(document, got.document);
+    }
+
+    void loadingHasADeadline() {
+        launcher->onStart = [](FakeWorker& worker) { worker.onLoad = [](FakeWorker&) {}; };
+        start();
+        for (const auto& worker : launcher->workers) worker->onLoad = [](FakeWorker&) {};
+        const auto t = target();
+        t->initTimeout = 50ms;
+        std::optional<base::Failure> failure;
+        dispatcher->stage(t, [&](base::Result<void> result) { failure = result.failure(); });
+        until([&] { return failure.has_value(); }, "the load to be given up");
+        CPPUNIT_ASSERT_EQUAL(std::string("init_timeout"), failure->reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), failure->limit);
+    }
+
+    void aWorkerThatCannotStartFailsItsCalls() {
+        options.prewarmed = 0;
+        start();
+        launcher->refuse = true;
+        const auto t = target();
+        dispatcher->commit(t);
+        const auto got = wait(call(t));
+        CPPUNIT_ASSERT_EQUAL(std::string("worker_not_started"), got.failure.reason);
+        CPPUNIT_ASSERT(got.failure.detail.find("no room") != std::string::npos);
+        launcher->refuse = false;
+        CPPUNIT_ASSERT(wait(call(t)).kind == Outcome::Kind::result);
+    }
+
+    void printedTextIsAttributedAndCut() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const auto print = [&](uint64_t id, const std::string& text) {
+            worker.send(protocol::FrameType::log, id, [&](std::string& out) {
+                protocol::putItem(out, protocol::Tag::stream, uint64_t{1});
+                protocol::putItem(out, protocol::Tag::text, text);
+            });
+        };
+        print(worker.calls[0], "hello\n");
+        print(0, "nobody's\n");
+        print(worker.calls[0], std::string(Invocation::maxLogBytes, 'x'));
+        worker.answer(worker.calls[0], "1");
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT_EQUAL(Invocation::maxLogBytes, got.log.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), got.log.substr(0, 6));
+        CPPUNIT_ASSERT_EQUAL(std::string("call:hello\n"), logged.at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("-:nobody's\n"), logged.at(1));
+    }
+
+    void aCheckerNeverRunsAnything() {
+        start();
+        std::string remarks;
+        dispatcher->check("lua", "main.lua", "x", [&](base::Result<std::string> result) { remarks = *result; });
+        until([&] { return !remarks.empty(); }, "the remarks");
+        CPPUNIT_ASSERT_EQUAL(std::string("[]"), remarks);
+        FakeWorker& checker = *launcher->workers[0];
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, checker.seen.size());
+        const auto t = target();
+        dispatcher->commit(t);
+        for (int i = 0; i < 5; ++i) wait(call(t));
+        CPPUNIT_ASSERT(!checker.bound);
+        CPPUNIT_ASSERT(checker.alive);
+    }
+
+    void aCheckerThatDiesFailsItsCheckOnly() {
+        launcher->onStart = [](FakeWorker& worker) { worker.onCheck = [](FakeWorker& w) { w.end({.exitCode = -1, .signal = 11}); }; };
+        start();
+        until([&] { return launcher->workers.size() == 1; }, "a prewarmed worker");
+        launcher->workers[0]->onCheck = [](FakeWorker& w) { w.end({.exitCode = -1, .signal = 11}); };
+        launcher->onStart = {};
+        int failed = 0, passed = 0;
+        const auto count = [&](base::Result<std::string> result) { ++(result ? passed : failed); };
+        dispatcher->check("lua", "a", "x", count);
+        dispatcher->check("lua", "b", "y", count);
+        until([&] { return failed + passed == 2; }, "both checks");
+        CPPUNIT_ASSERT_EQUAL(1, failed);
+        CPPUNIT_ASSERT_EQUAL(1, passed);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(HostileWorkerTest);
+
+}  // namespace cf::workers::test
