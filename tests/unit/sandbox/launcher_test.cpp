@@ -17,6 +17,8 @@ class LauncherTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(LauncherTest);
     CPPUNIT_TEST(testLayersAreReported);
     CPPUNIT_TEST(testStrictRefuses);
+    CPPUNIT_TEST(testManyAtOnce);
+    CPPUNIT_TEST(testUsersRunOutAndComeBack);
     CPPUNIT_TEST(testEndOfTheKernelEndsEverything);
     CPPUNIT_TEST(testWorkersSurviveTheLauncher);
     CPPUNIT_TEST(testEndDuringTheRestartIsHeard);
@@ -66,6 +68,49 @@ class LauncherTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("sandbox_unavailable"), process.failure().reason);
         CPPUNIT_ASSERT(process.failure().detail.find("seccomp") != std::string::npos);
         CPPUNIT_ASSERT(cgroupsOf(options.instance).empty());
+    }
+
+    void testManyAtOnce() {
+        Platform platform;
+        std::vector<std::shared_ptr<Run>> runs;
+        for (int i = 0; i < 50; ++i)
+            runs.push_back(platform.startWorker(shellWorker("read line <&3; exit 7")));
+        for (auto& run : runs) platform.waitStarted(*run);
+        for (size_t i = 0; i < runs.size(); ++i)
+            if (i % 2 == 0)
+                platform.kill(*runs[i]);
+            else
+                runs[i]->worker.socket.reset();
+        for (size_t i = 0; i < runs.size(); ++i) {
+            platform.waitEnded(*runs[i]);
+            CPPUNIT_ASSERT_EQUAL(i % 2 == 0 ? SIGKILL : 0, runs[i]->ended.signal);
+            CPPUNIT_ASSERT_EQUAL(i % 2 == 0 ? -1 : 7, runs[i]->ended.exitCode);
+        }
+        CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
+        CPPUNIT_ASSERT(waitFor([&] { return childrenOf(platform.supervisor()).size() == 1; }));
+        // The launcher keeps nothing open for tasks that are gone.
+        const auto open = directoryNames("/proc/" + std::to_string(platform.launcher()) + "/fd");
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(open.size()), open.size() < 20);
+    }
+
+    void testUsersRunOutAndComeBack() {
+        LauncherOptions options = Platform::defaults();
+        options.uidCount = 2;
+        Platform platform(options);
+        if (platform.lacks("own_user")) return;
+        auto first = sleeper(platform);
+        auto second = sleeper(platform);
+        auto third = platform.startWorker(shellWorker("true"));
+        platform.until([&] { return third->answered; }, "an answer");
+        CPPUNIT_ASSERT(!third->started);
+        CPPUNIT_ASSERT(third->failure.find("sandbox.uid_count") != std::string::npos);
+        platform.kill(*first);
+        platform.waitEnded(*first);
+        CPPUNIT_ASSERT(waitFor([&] {
+            auto next = platform.startWorker(shellWorker("true"));
+            platform.until([&] { return next->answered; }, "an answer");
+            return next->started;
+        }));
     }
 
     void testEndOfTheKernelEndsEverything() {

@@ -19,6 +19,7 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testRunsInItsDirectoryWithInput);
     CPPUNIT_TEST(testWrittenFilesComeBack);
     CPPUNIT_TEST(testKilledToolGivesFilesBack);
+    CPPUNIT_TEST(testKernelNeedsNoRoot);
     CPPUNIT_TEST(testInterruptedToolIsReclaimed);
     CPPUNIT_TEST(testOthersFoldersStayTheirs);
     CPPUNIT_TEST(testLinksAreNotFollowed);
@@ -103,6 +104,25 @@ class ToolTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "a/b").st_uid);
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path).st_uid);
+    }
+
+    void testKernelNeedsNoRoot() {
+        if (Platform().lacks("own_user") || Platform().lacks("mount_namespace")) return;
+        TemporaryFolder folder;
+        LauncherOptions options = Platform::defaults();
+        options.kernelUid = options.kernelGid = 65534;
+        CPPUNIT_ASSERT_EQUAL(0, ::chown(folder.path.c_str(), 65534, 65534));
+        std::filesystem::permissions(folder.path, std::filesystem::perms(0700));
+        Platform platform(options);
+        ToolSpec spec = shellTool("mkdir /build/a && echo x >/build/a/b");
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run->errors);
+        CPPUNIT_ASSERT_EQUAL(uid_t{65534}, statusOf(folder.path).st_uid);
+        CPPUNIT_ASSERT_EQUAL(gid_t{65534}, statusOf(folder.path / "a/b").st_gid);
+        CPPUNIT_ASSERT_EQUAL(uid_t{65534}, statusOf(folder.path / "a/b").st_uid);
     }
 
     void testInterruptedToolIsReclaimed() {
