@@ -117,7 +117,8 @@ Int scalar(Session& session, const std::string& sql) {
 }
 
 Session openSession(const std::string& file) {
-    Session session(sqlite::Connector::KEY, file);
+    // One second: for a file that cannot be opened Poco tries again for as long as this, by default a minute.
+    Session session(sqlite::Connector::KEY, file, 1);
     session << "PRAGMA busy_timeout = 2000", now;
     return session;
 }
