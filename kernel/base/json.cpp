@@ -171,6 +171,7 @@ Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view bo
 }
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text, size_t maxDepth) {
+    if (text.empty()) return fromError(simdjson::EMPTY, maxDepth);
     JsonDocument document;
     document.parser_ = std::make_unique<simdjson::dom::parser>();
     if (const auto error = document.parser_->allocate(std::max<size_t>(text.size(), 64), maxDepth)) return fromError(error, maxDepth);
