@@ -17,7 +17,7 @@ base::Failure refused(std::string detail, std::string hint = {}) {
 void put(char (&room)[1024], std::string_view value) {
     size_t size = std::min(value.size(), sizeof room - 1);
     while (size < value.size() && size > 0 && (static_cast<unsigned char>(value[size]) & 0xC0) == 0x80) --size;
-    std::memcpy(room, value.data(), size);
+    if (size > 0) std::memcpy(room, value.data(), size);
     room[size] = '\0';
 }
 
