@@ -12,9 +12,13 @@
 #include "base/log.hpp"
 #include "executors/probe.hpp"
 
-// In builds with the address sanitizer a plugin's crash is to end its probe like anywhere else.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() { return "handle_segv=0"; }
+// In builds with a sanitizer a plugin's crash is to end its probe like anywhere else.
+extern "C" {
+const char* __asan_default_options();
+const char* __asan_default_options() { return "handle_segv=0"; }
+const char* __tsan_default_options();
+const char* __tsan_default_options() { return "handle_segv=0"; }
+}
 
 int main(int argc, char** argv) {
     if (argc > 1 && std::string(argv[1]) == "probe-executor") cf::executors::probeMain({argv + 2, argv + argc});
