@@ -1,5 +1,6 @@
-// Character classes of RFC 9110 section 5.6 and comparisons that ignore the case of ASCII letters, as tables: the
-// parser looks at every byte of every request once. No locale, no allocation. Any thread.
+// Character classes of RFC 9110 section 5.6 and comparisons that ignore the case of ASCII letters,
+// as tables: the parser looks at every byte of every request once. No locale, no allocation. Any
+// thread.
 #pragma once
 
 #include <array>
@@ -11,11 +12,11 @@ namespace cf::http {
 namespace ascii {
 
 enum Class : uint8_t {
-    token = 1,   // tchar: names of methods and fields
-    value = 2,   // field-vchar, SP, HTAB, obs-text: what a field value may hold
-    target = 4,  // visible ASCII without '#': what a request target may hold
-    host = 8,    // reg-name or IPv4address of RFC 3986, ':' and brackets apart
-    quoted = 16, // qdtext
+    token = 1,    // tchar: names of methods and fields
+    value = 2,    // field-vchar, SP, HTAB, obs-text: what a field value may hold
+    target = 4,   // visible ASCII without '#': what a request target may hold
+    host = 8,     // reg-name or IPv4address of RFC 3986, ':' and brackets apart
+    quoted = 16,  // qdtext
 };
 
 constexpr std::array<uint8_t, 256> makeClasses() {
@@ -24,7 +25,8 @@ constexpr std::array<uint8_t, 256> makeClasses() {
         for (const char c : characters) classes[static_cast<uint8_t>(c)] |= bit;
     };
     for (unsigned c = 0; c < 256; ++c) {
-        const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        const bool alphanumeric =
+            (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         if (alphanumeric) classes[c] |= token | host;
         if (c > 0x20 && c < 0x7f && c != '#') classes[c] |= target;
         if (c == '\t' || (c >= 0x20 && c != 0x7f)) {

@@ -1,5 +1,5 @@
-// Bytes of one request while they arrive and while it is handled. Grows without zeroing; always keeps `slack` readable
-// bytes behind what it can hold, for validators that load whole registers.
+// Bytes of one request while they arrive and while it is handled. Grows without zeroing; always
+// keeps `slack` readable bytes behind what it can hold, for validators that load whole registers.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ public:
     size_t room() const { return capacity_ - size_; }
     void setSize(size_t size) { size_ = size; }
 
-    // Room for `capacity` bytes in all; what is there stays. realloc(3) moves large blocks by remapping pages.
+    // Room for `capacity` bytes in all; what is there stays. realloc(3) moves large blocks by
+    // remapping pages.
     void reserve(size_t capacity) {
         if (capacity <= capacity_) return;
         auto* moved = static_cast<char*>(std::realloc(data_, capacity + slack));

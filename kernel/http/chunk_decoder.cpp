@@ -16,8 +16,8 @@ constexpr size_t maxLine = 4096;
 constexpr size_t maxExtra = 16 * 1024;
 constexpr size_t npos = std::string_view::npos;
 
-// *( ";" name [ "=" ( token / quoted-string ) ] ) without the "bad whitespace" that RFC 9112 lets a server refuse:
-// implementations disagree about it, which makes it a vehicle for smuggling.
+// *( ";" name [ "=" ( token / quoted-string ) ] ) without the "bad whitespace" that RFC 9112 lets a
+// server refuse: implementations disagree about it, which makes it a vehicle for smuggling.
 bool validExtensions(std::string_view text) {
     size_t at = 0;
     const auto token = [&] {
@@ -50,7 +50,8 @@ void ChunkDecoder::begin(size_t start) {
 
 size_t ChunkDecoder::wholeLine(const char* data, size_t size, size_t limit) {
     scanned_ = std::max(scanned_, read_);
-    const void* found = size > scanned_ ? std::memchr(data + scanned_, '\n', size - scanned_) : nullptr;
+    const void* found =
+        size > scanned_ ? std::memchr(data + scanned_, '\n', size - scanned_) : nullptr;
     scanned_ = size;
     if (found == nullptr) {
         if (size - read_ > limit) error_ = "has too long a line in its chunked body";
@@ -58,8 +59,10 @@ size_t ChunkDecoder::wholeLine(const char* data, size_t size, size_t limit) {
     }
     const auto end = static_cast<size_t>(static_cast<const char*>(found) - data);
     scanned_ = end + 1;
-    if (end - read_ > limit) error_ = "has too long a line in its chunked body";
-    else if (end == read_ || data[end - 1] != '\r') error_ = "has a line feed without a carriage return in its chunked body";
+    if (end - read_ > limit)
+        error_ = "has too long a line in its chunked body";
+    else if (end == read_ || data[end - 1] != '\r')
+        error_ = "has a line feed without a carriage return in its chunked body";
     return error_ != nullptr ? npos : end - 1 - read_;
 }
 
@@ -99,7 +102,8 @@ ChunkDecoder::State ChunkDecoder::decode(char* data, size_t& size, size_t maxBod
         }
         if (phase_ == Phase::dataEnd) {
             const size_t have = std::min<size_t>(size - read_, 2);
-            if (std::memcmp(data + read_, "\r\n", have) != 0) return fail("has a chunk that does not end where its size says");
+            if (std::memcmp(data + read_, "\r\n", have) != 0)
+                return fail("has a chunk that does not end where its size says");
             if (have < 2) return compact(data, size);
             read_ += 2;
             phase_ = Phase::size;
@@ -117,7 +121,8 @@ ChunkDecoder::State ChunkDecoder::decode(char* data, size_t& size, size_t maxBod
             if (length == 0) return State::complete;
             extra_ += length;
             if (extra_ > maxExtra) return fail("has too long a trailer section");
-            if (splitField({line, length}).error != nullptr) return fail("has a malformed trailer line");
+            if (splitField({line, length}).error != nullptr)
+                return fail("has a malformed trailer line");
         }
     }
 }

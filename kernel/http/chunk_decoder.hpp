@@ -1,5 +1,6 @@
-// Chunked bodies (RFC 9112 section 7.1), decoded in place: the decoded bytes move up against the head, so that a whole
-// body lies in one piece without a second buffer. Extensions and trailers are checked, bounded and thrown away.
+// Chunked bodies (RFC 9112 section 7.1), decoded in place: the decoded bytes move up against the
+// head, so that a whole body lies in one piece without a second buffer. Extensions and trailers are
+// checked, bounded and thrown away.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +15,9 @@ public:
     // Begins with the raw body at `start` of the message.
     void begin(size_t start);
 
-    // `data` is the whole message, `size` the bytes received so far. Decodes what is there. With needMore the bytes not
-    // yet decoded were moved behind the decoded ones and `size` shrank accordingly. Not to be called after an end.
+    // `data` is the whole message, `size` the bytes received so far. Decodes what is there. With
+    // needMore the bytes not yet decoded were moved behind the decoded ones and `size` shrank
+    // accordingly. Not to be called after an end.
     State decode(char* data, size_t& size, size_t maxBody);
 
     size_t bodySize() const { return write_ - start_; }

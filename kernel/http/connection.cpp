@@ -20,10 +20,10 @@ namespace cf::http {
 
 namespace {
 
-constexpr size_t readAheadBytes = 64 * 1024;   // of requests behind the one that is being handled
+constexpr size_t readAheadBytes = 64 * 1024;  // of requests behind the one that is being handled
 constexpr size_t askForLimitAbove = 64 * 1024;
-constexpr size_t moveAbove = 64 * 1024;        // larger messages change hands instead of being copied
-constexpr size_t copyBytes = 16 * 1024;        // smaller bodies are copied behind their head
+constexpr size_t moveAbove = 64 * 1024;  // larger messages change hands instead of being copied
+constexpr size_t copyBytes = 16 * 1024;  // smaller bodies are copied behind their head
 constexpr size_t gatherBytes = 64 * 1024;
 constexpr size_t keptOutput = 256 * 1024;
 
@@ -32,6 +32,16 @@ ssize_t receive(int fd, char* to, size_t room) {
     do got = ::recv(fd, to, room, 0);
     while (got < 0 && errno == EINTR);
     return got;
+}
+
+Refusal overloaded(size_t bytes) {
+    return {
+        .status = 503,
+        .failure = {.reason = "overloaded",
+                    .detail = "too many large requests are on their way here at once",
+                    .hint = "send the request again in a second",
+                    .limit = std::to_string(bytes) + " bytes of unfinished requests and answers"},
+        .headers = "Retry-After: 1\r\n"};
 }
 
 }  // namespace
@@ -51,7 +61,8 @@ void Connection::start(const Refusal* refusal) {
 }
 
 bool Connection::idle() const {
-    return mode_ == Mode::open && !busy() && !closing_ && stage_ == Stage::idle && (inbox_ == nullptr || inbox_->starved);
+    return mode_ == Mode::open && !busy() && !closing_ && stage_ == Stage::idle &&
+           (inbox_ == nullptr || inbox_->starved);
 }
 
 void Connection::onEvents(uint32_t events) {
@@ -64,13 +75,14 @@ void Connection::onEvents(uint32_t events) {
 }
 
 void Connection::onDeadline() {
+    if (serial_ != 0) return;
     if (mode_ == Mode::lingering || outputPending() || stage_ == Stage::idle) return close();
-    if (busy()) return;
-    refuse({.status = 408,
-            .failure = {.reason = "request_timeout",
-                        .detail = stage_ == Stage::head ? "the request's head did not arrive in time"
-                                                        : "the request's body arrived too slowly",
-                        .hint = "send the request again, over a faster connection"}});
+    refuse(
+        {.status = 408,
+         .failure = {.reason = "request_timeout",
+                     .detail = stage_ == Stage::head ? "the request's head did not arrive in time"
+                                                     : "the request's body arrived too slowly",
+                     .hint = "send the request again, over a faster connection"}});
     settle();
 }
 
@@ -97,12 +109,20 @@ void Connection::readInto(Inbox& inbox) {
         buffer.setSize(inbox.size());
         inbox.begin = 0;
     }
-    // Room for what the client announced, but never much more than it has sent: memory follows bytes, not promises.
+    // Room for what the client announced, but never much more than it has sent: memory follows
+    // bytes, not promises.
     size_t want = buffer.size() + 16 * 1024;
     if (inbox.parser.headComplete() && inbox.parser.contentLength() > 0)
-        want = std::min<size_t>(std::max(2 * buffer.size(), want), inbox.parser.messageSize() + inbox.parser.contentLength());
-    if (buffer.room() < 4 * 1024 && buffer.capacity() < want) buffer.reserve(want);
-    if (buffer.room() == 0) buffer.reserve(buffer.size() + 16 * 1024);
+        want = std::min<size_t>(std::max(2 * buffer.size(), want),
+                                inbox.parser.messageSize() + inbox.parser.contentLength());
+    if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
+        if (server_.buffered > server_.options.bufferBytes && !busy()) {
+            refuse(overloaded(server_.options.bufferBytes));
+            return settle();
+        }
+        buffer.reserve(std::max(want, buffer.size() + 4 * 1024));
+        account();
+    }
     const ssize_t got = receive(fd_.get(), buffer.data() + buffer.size(), buffer.room());
     if (got > 0) {
         buffer.setSize(buffer.size() + static_cast<size_t>(got));
@@ -160,8 +180,10 @@ void Connection::consume(Rest rest, Inbox* inbox) {
             parser.reset();
             continue;
         }
-        if (state == RequestParser::State::failed) refuse(parser.refusal());
-        else awaitMore(parser);
+        if (state == RequestParser::State::failed)
+            refuse(parser.refusal());
+        else
+            awaitMore(parser);
         starved = state == RequestParser::State::needMore;
         break;
     }
@@ -212,8 +234,9 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     serial_ = server_.nextSerial++;
     ++server_.counters.requests;
     server_.deadlines.clear(*this);
-    auto exchange = std::allocate_shared<ServerExchange>(PoolAllocator<ServerExchange>(server_.pool), server_.pool, serial_, *this,
-                                                         std::move(storage));
+    auto exchange =
+        std::allocate_shared<ServerExchange>(PoolAllocator<ServerExchange>(server_.pool),
+                                             server_.pool, serial_, *this, std::move(storage));
     exchange->describe(parser, base, peer_);
     exchange_ = exchange;
     try {
@@ -241,7 +264,9 @@ void Connection::keepRest(Rest rest, Inbox* inbox, bool starved) {
 
 void Connection::awaitMore(const RequestParser& parser) {
     const auto now = server_.loop.now();
-    const Stage stage = parser.headComplete() ? Stage::body : parser.begun() ? Stage::head : Stage::idle;
+    const Stage stage = parser.headComplete() ? Stage::body
+                        : parser.begun()      ? Stage::head
+                                              : Stage::idle;
     if (stage == Stage::body) {
         if (stage_ != stage) {
             since_ = now;
@@ -255,21 +280,26 @@ void Connection::awaitMore(const RequestParser& parser) {
 }
 
 std::chrono::milliseconds Connection::earned() const {
-    return std::chrono::milliseconds(counted_ * 1000 / std::max<size_t>(server_.options.minimumRate, 1));
+    return std::chrono::milliseconds(counted_ * 1000 /
+                                     std::max<size_t>(server_.options.minimumRate, 1));
 }
 
 // Answers.
 
-void Connection::answer(const ServerExchange& exchange, int status, std::string_view headers, std::initializer_list<std::string_view> body) {
+void Connection::answer(const ServerExchange& exchange, int status, std::string_view headers,
+                        std::initializer_list<std::string_view> body) {
     serial_ = 0;
     exchange_.reset();
     const bool last = inputEnded_ && !moreBuffered_ && (inbox_ == nullptr || inbox_->starved);
     const bool keep = exchange.keepAlive() && !server_.draining && !last;
     if (!keep) {
         closing_ = true;
-        lingers_ = exchange.keepAlive();  // a client that asked for the close sends nothing behind its request
+        lingers_ =
+            exchange
+                .keepAlive();  // a client that asked for the close sends nothing behind its request
     }
-    write(status, headers, body, {.head = exchange.isHead(), .http10 = exchange.http10(), .keep = keep});
+    write(status, headers, body,
+          {.head = exchange.isHead(), .http10 = exchange.http10(), .keep = keep});
     settle();
 }
 
@@ -277,7 +307,9 @@ void Connection::abandoned() {
     serial_ = 0;
     exchange_.reset();
     base::logError("http", "a request was dropped by its handler without an answer");
-    refuse({.status = 500, .failure = {.reason = "internal_error", .detail = "the request was dropped because of a fault in the platform"}});
+    refuse({.status = 500,
+            .failure = {.reason = "internal_error",
+                        .detail = "the request was dropped because of a fault in the platform"}});
     settle();
 }
 
@@ -285,14 +317,19 @@ void Connection::refuse(const Refusal& refusal) {
     ++server_.counters.refused;
     closing_ = lingers_ = true;
     const std::string document = server_.problemOf(refusal);
-    write(refusal.status, "Content-Type: application/problem+json\r\n" + refusal.headers, {document}, {});
+    write(refusal.status, "Content-Type: application/problem+json\r\n" + refusal.headers,
+          {document}, {});
 }
 
-void Connection::write(int status, std::string_view headers, std::initializer_list<std::string_view> body, Shape shape) {
+void Connection::write(int status, std::string_view headers,
+                       std::initializer_list<std::string_view> body, Shape shape) {
     size_t bodySize = 0;
     for (const std::string_view piece : body) bodySize += piece.size();
-    const ConnectionLine line = !shape.keep ? ConnectionLine::close : shape.http10 ? ConnectionLine::keepAlive : ConnectionLine::none;
-    // Answers to pipelined requests leave together; so does what has to stand behind output that waits already.
+    const ConnectionLine line = !shape.keep    ? ConnectionLine::close
+                                : shape.http10 ? ConnectionLine::keepAlive
+                                               : ConnectionLine::none;
+    // Answers to pipelined requests leave together; so does what has to stand behind output that
+    // waits already.
     const bool gather = outputPending() || (parsing_ && moreBuffered_ && shape.keep);
     Buffer& head = gather ? output_ : server_.output;
     if (!gather) head.setSize(0);
@@ -304,7 +341,8 @@ void Connection::write(int status, std::string_view headers, std::initializer_li
     if (!parsing_ || output_.size() - written_ > gatherBytes) flush();
 }
 
-void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> body, size_t bodySize) {
+void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> body,
+                         size_t bodySize) {
     constexpr size_t mostParts = 16;
     iovec parts[mostParts];
     size_t count = 1;
@@ -312,14 +350,17 @@ void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> b
     if (bodySize <= copyBytes || body.size() >= mostParts) {
         for (const std::string_view piece : body) head.append(piece.data(), piece.size());
     } else {
-        for (const std::string_view piece : body) parts[count++] = {const_cast<char*>(piece.data()), piece.size()};
+        for (const std::string_view piece : body)
+            parts[count++] = {const_cast<char*>(piece.data()), piece.size()};
     }
     parts[0] = {head.data(), head.size()};
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = count;
     ssize_t put;
-    do put = count == 1 ? ::send(fd_.get(), head.data(), head.size(), MSG_NOSIGNAL) : ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    do
+        put = count == 1 ? ::send(fd_.get(), head.data(), head.size(), MSG_NOSIGNAL)
+                         : ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     while (put < 0 && errno == EINTR);
     if (put < 0 && errno != EAGAIN) return close();
     size_t taken = put < 0 ? 0 : static_cast<size_t>(put);
@@ -329,13 +370,18 @@ void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> b
         output_.append(static_cast<const char*>(parts[i].iov_base) + skip, parts[i].iov_len - skip);
     }
     if (head.capacity() > keptOutput) head.release();
-    if (outputPending()) blocked();
+    if (!outputPending()) return;
+    account();
+    // Nobody is told: the answer that the client does not read is what fills the memory.
+    if (server_.buffered > server_.options.bufferBytes) return close();
+    blocked();
 }
 
 void Connection::flush() {
     if (mode_ == Mode::dead || !outputPending()) return;
     while (outputPending()) {
-        const ssize_t put = ::send(fd_.get(), output_.data() + written_, output_.size() - written_, MSG_NOSIGNAL);
+        const ssize_t put =
+            ::send(fd_.get(), output_.data() + written_, output_.size() - written_, MSG_NOSIGNAL);
         if (put < 0 && errno == EINTR) continue;
         if (put < 0 && errno == EAGAIN) return blocked();
         if (put < 0) return close();
@@ -356,8 +402,15 @@ void Connection::blocked() {
     server_.deadlines.set(*this, since_ + server_.options.writeGrace + earned());
 }
 
+void Connection::account() {
+    const size_t bytes = output_.capacity() + (inbox_ == nullptr ? 0 : inbox_->buffer.capacity());
+    server_.buffered += bytes - accounted_;
+    accounted_ = bytes;
+}
+
 void Connection::settle() {
     if (mode_ != Mode::open || parsing_) return;
+    account();
     const uint32_t input = inputEnded_ ? 0 : uint32_t{EPOLLIN};
     if (blocked_) return watchFor((watched_ & EPOLLIN) | EPOLLOUT);
     if (closing_) return lingers_ && !inputEnded_ ? linger() : close();
@@ -365,7 +418,8 @@ void Connection::settle() {
     const bool starved = inbox_ == nullptr || inbox_->starved;
     if (inputEnded_ && starved) return close();
     watchFor(input);
-    if (stage_ == Stage::idle) server_.deadlines.set(*this, server_.loop.now() + server_.options.idleTimeout);
+    if (stage_ == Stage::idle)
+        server_.deadlines.set(*this, server_.loop.now() + server_.options.idleTimeout);
     if (!starved) server_.resumeLater(*this);
 }
 
@@ -375,6 +429,7 @@ void Connection::linger() {
     ::shutdown(fd_.get(), SHUT_WR);
     mode_ = Mode::lingering;
     inbox_.reset();
+    account();
     counted_ = 0;
     watchFor(EPOLLIN);
     server_.deadlines.set(*this, server_.loop.now() + server_.options.lingerTimeout);
@@ -384,6 +439,7 @@ void Connection::close() {
     if (mode_ == Mode::dead) return;
     mode_ = Mode::dead;
     serial_ = 0;
+    server_.buffered -= std::exchange(accounted_, 0);
     server_.loop.unwatch(fd_.get(), this);
     server_.deadlines.remove(*this);
     fd_.reset();

@@ -1,15 +1,17 @@
-// One client's connection: reads requests one after the other, hands each over, writes its answer, keeps its deadlines.
-// Internal to http/. Loop thread only.
+// One client's connection: reads requests one after the other, hands each over, writes its answer,
+// keeps its deadlines. Internal to http/. Loop thread only.
 //
-// Life: reading -> handling (an exchange is out) -> reading -> ... -> lingering (told the client that it is over, throws
-// its leftovers away so that the last answer is not lost to a reset) -> dead. Output that the socket did not take keeps
-// the connection from reading the next request.
+// Life: reading -> handling (an exchange is out) -> reading -> ... -> lingering (told the client
+// that it is over, throws its leftovers away so that the last answer is not lost to a reset) ->
+// dead. Output that the socket did not take keeps the connection from reading the next request.
 //
-// When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and some libraries do so
-// and still wait for their answer, and a client that closed looks the same until something is sent to it. So the end of
-// input is not taken for leaving; the answer is tried. Gone is what Linux reports as EPOLLHUP or EPOLLERR: a reset, or a
-// failed write. A client that closed is found out by keep-alive probes, which are switched on when its FIN arrives
-// while an answer is being made: its system forgets the socket within a minute or so, then answers with a reset.
+// When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and
+// some libraries do so and still wait for their answer, and a client that closed looks the same
+// until something is sent to it. So the end of input is not taken for leaving; the answer is tried.
+// Gone is what Linux reports as EPOLLHUP or EPOLLERR: a reset, or a failed write. A client that
+// closed is found out by keep-alive probes, which are switched on when its FIN arrives while an
+// answer is being made: its system forgets the socket within a minute or so, then answers with a
+// reset.
 #pragma once
 
 #include <array>
@@ -44,7 +46,8 @@ public:
     // Parses what is buffered and hands over what is whole.
     void resume();
     // From the exchange: its one answer.
-    void answer(const ServerExchange& exchange, int status, std::string_view headers, std::initializer_list<std::string_view> body);
+    void answer(const ServerExchange& exchange, int status, std::string_view headers,
+                std::initializer_list<std::string_view> body);
     // The exchange died without one.
     void abandoned();
     // No request is being handled, read or answered.
@@ -66,7 +69,8 @@ private:
     enum class Mode : uint8_t { open, lingering, dead };
     enum class Stage : uint8_t { idle, head, body };
 
-    // Bytes that could not be parsed at once, from `begin` on, and how far the parser came. Idle connections have none.
+    // Bytes that could not be parsed at once, from `begin` on, and how far the parser came. Idle
+    // connections have none.
     struct Inbox {
         Buffer buffer{};
         size_t begin = 0;
@@ -103,12 +107,15 @@ private:
     std::chrono::milliseconds earned() const;
 
     void refuse(const Refusal& refusal);
-    void write(int status, std::string_view headers, std::initializer_list<std::string_view> body, Shape shape);
+    void write(int status, std::string_view headers, std::initializer_list<std::string_view> body,
+               Shape shape);
     void sendNow(Buffer& head, std::initializer_list<std::string_view> body, size_t bodySize);
     void flush();
     void blocked();
     // Decides what to wait for next; the last step of everything that happens.
     void settle();
+    // Tells the server how much memory this connection holds.
+    void account();
     void linger();
     void watchFor(uint32_t events);
     bool outputPending() const { return output_.size() > written_; }
@@ -120,19 +127,20 @@ private:
     std::weak_ptr<ServerExchange> exchange_{};  // may die on another thread
     uint64_t serial_ = 0;
     std::unique_ptr<Inbox> inbox_;
-    Buffer output_;               // what the socket did not take yet, from written_ on
+    Buffer output_;  // what the socket did not take yet, from written_ on
     size_t written_ = 0;
     std::chrono::steady_clock::time_point since_{};  // the present body's or output's beginning
-    size_t counted_ = 0;          // bytes of it that moved since; of leftovers thrown away
-    uint32_t watched_ = 0;        // epoll events asked for
+    size_t counted_ = 0;    // bytes of it that moved since; of leftovers thrown away
+    size_t accounted_ = 0;  // bytes of memory that the server knows of
+    uint32_t watched_ = 0;  // epoll events asked for
     Mode mode_ = Mode::open;
     Stage stage_ = Stage::idle;
-    bool blocked_ = false;        // the socket is full
-    bool parsing_ = false;        // consume() is on the stack
-    bool moreBuffered_ = false;   // another request stands behind the one being handed over
+    bool blocked_ = false;       // the socket is full
+    bool parsing_ = false;       // consume() is on the stack
+    bool moreBuffered_ = false;  // another request stands behind the one being handed over
     bool inputEnded_ = false;
-    bool closing_ = false;        // the last answer was written
-    bool lingers_ = false;        // and the client may still be sending
+    bool closing_ = false;  // the last answer was written
+    bool lingers_ = false;  // and the client may still be sending
 };
 
 }  // namespace cf::http

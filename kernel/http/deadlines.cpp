@@ -7,7 +7,8 @@ namespace cf::http {
 // The first tick at or after `time`.
 uint64_t Deadlines::tickOf(Clock::time_point time) const {
     const auto since = std::chrono::ceil<std::chrono::milliseconds>(time - start_);
-    return static_cast<uint64_t>(std::max<int64_t>(since.count() + tick.count() - 1, 0) / tick.count());
+    return static_cast<uint64_t>(std::max<int64_t>(since.count() + tick.count() - 1, 0) /
+                                 tick.count());
 }
 
 void Deadlines::set(DeadlineEntry& entry, Clock::time_point due) {
@@ -23,7 +24,9 @@ void Deadlines::remove(DeadlineEntry& entry) {
 }
 
 void Deadlines::link(DeadlineEntry& entry, uint64_t at) {
-    if (linked_ == 0) turned_ = std::max(turned_, tickOf(loop_.now()) - std::min<uint64_t>(tickOf(loop_.now()), 1));
+    if (linked_ == 0)
+        turned_ =
+            std::max(turned_, tickOf(loop_.now()) - std::min<uint64_t>(tickOf(loop_.now()), 1));
     at = std::clamp(at, turned_ + 1, turned_ + slots - 1);
     Slot& slot = wheel_[at % slots];
     entry.tick_ = at;
@@ -37,8 +40,10 @@ void Deadlines::link(DeadlineEntry& entry, uint64_t at) {
 }
 
 void Deadlines::unlink(DeadlineEntry& entry) {
-    if (entry.previous_ != nullptr) entry.previous_->next_ = entry.next_;
-    else wheel_[entry.tick_ % slots].first = entry.next_;
+    if (entry.previous_ != nullptr)
+        entry.previous_->next_ = entry.next_;
+    else
+        wheel_[entry.tick_ % slots].first = entry.next_;
     if (entry.next_ != nullptr) entry.next_->previous_ = entry.previous_;
     entry.linked_ = false;
     --linked_;

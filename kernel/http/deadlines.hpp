@@ -1,6 +1,6 @@
-// Deadlines of thousands of connections at the price of one timer: a wheel of coarse slots. Moving a deadline further
-// away, which every request does, is an assignment; the entry is looked at again when its old slot comes up.
-// Deadlines run up to one tick late, never early. Loop thread only.
+// Deadlines of thousands of connections at the price of one timer: a wheel of coarse slots. Moving
+// a deadline further away, which every request does, is an assignment; the entry is looked at again
+// when its old slot comes up. Deadlines run up to one tick late, never early. Loop thread only.
 #pragma once
 
 #include <array>

@@ -50,8 +50,10 @@ void* ExchangePool::allocate(size_t bytes) {
 }
 
 void ExchangePool::deallocate(void* block, size_t bytes) {
-    if (bytes == blockSize_ && onLoopThread() && blocks_.size() < kept) blocks_.push_back(block);
-    else ::operator delete(block);
+    if (bytes == blockSize_ && onLoopThread() && blocks_.size() < kept)
+        blocks_.push_back(block);
+    else
+        ::operator delete(block);
 }
 
 bool ExchangePool::abandon(const std::shared_ptr<ExchangePool>& self, uint64_t serial) {

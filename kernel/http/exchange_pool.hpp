@@ -1,5 +1,6 @@
-// Memory of exchanges, kept between requests so that the common request allocates nothing, and the thread-safe way back
-// to the server for exchanges that are dropped elsewhere. One per server; exchanges keep it alive.
+// Memory of exchanges, kept between requests so that the common request allocates nothing, and the
+// thread-safe way back to the server for exchanges that are dropped elsewhere. One per server;
+// exchanges keep it alive.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ struct ExchangeStorage {
 
 class ExchangePool {
 public:
-    // `abandoned(serial)` is called on the loop thread for an exchange that died unanswered on another thread.
+    // `abandoned(serial)` is called on the loop thread for an exchange that died unanswered on
+    // another thread.
     ExchangePool(base::EventLoop& loop, std::function<void(uint64_t)> abandoned);
     ~ExchangePool();
     ExchangePool(const ExchangePool&) = delete;
@@ -36,8 +38,8 @@ public:
     void* allocate(size_t bytes);
     void deallocate(void* block, size_t bytes);
 
-    // Any thread, from the destructor of an unanswered exchange. False when the caller is the loop thread, which must
-    // then answer itself.
+    // Any thread, from the destructor of an unanswered exchange. False when the caller is the loop
+    // thread, which must then answer itself.
     bool abandon(const std::shared_ptr<ExchangePool>& self, uint64_t serial);
     // Loop thread: the server is going; nothing is reported any more.
     void detach();
@@ -66,7 +68,9 @@ struct PoolAllocator {
     T* allocate(size_t count) { return static_cast<T*>(pool->allocate(count * sizeof(T))); }
     void deallocate(T* block, size_t count) { pool->deallocate(block, count * sizeof(T)); }
     template <typename U>
-    bool operator==(const PoolAllocator<U>& other) const { return pool == other.pool; }
+    bool operator==(const PoolAllocator<U>& other) const {
+        return pool == other.pool;
+    }
 };
 
 }  // namespace cf::http

@@ -11,15 +11,17 @@ FieldLine splitField(std::string_view line) {
     if (colon == line.size()) return field.error = "has a header line without a colon", field;
     if (line[colon] != ':') {
         const bool space = line[colon] == ' ' || line[colon] == '\t';
-        field.error = space && colon == 0 ? "has a header line that begins with a space (folded lines are obsolete)"
-                      : space             ? "has a space in or behind a header name"
-                                          : "has a header name with a character that is not allowed";
+        field.error = space && colon == 0
+                          ? "has a header line that begins with a space (folded lines are obsolete)"
+                      : space ? "has a space in or behind a header name"
+                              : "has a header name with a character that is not allowed";
         return field;
     }
     if (colon == 0) return field.error = "has a header line without a name", field;
     field.name = line.substr(0, colon);
     const std::string_view value = line.substr(colon + 1);
-    if (!all(value, ascii::value)) return field.error = "has a control character in a header value", field;
+    if (!all(value, ascii::value))
+        return field.error = "has a control character in a header value", field;
     field.value = trimmed(value);
     return field;
 }

@@ -16,7 +16,8 @@ bool isChange(const Request& request) {
 }
 
 Refusal refusal(int status, const char* reason, std::string detail, std::string hint) {
-    return {.status = status, .failure = {.reason = reason, .detail = std::move(detail), .hint = std::move(hint)}};
+    return {.status = status,
+            .failure = {.reason = reason, .detail = std::move(detail), .hint = std::move(hint)}};
 }
 
 // "name" of "name:8080", "[::1]" of "[::1]:8080".
@@ -28,7 +29,8 @@ std::string_view withoutPort(std::string_view host) {
 // A file of the web page; its first segment is compared as sent, as the router does.
 bool isPage(const Request& request) {
     if (request.method != "GET" && request.method != "HEAD") return false;
-    const std::string_view first = request.path.substr(1, std::min(request.path.find('/', 1), request.path.size()) - 1);
+    const std::string_view first =
+        request.path.substr(1, std::min(request.path.find('/', 1), request.path.size()) - 1);
     return first != "api" && first != "metrics" && first.find('%') == std::string_view::npos;
 }
 
@@ -58,8 +60,10 @@ std::optional<Refusal> checkHost(const Request& request, const GuardOptions& opt
         if (equalsLower(host, own)) return {};
     for (const std::string& allowed : options.allowedHosts)
         if (equalsLower(host, allowed)) return {};
-    return refusal(421, "unknown_host", "this platform does not answer for the host \"" + std::string(host.substr(0, 255)) + "\"",
-                   "add the name to server.allowed_hosts if it is meant to");
+    return refusal(
+        421, "unknown_host",
+        "this platform does not answer for the host \"" + std::string(host.substr(0, 255)) + "\"",
+        "add the name to server.allowed_hosts if it is meant to");
 }
 
 std::optional<Refusal> checkOrigin(const Request& request) {
@@ -69,13 +73,16 @@ std::optional<Refusal> checkOrigin(const Request& request) {
                        "call from the platform's own page, or from a program that sends no Origin");
     };
     for (const Header& field : request.headers) {
-        if (equalsIgnoringCase(field.name, "Sec-Fetch-Site") && equalsLower(field.value, "cross-site")) return foreign();
+        if (equalsIgnoringCase(field.name, "Sec-Fetch-Site") &&
+            equalsLower(field.value, "cross-site"))
+            return foreign();
         if (!equalsIgnoringCase(field.name, "Origin")) continue;
         const size_t scheme = field.value.find("://");
         if (scheme == std::string_view::npos) return foreign();
         const std::string_view name = field.value.substr(0, scheme);
         if (!equalsLower(name, "http") && !equalsLower(name, "https")) return foreign();
-        if (!equalsIgnoringCase(field.value.substr(scheme + 3), request.header("Host"))) return foreign();
+        if (!equalsIgnoringCase(field.value.substr(scheme + 3), request.header("Host")))
+            return foreign();
     }
     return {};
 }
@@ -86,26 +93,34 @@ std::optional<Refusal> checkContentType(const Request& request) {
     std::string_view type;
     for (const Header& field : request.headers)
         if (equalsIgnoringCase(field.name, "Content-Type") && ++types == 1) type = field.value;
-    if (types == 1 && equalsLower(trimmed(type.substr(0, type.find(';'))), "application/json")) return {};
+    if (types == 1 && equalsLower(trimmed(type.substr(0, type.find(';'))), "application/json"))
+        return {};
     return refusal(415, "unsupported_media_type",
-                   types == 0   ? std::string("the request does not say what its body is")
+                   types == 0  ? std::string("the request does not say what its body is")
                    : types > 1 ? std::string("the request says more than once what its body is")
-                                : "the body is said to be \"" + std::string(type.substr(0, 100)) + "\", which is not understood here",
+                               : "the body is said to be \"" + std::string(type.substr(0, 100)) +
+                                     "\", which is not understood here",
                    "send JSON with the header Content-Type: application/json");
 }
 
 std::optional<Refusal> checkToken(const Request& request, const GuardOptions& options) {
-    if (!options.token || isFunctionUrl(request) || isPage(request) || request.path == "/api/health/ready") return {};
+    if (!options.token || isFunctionUrl(request) || isPage(request) ||
+        request.path == "/api/health/ready")
+        return {};
     const std::string_view sent = request.header("Authorization");
     const size_t space = sent.find(' ');
     if (space != std::string_view::npos && equalsLower(sent.substr(0, space), "bearer") &&
         equalInConstantTime(sha256(trimmed(sent.substr(space + 1))), *options.token))
         return {};
     Refusal refused = refusal(401, "unauthorized",
-                              sent.empty() ? "this platform asks for a token" : "the token is not the one that this platform knows",
-                              "send the header Authorization: Bearer <token>; the token was printed at the first start or stands in auth.token");
-    refused.headers = sent.empty() ? "WWW-Authenticate: Bearer realm=\"cloudfunction\"\r\n"
-                                   : "WWW-Authenticate: Bearer realm=\"cloudfunction\", error=\"invalid_token\"\r\n";
+                              sent.empty() ? "this platform asks for a token"
+                                           : "the token is not the one that this platform knows",
+                              "send the header Authorization: Bearer <token>; the token was "
+                              "printed at the first start or stands in auth.token");
+    refused.headers =
+        sent.empty()
+            ? "WWW-Authenticate: Bearer realm=\"cloudfunction\"\r\n"
+            : "WWW-Authenticate: Bearer realm=\"cloudfunction\", error=\"invalid_token\"\r\n";
     return refused;
 }
 

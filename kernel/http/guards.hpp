@@ -1,9 +1,9 @@
-// Who may call (stage "guard" and "authenticate"): pure functions over a request, each giving a refusal or nothing. They
-// keep other web pages and DNS rebinding away from a platform that asks for no login on loopback, and strangers away
-// from one that listens elsewhere. Any thread.
+// Who may call (stage "guard" and "authenticate"): pure functions over a request, each giving a
+// refusal or nothing. They keep other web pages and DNS rebinding away from a platform that asks
+// for no login on loopback, and strangers away from one that listens elsewhere. Any thread.
 //
-// Function URLs (/function/...) are public endpoints with CORS rules of their own: only the Host guard and no other
-// holds for them. A change is any method but GET, HEAD and OPTIONS.
+// Function URLs (/function/...) are public endpoints with CORS rules of their own: only the Host
+// guard and no other holds for them. A change is any method but GET, HEAD and OPTIONS.
 #pragma once
 
 #include <array>
@@ -21,8 +21,9 @@ namespace cf::http {
 using Sha256 = std::array<uint8_t, 32>;
 
 struct GuardOptions {
-    // Names and addresses that Host may hold, without port and in lower case; IPv6 in brackets. "localhost",
-    // "127.0.0.1" and "[::1]" always may. With an empty list and anyHost every Host may.
+    // Names and addresses that Host may hold, without port and in lower case; IPv6 in brackets.
+    // "localhost", "127.0.0.1" and "[::1]" always may. With an empty list and anyHost every Host
+    // may.
     std::vector<std::string> allowedHosts{};
     bool anyHost = false;
     // SHA-256 of the token that callers must show; without one nobody has to.
@@ -31,7 +32,8 @@ struct GuardOptions {
 
 // 421 unknown_host.
 std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options);
-// 403 foreign_origin: a change that another site's page asks for. Our own page's Origin names what Host names.
+// 403 foreign_origin: a change that another site's page asks for. Our own page's Origin names what
+// Host names.
 std::optional<Refusal> checkOrigin(const Request& request);
 // 415 unsupported_media_type: a change with a body that is not application/json.
 std::optional<Refusal> checkContentType(const Request& request);

@@ -16,10 +16,15 @@ constexpr int acceptBudget = 64;
 
 }  // namespace
 
-Listener::Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog, Accepted accepted)
-    : loop_(loop), accepted_(std::move(accepted)), spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
-    if (address.family() == Poco::Net::SocketAddress::IPv6) socket_.bind6(address, true, false, true);
-    else socket_.bind(address, true, false);
+Listener::Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog,
+                   Accepted accepted)
+    : loop_(loop),
+      accepted_(std::move(accepted)),
+      spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
+    if (address.family() == Poco::Net::SocketAddress::IPv6)
+        socket_.bind6(address, true, false, true);
+    else
+        socket_.bind(address, true, false);
     const int fd = socket_.impl()->sockfd();
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // Poco sets it nowhere
     socket_.setBlocking(false);
@@ -38,18 +43,22 @@ void Listener::onEvents(uint32_t) {
     for (int i = 0; i < acceptBudget; ++i) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
-        const int fd = ::accept4(listening, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = ::accept4(listening, reinterpret_cast<sockaddr*>(&address), &size,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             accepted_(fd, address);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE) shedOne();
-        else if (errno == EINTR || errno == ECONNABORTED) continue;
+        if (errno == EMFILE || errno == ENFILE)
+            shedOne();
+        else if (errno == EINTR || errno == ECONNABORTED)
+            continue;
         return;
     }
 }
 
-// Without a free descriptor the waiting connection would make the loop spin: give the spare one up for it, and hang up.
+// Without a free descriptor the waiting connection would make the loop spin: give the spare one up
+// for it, and hang up.
 void Listener::shedOne() {
     spare_.reset();
     base::UniqueFd(::accept4(socket_.impl()->sockfd(), nullptr, nullptr, SOCK_CLOEXEC)).reset();

@@ -1,4 +1,5 @@
-// One listening address: a Poco server socket whose connections are accepted in batches on the loop.
+// One listening address: a Poco server socket whose connections are accepted in batches on the
+// loop.
 #pragma once
 
 #include <Poco/Net/ServerSocket.h>
@@ -18,7 +19,8 @@ public:
     using Accepted = std::function<void(int fd, const sockaddr_storage& address)>;
 
     // Throws Poco::Exception when the address cannot be had.
-    Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog, Accepted accepted);
+    Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog,
+             Accepted accepted);
     ~Listener() override;
 
     uint16_t port() const { return port_; }

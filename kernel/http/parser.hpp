@@ -1,10 +1,12 @@
-// Strict HTTP/1.1 requests (RFC 9112, RFC 9110) from bytes that arrive in any pieces. Connections use it; it knows no
-// sockets. It copies nothing: positions are relative to the message's first byte, so that the buffer may move between
-// two calls, and views are made once the request is complete. It allocates only to say what is wrong.
+// Strict HTTP/1.1 requests (RFC 9112, RFC 9110) from bytes that arrive in any pieces. Connections
+// use it; it knows no sockets. It copies nothing: positions are relative to the message's first
+// byte, so that the buffer may move between two calls, and views are made once the request is
+// complete. It allocates only to say what is wrong.
 //
-// What it refuses although laxer parsers take it: bare LF or CR as a line end, folded lines, white space around field
-// names, a repeated or signed Content-Length, any Transfer-Encoding but one "chunked", both of these together, a
-// missing or double Host, HTTP/0.9, fragments and user information in targets, white space in chunk sizes.
+// What it refuses although laxer parsers take it: bare LF or CR as a line end, folded lines, white
+// space around field names, a repeated or signed Content-Length, any Transfer-Encoding but one
+// "chunked", both of these together, a missing or double Host, HTTP/0.9, fragments and user
+// information in targets, white space in chunk sizes.
 #pragma once
 
 #include <array>
@@ -22,27 +24,29 @@ namespace cf::http {
 constexpr size_t maxFieldCount = 100;
 
 struct ParserLimits {
-    size_t targetBytes = 8 * 1024;   // beyond it 414
-    size_t headerBytes = 32 * 1024;  // header section behind the request line; beyond it, or 100 fields, 431
-    size_t bodyBytes = 6u << 20;     // of requests for which nobody says otherwise; beyond it 413
+    size_t targetBytes = 8 * 1024;  // beyond it 414
+    size_t headerBytes =
+        32 * 1024;  // header section behind the request line; beyond it, or 100 fields, 431
+    size_t bodyBytes = 6u << 20;  // of requests for which nobody says otherwise; beyond it 413
 };
 
-// One request at a time: parse until complete, then reset. Copyable, so that a server parses in one place and a
-// connection keeps a copy only while its request is incomplete. One thread.
+// One request at a time: parse until complete, then reset. Copyable, so that a server parses in one
+// place and a connection keeps a copy only while its request is incomplete. One thread.
 class RequestParser {
 public:
     enum class State {
         needMore,
-        head,      // once, when a body follows the head: setBodyLimit now, or not, then call again
+        head,  // once, when a body follows the head: setBodyLimit now, or not, then call again
         complete,
-        failed,    // refusal() says why; the connection's framing is lost
+        failed,  // refusal() says why; the connection's framing is lost
     };
 
     explicit RequestParser(const ParserLimits& limits) : limits_(&limits) { reset(); }
     void reset();
 
-    // `data` begins with the message's first byte and holds `size` bytes: those of the calls before and new ones. Of a
-    // chunked body `size` may shrink (see ChunkDecoder); the bytes in front may be rewritten.
+    // `data` begins with the message's first byte and holds `size` bytes: those of the calls before
+    // and new ones. Of a chunked body `size` may shrink (see ChunkDecoder); the bytes in front may
+    // be rewritten.
     State parse(char* data, size_t& size);
 
     void setBodyLimit(size_t bytes) { bodyLimit_ = bytes; }
@@ -51,16 +55,19 @@ public:
     bool chunked() const { return chunked_; }
     // After head: the client waits for "100 Continue" before it sends the body.
     bool expectsContinue() const { return expectsContinue_; }
-    // True once the first byte of a request has been seen; an empty line in front of it does not count.
+    // True once the first byte of a request has been seen; an empty line in front of it does not
+    // count.
     bool begun() const { return begun_; }
     bool headComplete() const { return phase_ > Phase::fields; }
 
-    // After complete: head and decoded body lie in [0, messageSize()), the next message begins at consumed().
+    // After complete: head and decoded body lie in [0, messageSize()), the next message begins at
+    // consumed().
     size_t messageSize() const { return headSize_ + bodySize_; }
     size_t consumed() const { return consumed_; }
     bool keepAlive() const { return keepAlive_; }
     bool http10() const { return http10_; }
-    // After head or complete: views into the message at `base`. `headers` is storage for the header list.
+    // After head or complete: views into the message at `base`. `headers` is storage for the header
+    // list.
     void describe(const char* base, std::vector<Header>& headers, Request& request) const;
 
     const Refusal& refusal() const { return *refusal_; }
@@ -92,8 +99,8 @@ private:
     bool headersTooLarge();
 
     const ParserLimits* limits_;
-    size_t line_ = 0;         // where the present line begins
-    size_t scanned_ = 0;      // no LF between line_ and here
+    size_t line_ = 0;     // where the present line begins
+    size_t scanned_ = 0;  // no LF between line_ and here
     size_t fieldsStart_ = 0;
     size_t headSize_ = 0;
     size_t bodySize_ = 0;

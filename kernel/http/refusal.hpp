@@ -12,13 +12,15 @@ namespace cf::http {
 struct Refusal {
     int status = 400;
     base::Failure failure{};
-    std::string headers{};  // whole lines with CRLF that belong to this answer, e.g. "Allow: GET\r\n"
+    std::string
+        headers{};  // whole lines with CRLF that belong to this answer, e.g. "Allow: GET\r\n"
 };
 
 // Turns a refusal into the bytes of an application/problem+json document. Loop thread.
 using ProblemWriter = std::function<std::string(const Refusal&)>;
 
-// The document of RFC 9457 without a message catalogue: what is used when no ProblemWriter was given.
+// The document of RFC 9457 without a message catalogue: what is used when no ProblemWriter was
+// given.
 std::string plainProblem(const Refusal& refusal);
 
 // "Not Found" for 404; "Unknown" for a status that no RFC names.

@@ -10,7 +10,8 @@ namespace cf::http {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> methods{"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"};
+constexpr std::array<std::string_view, 7> methods{"GET",   "POST", "PUT",    "DELETE",
+                                                  "PATCH", "HEAD", "OPTIONS"};
 
 RequestLine refused(RequestLine line, int status, const char* error) {
     line.status = status;
@@ -20,7 +21,8 @@ RequestLine refused(RequestLine line, int status, const char* error) {
 
 // 0, 400 or 505.
 int checkVersion(std::string_view version, bool& http10) {
-    if (version.size() != 8 || !version.starts_with("HTTP/") || !isDigit(version[5]) || version[6] != '.' || !isDigit(version[7]))
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !isDigit(version[5]) ||
+        version[6] != '.' || !isDigit(version[7]))
         return 400;
     if (version[5] != '1' || version[7] > '1') return 505;
     http10 = version[7] == '0';
@@ -55,7 +57,8 @@ RequestLine parseRequestLine(std::string_view text, size_t maxTarget) {
     const size_t first = text.find(' ');
     if (first == std::string_view::npos) return refused(line, 400, "has no request target");
     line.method = text.substr(0, first);
-    if (line.method.empty() || !all(line.method, ascii::token)) return refused(line, 400, "has a method that is not a token");
+    if (line.method.empty() || !all(line.method, ascii::token))
+        return refused(line, 400, "has a method that is not a token");
 
     const std::string_view behind = text.substr(first + 1);
     const size_t second = behind.find(' ');
@@ -63,18 +66,23 @@ RequestLine parseRequestLine(std::string_view text, size_t maxTarget) {
     line.target = behind.substr(0, second);
     if (line.target.size() > maxTarget) return refused(line, 414, "has too long a target");
     if (line.target.empty() || !all(line.target, ascii::target))
-        return refused(line, 400, "has a target with a character that must be percent-encoded, or none at all");
+        return refused(
+            line, 400,
+            "has a target with a character that must be percent-encoded, or none at all");
 
     const int version = checkVersion(behind.substr(second + 1), line.http10);
-    if (version == 400) return refused(line, 400, "has something else than HTTP/1.0 or HTTP/1.1 behind its target");
-    if (version == 505) return refused(line, 505, "wants a version of HTTP that is not spoken here");
+    if (version == 400)
+        return refused(line, 400, "has something else than HTTP/1.0 or HTTP/1.1 behind its target");
+    if (version == 505)
+        return refused(line, 505, "wants a version of HTTP that is not spoken here");
     if (std::find(methods.begin(), methods.end(), line.method) == methods.end())
         return refused(line, 501, "has a method that is not known here");
 
     if (line.target.front() == '/') {
         splitPath(line, line.target);
     } else if (line.target == "*") {
-        if (line.method != "OPTIONS") return refused(line, 400, "has the target \"*\", which is for OPTIONS alone");
+        if (line.method != "OPTIONS")
+            return refused(line, 400, "has the target \"*\", which is for OPTIONS alone");
         line.path = line.target;
     } else if (!splitAbsolute(line)) {
         return refused(line, 400, "has a target that is neither a path nor an http address");

@@ -11,7 +11,8 @@ namespace cf::http {
 namespace {
 
 constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 char* put(char* at, std::string_view text) {
     std::memcpy(at, text.data(), text.size());
@@ -27,15 +28,17 @@ std::string_view ResponseHead::dateLine() {
         std::tm parts{};
         ::gmtime_r(&now, &parts);
         // IMF-fixdate (RFC 9110 section 5.6.7) by hand: strftime would follow the locale.
-        const int size = std::snprintf(date_, sizeof date_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[parts.tm_wday],
-                                       parts.tm_mday, months[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour,
-                                       parts.tm_min, parts.tm_sec);
+        const int size =
+            std::snprintf(date_, sizeof date_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                          days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon],
+                          parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
         dateSize_ = static_cast<size_t>(size);
     }
     return {date_, dateSize_};
 }
 
-void ResponseHead::append(Buffer& out, int status, std::string_view headers, size_t contentLength, ConnectionLine connection) {
+void ResponseHead::append(Buffer& out, int status, std::string_view headers, size_t contentLength,
+                          ConnectionLine connection) {
     const std::string_view phrase = reasonPhrase(status);
     const size_t most = 256 + phrase.size() + headers.size();
     if (out.room() < most) out.reserve(out.size() + most);
@@ -54,8 +57,10 @@ void ResponseHead::append(Buffer& out, int status, std::string_view headers, siz
         at = std::to_chars(at, at + 20, contentLength).ptr;
         at = put(at, "\r\n");
     }
-    if (connection == ConnectionLine::close) at = put(at, "Connection: close\r\n");
-    else if (connection == ConnectionLine::keepAlive) at = put(at, "Connection: keep-alive\r\n");
+    if (connection == ConnectionLine::close)
+        at = put(at, "Connection: close\r\n");
+    else if (connection == ConnectionLine::keepAlive)
+        at = put(at, "Connection: keep-alive\r\n");
     at = put(put(at, headers), "\r\n");
     out.setSize(out.size() + static_cast<size_t>(at - begin));
 }

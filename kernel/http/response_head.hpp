@@ -13,9 +13,10 @@ enum class ConnectionLine { none, close, keepAlive };
 
 class ResponseHead {
 public:
-    // Appends the head to `out`. `headers` is whole lines with CRLF. 1xx, 204 and 304 get no Content-Length (RFC 9110
-    // section 8.6).
-    void append(Buffer& out, int status, std::string_view headers, size_t contentLength, ConnectionLine connection);
+    // Appends the head to `out`. `headers` is whole lines with CRLF. 1xx, 204 and 304 get no
+    // Content-Length (RFC 9110 section 8.6).
+    void append(Buffer& out, int status, std::string_view headers, size_t contentLength,
+                ConnectionLine connection);
 
 private:
     std::string_view dateLine();

@@ -10,7 +10,8 @@ namespace cf::http {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> methods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
+                                                  "PATCH", "DELETE", "OPTIONS"};
 constexpr size_t get = 0, head = 1, options = 6;
 
 size_t indexOf(std::string_view method) {
@@ -28,7 +29,8 @@ struct Router::Node {
     std::array<std::optional<RouteId>, methods.size()> routes{};
 
     bool served() const {
-        return std::any_of(routes.begin(), routes.end(), [](const auto& route) { return route.has_value(); });
+        return std::any_of(routes.begin(), routes.end(),
+                           [](const auto& route) { return route.has_value(); });
     }
 };
 
@@ -38,7 +40,9 @@ Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 
 void Router::add(std::string_view method, std::string_view pattern, RouteId id) {
-    const auto wrong = [&](const char* why) { throw std::invalid_argument("route " + std::string(pattern) + " " + why); };
+    const auto wrong = [&](const char* why) {
+        throw std::invalid_argument("route " + std::string(pattern) + " " + why);
+    };
     const auto step = [&](std::unique_ptr<Node>& slot, std::string_view name) {
         if (slot == nullptr) {
             slot = std::make_unique<Node>();
@@ -60,7 +64,8 @@ void Router::add(std::string_view method, std::string_view pattern, RouteId id) 
         if (left.front() != '/') wrong("has a segment without '/'");
         left.remove_prefix(1);
         // A rest may stand right behind a segment: it brings its own '/'.
-        const std::string_view segment = left.substr(0, left.starts_with('{') ? left.find('}') + 1 : left.find_first_of("/{"));
+        const std::string_view segment =
+            left.substr(0, left.starts_with('{') ? left.find('}') + 1 : left.find_first_of("/{"));
         if (segment.ends_with("...}")) wrong("has a '/' in front of a rest, which brings its own");
         left.remove_prefix(segment.size());
         if (segment.starts_with('{')) {
@@ -68,9 +73,12 @@ void Router::add(std::string_view method, std::string_view pattern, RouteId id) 
             ++parameters;
             continue;
         }
-        const auto found = std::find_if(node->literals.begin(), node->literals.end(), [&](const auto& one) { return one.first == segment; });
-        if (found == node->literals.end()) node = node->literals.emplace_back(segment, std::make_unique<Node>()).second.get();
-        else node = found->second.get();
+        const auto found = std::find_if(node->literals.begin(), node->literals.end(),
+                                        [&](const auto& one) { return one.first == segment; });
+        if (found == node->literals.end())
+            node = node->literals.emplace_back(segment, std::make_unique<Node>()).second.get();
+        else
+            node = found->second.get();
     }
     if (parameters > RouteMatch::maxParameters) wrong("has too many parameters");
     const size_t index = indexOf(method);
@@ -83,7 +91,8 @@ void Router::add(std::string_view method, std::string_view pattern, RouteId id) 
 }
 
 // `path` is what is left of it: empty, or beginning with '/'.
-const Router::Node* Router::find(const Node& node, std::string_view path, RouteMatch& result, bool& broken) const {
+const Router::Node* Router::find(const Node& node, std::string_view path, RouteMatch& result,
+                                 bool& broken) const {
     if (path.empty() && node.served()) return &node;
     if (!path.empty()) {
         const size_t end = std::min(path.find('/', 1), path.size());
@@ -116,10 +125,12 @@ void Router::match(const Request& request, RouteMatch& result) const {
     const bool everything = request.path == "*";
     const Node* node = everything ? nullptr : find(*root_, request.path, result, broken);
     if (node == nullptr && !everything)
-        return result.refuse(404, "not_found", "there is nothing at " + std::string(request.path.substr(0, 256)));
+        return result.refuse(404, "not_found",
+                             "there is nothing at " + std::string(request.path.substr(0, 256)));
     if (broken)
-        return result.refuse(400, "malformed_path", "the path holds a broken escape, or one of NUL or '/': " +
-                                                        std::string(request.path.substr(0, 256)));
+        return result.refuse(400, "malformed_path",
+                             "the path holds a broken escape, or one of NUL or '/': " +
+                                 std::string(request.path.substr(0, 256)));
     if (node != nullptr && method < methods.size()) {
         auto route = node->routes[method];
         if (!route && method == head) route = node->routes[get];
@@ -138,20 +149,24 @@ void Router::match(const Request& request, RouteMatch& result) const {
         result.kind_ = Kind::options;
         return;
     }
-    result.refuse(405, "method_not_allowed", std::string(request.method) + " is not possible at " + std::string(request.path.substr(0, 256)));
+    result.refuse(405, "method_not_allowed",
+                  std::string(request.method) + " is not possible at " +
+                      std::string(request.path.substr(0, 256)));
     result.refusal_->failure.hint = "possible are " + allow.substr(7, allow.size() - 9);
     result.refusal_->headers = std::move(allow);
 }
 
 std::string_view RouteMatch::operator[](std::string_view name) const {
     for (size_t i = 0; i < count_; ++i)
-        if (parameters_[i].name == name) return parameters_[i].decoded ? std::string_view(decoded_[i]) : parameters_[i].value;
+        if (parameters_[i].name == name)
+            return parameters_[i].decoded ? std::string_view(decoded_[i]) : parameters_[i].value;
     return {};
 }
 
 void RouteMatch::refuse(int status, const char* reason, std::string detail) {
     kind_ = Kind::refused;
-    refusal_.emplace(Refusal{.status = status, .failure = {.reason = reason, .detail = std::move(detail)}});
+    refusal_.emplace(
+        Refusal{.status = status, .failure = {.reason = reason, .detail = std::move(detail)}});
 }
 
 }  // namespace cf::http

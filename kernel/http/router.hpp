@@ -1,10 +1,12 @@
-// Finds what a request is for: method and path against patterns such as "/api/v1/functions/{id}/invoke" and
+// Finds what a request is for: method and path against patterns such as
+// "/api/v1/functions/{id}/invoke" and
 // "/function/{name}{rest...}". Filled once at start; afterwards any number of threads may match.
 //
-// A literal segment is compared as sent: an escape in one ("/%61pi") is another path, so that a guard that looks at
-// the path and the router never disagree. A {name} takes one segment that is not empty, percent-decoded. {rest...}
-// stands last and takes what is left as sent: empty, or beginning with '/'. Literals go before names, names before
-// rests, and the first pattern that fits the path decides; its methods alone count.
+// A literal segment is compared as sent: an escape in one ("/%61pi") is another path, so that a
+// guard that looks at the path and the router never disagree. A {name} takes one segment that is
+// not empty, percent-decoded. {rest...} stands last and takes what is left as sent: empty, or
+// beginning with '/'. Literals go before names, names before rests, and the first pattern that fits
+// the path decides; its methods alone count.
 #pragma once
 
 #include <array>
@@ -23,7 +25,8 @@ namespace cf::http {
 
 using RouteId = uint32_t;
 
-// The outcome of one match; reusable, so that it keeps its memory. Views live as long as the request and this do.
+// The outcome of one match; reusable, so that it keeps its memory. Views live as long as the
+// request and this do.
 class RouteMatch {
 public:
     enum class Kind {
@@ -65,15 +68,16 @@ public:
     Router(Router&&) noexcept;
     Router& operator=(Router&&) noexcept;
 
-    // `method` is "GET" and so on, or "*" for every method, OPTIONS too; GET serves HEAD as well. Throws
-    // std::invalid_argument for a pattern that makes no sense or is there already.
+    // `method` is "GET" and so on, or "*" for every method, OPTIONS too; GET serves HEAD as well.
+    // Throws std::invalid_argument for a pattern that makes no sense or is there already.
     void add(std::string_view method, std::string_view pattern, RouteId id);
 
     void match(const Request& request, RouteMatch& result) const;
 
 private:
     struct Node;
-    const Node* find(const Node& node, std::string_view path, RouteMatch& result, bool& broken) const;
+    const Node* find(const Node& node, std::string_view path, RouteMatch& result,
+                     bool& broken) const;
 
     std::unique_ptr<Node> root_;
 };

@@ -23,9 +23,10 @@ base::Result<uint16_t> Server::listen(const Poco::Net::SocketAddress& address) {
             [state](int fd, const sockaddr_storage& from) { state->accepted(fd, from); }));
         return state->listeners.back()->port();
     } catch (const Poco::Exception& error) {
-        return base::Failure{.reason = "address_unavailable",
-                             .detail = "cannot listen on " + address.toString() + ": " + error.displayText(),
-                             .hint = "stop what uses the address, or choose another one"};
+        return base::Failure{
+            .reason = "address_unavailable",
+            .detail = "cannot listen on " + address.toString() + ": " + error.displayText(),
+            .hint = "stop what uses the address, or choose another one"};
     }
 }
 
@@ -34,7 +35,8 @@ void Server::stopAccepting() { state_->listeners.clear(); }
 void Server::closeIdle() {
     // Closing moves the last connection into the gap, so the list is walked backwards.
     for (size_t i = state_->connections.size(); i-- > 0;)
-        if (i < state_->connections.size() && state_->connections[i]->idle()) state_->connections[i]->close();
+        if (i < state_->connections.size() && state_->connections[i]->idle())
+            state_->connections[i]->close();
 }
 
 void Server::drain(std::function<void()> done) {

@@ -1,8 +1,10 @@
-// The HTTP/1.1 server of one event loop: listens, reads requests, hands each to the handler as an Exchange and writes
-// the answers. Everything is per instance and happens on the loop's thread; one Server a loop makes it multi-threaded.
+// The HTTP/1.1 server of one event loop: listens, reads requests, hands each to the handler as an
+// Exchange and writes the answers. Everything is per instance and happens on the loop's thread; one
+// Server a loop makes it multi-threaded.
 //
-// What it answers itself, without a handler: 400, 413, 414, 417, 431, 501, 505 for requests that are not let through,
-// 408 for those that do not arrive in time, 503 beyond the limits, 500 for those a handler dropped unanswered.
+// What it answers itself, without a handler: 400, 413, 414, 417, 431, 501, 505 for requests that
+// are not let through, 408 for those that do not arrive in time, 503 beyond the limits, 500 for
+// those a handler dropped unanswered.
 #pragma once
 
 #include <Poco/Net/SocketAddress.h>
@@ -23,20 +25,26 @@ namespace cf::http {
 struct ServerOptions {
     using Duration = std::chrono::milliseconds;
 
-    size_t maxConnections = 10'200;       // of this server; beyond it 503
-    size_t maxPerAddress = 1'024;         // from one address; loopback is free of it
-    int backlog = 1'024;                  // connections that Linux holds until they are accepted
+    size_t maxConnections = 10'200;  // of this server; beyond it 503
+    size_t maxPerAddress = 1'024;    // from one address; loopback is free of it
+    int backlog = 1'024;             // connections that Linux holds until they are accepted
     ParserLimits limits{};
-    Duration headerTimeout{10'000};       // from a request's first byte to the end of its head
-    Duration idleTimeout{60'000};         // without a request, before the first one too
-    Duration bodyGrace{10'000};           // a body may take this long and what minimumRate gives
-    Duration writeGrace{30'000};          // so may the reading of an answer
-    size_t minimumRate = 1'024;           // bytes a second
-    Duration lingerTimeout{2'000};        // how long a refused client's leftovers are thrown away before the close
-    size_t lingerBytes = 16u << 20;       // and how many
+    Duration headerTimeout{10'000};  // from a request's first byte to the end of its head
+    Duration idleTimeout{60'000};    // without a request, before the first one too
+    Duration bodyGrace{10'000};      // a body may take this long and what minimumRate gives
+    Duration writeGrace{30'000};     // so may the reading of an answer
+    size_t minimumRate = 1'024;      // bytes a second
+    Duration lingerTimeout{
+        2'000};  // how long a refused client's leftovers are thrown away before the close
+    size_t lingerBytes = 16u << 20;  // and how many
 
-    // The body limit of a request with this head, in bytes; limits.bodyBytes without it. Asked for bodies that are
-    // announced with more than 64 KB or chunked, before they are read. Cheap: it runs on the loop.
+    // Memory of all requests that are not whole yet and answers that are not read yet. Beyond it
+    // larger requests get 503, and clients that do not read their answers are cut off.
+    size_t bufferBytes = 256u << 20;
+
+    // The body limit of a request with this head, in bytes; limits.bodyBytes without it. Asked for
+    // bodies that are announced with more than 64 KB or chunked, before they are read. Cheap: it
+    // runs on the loop.
     std::function<size_t(const Request& head)> bodyLimit{};
     // Documents of the answers above; plainProblem without it.
     ProblemWriter problem{};
@@ -55,20 +63,22 @@ class Server {
 public:
     // The loop outlives the server; the handler may be called until the server is gone.
     Server(base::EventLoop& loop, ServerOptions options, Handler handler);
-    // Loop thread, or after the loop ended: closes everything. Exchanges that are still held count as gone.
+    // Loop thread, or after the loop ended: closes everything. Exchanges that are still held count
+    // as gone.
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Loop thread or before run; may be called for several addresses. Gives the port (for port 0 the chosen one).
-    // Failure: address_unavailable.
+    // Loop thread or before run; may be called for several addresses. Gives the port (for port 0
+    // the chosen one). Failure: address_unavailable.
     base::Result<uint16_t> listen(const Poco::Net::SocketAddress& address);
 
     // Loop thread, all below. New connections are no longer taken: Linux refuses them.
     void stopAccepting();
     // Closes connections that wait for a request.
     void closeIdle();
-    // Both, and every answer from now on closes its connection; `done` runs once when no connection is left.
+    // Both, and every answer from now on closes its connection; `done` runs once, at the end of the
+    // round in which the last connection went (at once without any), and may end the loop.
     void drain(std::function<void()> done);
 
     const Counters& counters() const;

@@ -7,16 +7,23 @@
 
 namespace cf::http {
 
-ServerExchange::ServerExchange(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection, ExchangeStorage storage)
-    : pool_(std::move(pool)), storage_(std::move(storage)), connection_(&connection), serial_(serial) {}
+ServerExchange::ServerExchange(std::shared_ptr<ExchangePool> pool, uint64_t serial,
+                               Connection& connection, ExchangeStorage storage)
+    : pool_(std::move(pool)),
+      storage_(std::move(storage)),
+      connection_(&connection),
+      serial_(serial) {}
 
 ServerExchange::~ServerExchange() {
-    // Elsewhere `connection_` may not be looked at; the pool then finds the connection by the serial, on its loop.
-    if (!answered_ && !pool_->abandon(pool_, serial_) && connection_ != nullptr) connection_->abandoned();
+    // Elsewhere `connection_` may not be looked at; the pool then finds the connection by the
+    // serial, on its loop.
+    if (!answered_ && !pool_->abandon(pool_, serial_) && connection_ != nullptr)
+        connection_->abandoned();
     pool_->give(std::move(storage_));
 }
 
-void ServerExchange::describe(const RequestParser& parser, const char* base, std::string_view peer) {
+void ServerExchange::describe(const RequestParser& parser, const char* base,
+                              std::string_view peer) {
     peer_ = peer;
     parser.describe(base, storage_.headers, request_);
     request_.peer = peer_;
@@ -24,14 +31,16 @@ void ServerExchange::describe(const RequestParser& parser, const char* base, std
     http10_ = parser.http10();
 }
 
-void ServerExchange::respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) {
+void ServerExchange::respond(int status, std::string_view headers,
+                             std::initializer_list<std::string_view> body) {
     if (answered_) {
         base::logError("http", "a request was answered twice; the second answer is dropped");
         return;
     }
     answered_ = true;
     gone_ = nullptr;
-    if (Connection* connection = std::exchange(connection_, nullptr)) connection->answer(*this, status, headers, body);
+    if (Connection* connection = std::exchange(connection_, nullptr))
+        connection->answer(*this, status, headers, body);
 }
 
 std::function<void()> ServerExchange::detach() {

@@ -44,7 +44,8 @@ ServerState::ServerState(base::EventLoop& theLoop, ServerOptions theOptions, Han
       options(std::move(theOptions)),
       handler(std::move(theHandler)),
       deadlines(loop),
-      pool(std::make_shared<ExchangePool>(loop, [this](uint64_t serial) { exchangeAbandoned(serial); })),
+      pool(std::make_shared<ExchangePool>(loop,
+                                          [this](uint64_t serial) { exchangeAbandoned(serial); })),
       parser(options.limits),
       readBuffer(new char[readSize + Buffer::slack]),
       alive_(std::make_shared<ServerState*>(this)) {}
@@ -76,27 +77,34 @@ void ServerState::accepted(int fd, const sockaddr_storage& address) {
         return;
     }
     ++fromPeer;
-    connections.push_back(std::make_unique<Connection>(*this, std::move(owned), std::move(peer.text)));
+    connections.push_back(
+        std::make_unique<Connection>(*this, std::move(owned), std::move(peer.text)));
     Connection& connection = *connections.back();
     connection.index = connections.size() - 1;
     connection.overLimit = tooMany;
     overflowing += tooMany ? 1 : 0;
     counters.open = connections.size();
     if (!tooMany) return connection.start(nullptr);
-    const Refusal refusal{.status = 503,
-                          .failure = {.reason = "too_many_connections",
-                                      .detail = full ? "the platform holds as many connections as it may"
-                                                     : "too many connections come from this address",
-                                      .hint = "use connections for more than one request, and come back in a second",
-                                      .limit = std::to_string(full ? options.maxConnections : options.maxPerAddress) + " connections"},
-                          .headers = "Retry-After: 1\r\n"};
+    const Refusal refusal{
+        .status = 503,
+        .failure = {.reason = "too_many_connections",
+                    .detail = full ? "the platform holds as many connections as it may"
+                                   : "too many connections come from this address",
+                    .hint = "use connections for more than one request, and come back in a second",
+                    .limit = std::to_string(full ? options.maxConnections : options.maxPerAddress) +
+                             " connections"},
+        .headers = "Retry-After: 1\r\n"};
     connection.start(&refusal);
 }
 
 void ServerState::retire(Connection& connection) {
-    if (const auto found = perAddress.find(connection.peer()); found != perAddress.end() && --found->second == 0) perAddress.erase(found);
+    if (const auto found = perAddress.find(connection.peer());
+        found != perAddress.end() && --found->second == 0)
+        perAddress.erase(found);
     if (connection.overLimit) --overflowing;
-    if (connection.waitsToResume) std::replace(resuming_.begin(), resuming_.end(), &connection, static_cast<Connection*>(nullptr));
+    if (connection.waitsToResume)
+        std::replace(resuming_.begin(), resuming_.end(), &connection,
+                     static_cast<Connection*>(nullptr));
     const size_t index = connection.index;
     if (graveyard_.empty()) later(&ServerState::bury);
     graveyard_.push_back(std::move(connections[index]));
@@ -106,7 +114,11 @@ void ServerState::retire(Connection& connection) {
     }
     connections.pop_back();
     counters.open = connections.size();
-    if (connections.empty() && drained) std::exchange(drained, nullptr)();
+    if (connections.empty() && drained) later(&ServerState::finishDrain);
+}
+
+void ServerState::finishDrain() {
+    if (drained) std::exchange(drained, nullptr)();
 }
 
 void ServerState::resumeLater(Connection& connection) {
@@ -117,7 +129,8 @@ void ServerState::resumeLater(Connection& connection) {
 }
 
 void ServerState::resume() {
-    // Stays the list of the waiting while it is worked through, so that a connection that dies takes itself off it.
+    // Stays the list of the waiting while it is worked through, so that a connection that dies
+    // takes itself off it.
     for (size_t i = 0; i < resuming_.size(); ++i) {
         Connection* connection = std::exchange(resuming_[i], nullptr);
         if (connection == nullptr) continue;
@@ -128,7 +141,9 @@ void ServerState::resume() {
 }
 
 void ServerState::exchangeAbandoned(uint64_t serial) {
-    const auto found = std::find_if(connections.begin(), connections.end(), [&](const auto& connection) { return connection->serial() == serial; });
+    const auto found =
+        std::find_if(connections.begin(), connections.end(),
+                     [&](const auto& connection) { return connection->serial() == serial; });
     if (found != connections.end()) (*found)->abandoned();
 }
 
@@ -137,7 +152,8 @@ std::string ServerState::problemOf(const Refusal& refusal) const {
     try {
         return options.problem(refusal);
     } catch (const std::exception& error) {
-        base::logError("http", std::string("a problem document could not be written: ") + error.what());
+        base::logError("http",
+                       std::string("a problem document could not be written: ") + error.what());
         return plainProblem(refusal);
     }
 }

@@ -1,4 +1,5 @@
-// What the connections of one server share. Internal to http/: connection.cpp and server.cpp alone include it.
+// What the connections of one server share. Internal to http/: connection.cpp and server.cpp alone
+// include it.
 #pragma once
 
 #include <netinet/in.h>
@@ -30,9 +31,11 @@ struct ServerState {
     ServerState& operator=(const ServerState&) = delete;
 
     void accepted(int fd, const sockaddr_storage& address);
-    // Takes a closed connection out; its memory goes at the end of the round, for it may stand on the stack.
+    // Takes a closed connection out; its memory goes at the end of the round, for it may stand on
+    // the stack.
     void retire(Connection& connection);
-    // Parses what the connection has buffered soon, but not inside the caller, who may be in the middle of something.
+    // Parses what the connection has buffered soon, but not inside the caller, who may be in the
+    // middle of something.
     void resumeLater(Connection& connection);
     void exchangeAbandoned(uint64_t serial);
     std::string problemOf(const Refusal& refusal) const;
@@ -46,26 +49,28 @@ struct ServerState {
 
     Deadlines deadlines;
     std::shared_ptr<ExchangePool> pool;
-    RequestParser parser;                      // of requests that arrive whole
-    std::unique_ptr<char[]> readBuffer;        // readSize and Buffer::slack bytes
-    Buffer output{};                           // the answer being put together
+    RequestParser parser;                // of requests that arrive whole
+    std::unique_ptr<char[]> readBuffer;  // readSize and Buffer::slack bytes
+    Buffer output{};                     // the answer being put together
     ResponseHead responseHead{};
-    std::vector<Header> headHeaders{};         // of a head shown to bodyLimit
+    std::vector<Header> headHeaders{};  // of a head shown to bodyLimit
     uint64_t nextSerial = 1;
+    size_t buffered = 0;  // bytes of memory that connections hold for unfinished input and output
 
     std::vector<std::unique_ptr<Listener>> listeners{};
     std::vector<std::unique_ptr<Connection>> connections{};
     std::unordered_map<std::string, size_t> perAddress{};
-    size_t overflowing = 0;                    // connections beyond the limit that are being told so
+    size_t overflowing = 0;  // connections beyond the limit that are being told so
 
 private:
     void later(void (ServerState::*task)());
     void bury() { graveyard_.clear(); }
     void resume();
+    void finishDrain();
 
     std::vector<std::unique_ptr<Connection>> graveyard_;
     std::vector<Connection*> resuming_;
-    std::shared_ptr<ServerState*> alive_;      // posted tasks find out through it that the server went
+    std::shared_ptr<ServerState*> alive_;  // posted tasks find out through it that the server went
 };
 
 }  // namespace cf::http

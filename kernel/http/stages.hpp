@@ -1,6 +1,7 @@
-// The named stages of a request: accept and parse (Server), guard, authenticate, route and handle, write (Exchange).
-// Stages is the ordered place between parse and route: checks run one after the other, the first refusal is the answer,
-// and what passes them all goes to the handler. Loop thread.
+// The named stages of a request: accept and parse (Server), guard, authenticate, route and handle,
+// write (Exchange). Stages is the ordered place between parse and route: checks run one after the
+// other, the first refusal is the answer, and what passes them all goes to the handler. Loop
+// thread.
 #pragma once
 
 #include <functional>
@@ -21,7 +22,8 @@ public:
     using Document = std::function<std::string(const Refusal&, const Request&)>;
 
     // `document` may be empty: plainProblem.
-    Stages(Handler handler, Document document) : handler_(std::move(handler)), document_(std::move(document)) {}
+    Stages(Handler handler, Document document)
+        : handler_(std::move(handler)), document_(std::move(document)) {}
 
     void guard(Check check) { guards_.push_back(std::move(check)); }
     void authenticate(Check check) { authentications_.push_back(std::move(check)); }

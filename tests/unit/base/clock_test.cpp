@@ -13,11 +13,13 @@ class ClockTest : public CppUnit::TestFixture {
 public:
     void testRfc3339() {
         CPPUNIT_ASSERT_EQUAL(std::string("1970-01-01T00:00:00.000Z"), rfc3339(fromUnixMs(0)));
-        CPPUNIT_ASSERT_EQUAL(std::string("2024-02-29T23:59:59.007Z"), rfc3339(fromUnixMs(1709251199007)));
+        CPPUNIT_ASSERT_EQUAL(std::string("2024-02-29T23:59:59.007Z"),
+                             rfc3339(fromUnixMs(1709251199007)));
         CPPUNIT_ASSERT_EQUAL(std::string("1969-12-31T23:59:59.999Z"), rfc3339(fromUnixMs(-1)));
     }
     void testMilliseconds() {
-        for (const int64_t ms : {int64_t{0}, int64_t{-5}, int64_t{1709251199007}}) CPPUNIT_ASSERT_EQUAL(ms, unixMs(fromUnixMs(ms)));
+        for (const int64_t ms : {int64_t{0}, int64_t{-5}, int64_t{1709251199007}})
+            CPPUNIT_ASSERT_EQUAL(ms, unixMs(fromUnixMs(ms)));
     }
 };
 

@@ -19,7 +19,8 @@ struct Pair {
     UniqueFd near, far;
     Pair() {
         int fds[2];
-        CPPUNIT_ASSERT_EQUAL(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+        CPPUNIT_ASSERT_EQUAL(
+            0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
         near.reset(fds[0]);
         far.reset(fds[1]);
     }
@@ -84,8 +85,10 @@ public:
     void testPostsFromPosts() {
         int left = 1000;
         std::function<void()> again = [&] {
-            if (--left == 0) loop_.stop();
-            else loop_.post(again);
+            if (--left == 0)
+                loop_.stop();
+            else
+                loop_.post(again);
         };
         loop_.post(again);
         run();
@@ -173,7 +176,8 @@ public:
         CPPUNIT_ASSERT(EventLoop::Clock::now() - start >= milliseconds(60));
     }
 
-    // Once, after what the round brought, and what a round end asks for still belongs to the same round.
+    // Once, after what the round brought, and what a round end asks for still belongs to the same
+    // round.
     void testRoundEnd() {
         std::string seen;
         loop_.after(milliseconds(10), [&] {

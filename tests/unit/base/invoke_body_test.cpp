@@ -28,13 +28,17 @@ class InvokeBodyTest : public CppUnit::TestFixture {
     }
     void expect(std::string_view event, std::string_view context, std::string_view body) {
         const auto parts = slice(body);
-        CPPUNIT_ASSERT_MESSAGE(std::string(body) + (parts ? "" : parts.failure().detail), bool(parts));
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), std::string(event), std::string(parts->event));
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), std::string(context), std::string(parts->context));
+        CPPUNIT_ASSERT_MESSAGE(std::string(body) + (parts ? "" : parts.failure().detail),
+                               bool(parts));
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), std::string(event),
+                                     std::string(parts->event));
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), std::string(context),
+                                     std::string(parts->context));
     }
     void refused(const std::string& reason, std::string_view body) {
         const auto parts = slice(body);
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), reason, parts ? std::string("taken") : parts.failure().reason);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(body), reason,
+                                     parts ? std::string("taken") : parts.failure().reason);
     }
 
 public:
@@ -53,12 +57,16 @@ public:
     }
 
     void testNastyValues() {
-        for (const char* value : {"\"\"", "\"}\"", "\",\"", "\"\\\"\"", "\"\\\\\"", "\"\\\\\\\"}\"", "\"{[\"", "[]", "[{}]", "{\"a\":\"}\"}", "[[\"]\"],{\"}\":[]}]",
-                                  "-1.5e+10", "true", "\"\\u0022}\"", "{\"\\\"\":1}", "\"\xe2\x82\xac\""}) {
+        for (const char* value :
+             {"\"\"", "\"}\"", "\",\"", "\"\\\"\"", "\"\\\\\"", "\"\\\\\\\"}\"", "\"{[\"", "[]",
+              "[{}]", "{\"a\":\"}\"}", "[[\"]\"],{\"}\":[]}]", "-1.5e+10", "true", "\"\\u0022}\"",
+              "{\"\\\"\":1}", "\"\xe2\x82\xac\""}) {
             const std::string text = value;
             expect(text, "", "{\"event\":" + text + "}");
-            expect(text, "{\"x\":" + text + "}", "{\"event\":" + text + ",\"context\":{\"x\":" + text + "}}");
-            expect(text, "{\"x\":" + text + "}", "{\"context\":{\"x\":" + text + "},\"event\":" + text + "}");
+            expect(text, "{\"x\":" + text + "}",
+                   "{\"event\":" + text + ",\"context\":{\"x\":" + text + "}}");
+            expect(text, "{\"x\":" + text + "}",
+                   "{\"context\":{\"x\":" + text + "},\"event\":" + text + "}");
         }
     }
 
@@ -68,7 +76,8 @@ public:
     }
 
     void testContext() {
-        for (const char* value : {"1", "\"x\"", "[]", "true", "[{}]"}) refused("invalid_request", "{\"context\":" + std::string(value) + "}");
+        for (const char* value : {"1", "\"x\"", "[]", "true", "[{}]"})
+            refused("invalid_request", "{\"context\":" + std::string(value) + "}");
         const auto parts = slice("{\"context\":5}");
         CPPUNIT_ASSERT_EQUAL(std::string("/context"), parts.failure().fields.at(0).pointer);
     }
@@ -83,7 +92,8 @@ public:
         CPPUNIT_ASSERT(parts.failure().hint.find("event") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string("/a~1b"), parts.failure().fields.at(0).pointer);
         refused("unknown_field", "{\"" + std::string(10'000, 'k') + "\":1}");
-        for (const char* body : {"[1]", "5", "\"text\"", "null", "[]"}) refused("invalid_request", body);
+        for (const char* body : {"[1]", "5", "\"text\"", "null", "[]"})
+            refused("invalid_request", body);
     }
 
     // An escaped key means what its plain form means.
@@ -100,19 +110,25 @@ public:
     void testDuplicates() {
         refused("duplicate_key", "{\"event\":1,\"event\":1}");
         refused("duplicate_key", "{\"context\":{},\"event\":1,\"context\":null}");
-        expect("{\"a\":1,\"a\":2}", "", "{\"event\":{\"a\":1,\"a\":2}}");  // the function's own affair
+        expect("{\"a\":1,\"a\":2}", "",
+               "{\"event\":{\"a\":1,\"a\":2}}");  // the function's own affair
     }
 
     void testMalformed() {
-        for (const char* body : {"{", "nonsense", "{\"event\":}", "{\"event\":1,}", "{\"event\":\"\x01\"}", "{\"event\":1}x", "{\"event\":01}", "{\"event\":1}{}", " ",
-                                 "{\"event\" 1}", "{event:1}", "{\"event\":\"\xc0\x80\"}", "{,}", "{\"event\":1 \"context\":{}}", "\xef\xbb\xbf{}"})
+        for (const char* body :
+             {"{", "nonsense", "{\"event\":}", "{\"event\":1,}", "{\"event\":\"\x01\"}",
+              "{\"event\":1}x", "{\"event\":01}", "{\"event\":1}{}", " ", "{\"event\" 1}",
+              "{event:1}", "{\"event\":\"\xc0\x80\"}", "{,}", "{\"event\":1 \"context\":{}}",
+              "\xef\xbb\xbf{}"})
             refused("malformed_json", body);
         refused("malformed_json", std::string_view("\0", 1));
         refused("malformed_json", std::string_view("{\"event\":1}\0", 12));
     }
 
     void testDepth() {
-        const auto nested = [](size_t depth) { return "{\"event\":" + std::string(depth, '[') + std::string(depth, ']') + "}"; };
+        const auto nested = [](size_t depth) {
+            return "{\"event\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
+        };
         CPPUNIT_ASSERT(slice(nested(254)));
         refused("json_too_deep", nested(257));
         refused("json_too_deep", nested(300'000));
@@ -120,8 +136,11 @@ public:
     }
 
     void testEveryPrefixAndEveryChangedByte() {
-        const std::string body = " {\"event\" : {\"k\":[\"v\\\"}\",1.5e3,{}]} ,\"context\":{\"u\":\"\\u0041\xc3\xa4\"} } ";
-        for (size_t size = 1; size < body.size() - 1; ++size) refused("malformed_json", std::string_view(body).substr(0, size));
+        const std::string body =
+            " {\"event\" : {\"k\":[\"v\\\"}\",1.5e3,{}]} ,\"context\":{\"u\":\"\\u0041\xc3\xa4\"} "
+            "} ";
+        for (size_t size = 1; size < body.size() - 1; ++size)
+            refused("malformed_json", std::string_view(body).substr(0, size));
         for (size_t at = 0; at < body.size(); ++at)
             for (int byte = 0; byte < 256; ++byte) {
                 std::string changed = body;
@@ -130,7 +149,8 @@ public:
                 if (!parts) continue;
                 const std::string event(parts->event), context(parts->context);
                 CPPUNIT_ASSERT_MESSAGE(changed, event.empty() || JsonDocument::parse(event));
-                CPPUNIT_ASSERT_MESSAGE(changed, context.empty() || (context[0] == '{' && JsonDocument::parse(context)));
+                CPPUNIT_ASSERT_MESSAGE(changed, context.empty() || (context[0] == '{' &&
+                                                                    JsonDocument::parse(context)));
             }
     }
 };

@@ -1,5 +1,5 @@
-// The parsing tests of JSONTestSuite (github.com/nst/JSONTestSuite): y_ files are accepted, n_ files refused, i_ files
-// either, and none of them harms.
+// The parsing tests of JSONTestSuite (github.com/nst/JSONTestSuite): y_ files are accepted, n_
+// files refused, i_ files either, and none of them harms.
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <cstdlib>
@@ -21,7 +21,8 @@ std::filesystem::path folder() {
 }
 
 // Valid JSON in which a key appears twice; the control plane refuses that on purpose.
-const std::set<std::string> duplicates{"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"};
+const std::set<std::string> duplicates{"y_object_duplicated_key.json",
+                                       "y_object_duplicated_key_and_value.json"};
 
 }  // namespace
 
@@ -33,7 +34,8 @@ class JsonSuiteTest : public CppUnit::TestFixture {
 public:
     void testSuite() {
         if (!std::filesystem::is_directory(folder())) {
-            std::cerr << " skipped: " << folder() << " is not there; CLOUDFUNCTION_TEST_DATA may name the folder above it";
+            std::cerr << " skipped: " << folder()
+                      << " is not there; CLOUDFUNCTION_TEST_DATA may name the folder above it";
             return;
         }
         size_t seen = 0;
@@ -51,9 +53,11 @@ public:
             const bool accepted(document);
             if (name[0] == 'y' && !valid) wrong += name + " is refused by the validator\n";
             if (name[0] == 'n' && valid) wrong += name + " is accepted by the validator\n";
-            if (name[0] == 'y' && accepted == duplicates.contains(name)) wrong += name + (accepted ? " is accepted\n" : " is refused\n");
+            if (name[0] == 'y' && accepted == duplicates.contains(name))
+                wrong += name + (accepted ? " is accepted\n" : " is refused\n");
             if (name[0] == 'n' && accepted) wrong += name + " is accepted\n";
-            if (!accepted && document.failure().detail.empty()) wrong += name + " is refused without a word\n";
+            if (!accepted && document.failure().detail.empty())
+                wrong += name + " is refused without a word\n";
         }
         CPPUNIT_ASSERT_MESSAGE("only " + std::to_string(seen) + " files were found", seen > 300);
         CPPUNIT_ASSERT_MESSAGE(wrong, wrong.empty());

@@ -7,7 +7,8 @@
 
 #include <iostream>
 
-// Without an argument every test; with one, the tests of that name ("cf::http::RouterTest::testRoots").
+// Without an argument every test; with one, the tests of that name
+// ("cf::http::RouterTest::testRoots").
 int main(int argc, char** argv) {
     CppUnit::TestResult controller;
     CppUnit::TestResultCollector collector;

@@ -18,9 +18,11 @@ class UlidTest : public CppUnit::TestFixture {
 public:
     void testTimePart() {
         // The example of the ULID specification.
-        CPPUNIT_ASSERT_EQUAL(std::string("01ARYZ6S41"), UlidGenerator().next(1469918176385).substr(0, 10));
+        CPPUNIT_ASSERT_EQUAL(std::string("01ARYZ6S41"),
+                             UlidGenerator().next(1469918176385).substr(0, 10));
         CPPUNIT_ASSERT_EQUAL(std::string("0000000000"), UlidGenerator().next(0).substr(0, 10));
-        CPPUNIT_ASSERT_EQUAL(std::string("7ZZZZZZZZZ"), UlidGenerator().next((int64_t{1} << 48) - 1).substr(0, 10));
+        CPPUNIT_ASSERT_EQUAL(std::string("7ZZZZZZZZZ"),
+                             UlidGenerator().next((int64_t{1} << 48) - 1).substr(0, 10));
     }
 
     void testOrder() {
@@ -44,8 +46,10 @@ public:
     void testForm() {
         CPPUNIT_ASSERT(isUlid("01ARZ3NDEKTSV4RRFFQ69G5FAV"));
         CPPUNIT_ASSERT(isUlid("7ZZZZZZZZZZZZZZZZZZZZZZZZZ"));
-        for (const char* bad : {"", "01ARZ3NDEKTSV4RRFFQ69G5FA", "01ARZ3NDEKTSV4RRFFQ69G5FAVX", "81ARZ3NDEKTSV4RRFFQ69G5FAV",
-                                "01arz3ndektsv4rrffq69g5fav", "01ARZ3NDEKTSV4RRFFQ69G5FAI", "01ARZ3NDEKTSV4RRFFQ69G5FAU", "01ARZ3NDEKTSV4RRFFQ69G5FA-"})
+        for (const char* bad : {"", "01ARZ3NDEKTSV4RRFFQ69G5FA", "01ARZ3NDEKTSV4RRFFQ69G5FAVX",
+                                "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav",
+                                "01ARZ3NDEKTSV4RRFFQ69G5FAI", "01ARZ3NDEKTSV4RRFFQ69G5FAU",
+                                "01ARZ3NDEKTSV4RRFFQ69G5FA-"})
             CPPUNIT_ASSERT_MESSAGE(bad, !isUlid(bad));
         CPPUNIT_ASSERT(!isUlid(std::string("01ARZ3NDEKTSV4RRFFQ69G5FA\0", 26)));
     }

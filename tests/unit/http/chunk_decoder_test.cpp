@@ -20,7 +20,8 @@ public:
         size_t size = message.size();
         CPPUNIT_ASSERT(decoder.decode(message.data(), size, 100) == ChunkDecoder::State::complete);
         CPPUNIT_ASSERT_EQUAL(std::string("HEADhello"), message.substr(0, 4 + decoder.bodySize()));
-        CPPUNIT_ASSERT_EQUAL(std::string("next"), message.substr(decoder.consumed(), size - decoder.consumed()));
+        CPPUNIT_ASSERT_EQUAL(std::string("next"),
+                             message.substr(decoder.consumed(), size - decoder.consumed()));
     }
 
     void testMovesUpAgainstTheHead() {
@@ -45,7 +46,8 @@ public:
         for (int i = 0; i < 1000; ++i) {
             buffer += "1;abc\r\nz\r\n";
             size_t size = buffer.size();
-            CPPUNIT_ASSERT(decoder.decode(buffer.data(), size, 2000) == ChunkDecoder::State::needMore);
+            CPPUNIT_ASSERT(decoder.decode(buffer.data(), size, 2000) ==
+                           ChunkDecoder::State::needMore);
             buffer.resize(size);
             CPPUNIT_ASSERT(buffer.size() <= static_cast<size_t>(i) + 3);
         }

@@ -43,7 +43,8 @@ public:
         Deadlines deadlines(loop_);
         const auto start = Clock::now();
         std::vector<Entry> entries(20);
-        for (size_t i = 0; i < entries.size(); ++i) deadlines.set(entries[i], start + milliseconds(i * 13));
+        for (size_t i = 0; i < entries.size(); ++i)
+            deadlines.set(entries[i], start + milliseconds(i * 13));
         runFor(milliseconds(500));
         for (size_t i = 0; i < entries.size(); ++i) {
             CPPUNIT_ASSERT_EQUAL(1, entries[i].fired);
@@ -72,7 +73,8 @@ public:
     void testClearedAndRemoved() {
         Deadlines deadlines(loop_);
         Entry cleared, removed, never, again;
-        for (Entry* entry : {&cleared, &removed, &again}) deadlines.set(*entry, Clock::now() + milliseconds(50));
+        for (Entry* entry : {&cleared, &removed, &again})
+            deadlines.set(*entry, Clock::now() + milliseconds(50));
         deadlines.clear(cleared);
         deadlines.remove(removed);
         deadlines.remove(removed);

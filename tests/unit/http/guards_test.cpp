@@ -20,7 +20,8 @@ class GuardsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
     std::vector<Header> headers_;
-    const Request& request(std::string_view method, std::string_view path, std::vector<Header> headers, std::string_view body = {}) {
+    const Request& request(std::string_view method, std::string_view path,
+                           std::vector<Header> headers, std::string_view body = {}) {
         headers_ = std::move(headers);
         request_ = {};
         request_.method = method;
@@ -32,9 +33,12 @@ class GuardsTest : public CppUnit::TestFixture {
     Request request_;
 
     static std::string said(const std::optional<Refusal>& refusal) {
-        return refusal ? std::to_string(refusal->status) + " " + refusal->failure.reason : "through";
+        return refusal ? std::to_string(refusal->status) + " " + refusal->failure.reason
+                       : "through";
     }
-    static void through(const std::optional<Refusal>& refusal) { CPPUNIT_ASSERT_EQUAL(std::string("through"), said(refusal)); }
+    static void through(const std::optional<Refusal>& refusal) {
+        CPPUNIT_ASSERT_EQUAL(std::string("through"), said(refusal));
+    }
 
 public:
     void testSha256() {
@@ -48,19 +52,25 @@ public:
 
     void testHosts() {
         const GuardOptions options{.allowedHosts = {"functions.example.com", "[2001:db8::1]"}};
-        for (const char* host : {"localhost", "localhost:8080", "LocalHost:1", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8080",
-                                 "functions.example.com", "Functions.Example.com:443", "[2001:DB8::1]:80"})
+        for (const char* host : {"localhost", "localhost:8080", "LocalHost:1", "127.0.0.1",
+                                 "127.0.0.1:80", "[::1]", "[::1]:8080", "functions.example.com",
+                                 "Functions.Example.com:443", "[2001:DB8::1]:80"})
             through(checkHost(request("GET", "/", {{"Host", host}}), options));
-        for (const char* host : {"", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "192.0.2.1", "127.0.0.2",
-                                 "::1", "[::2]", "localhost.", "x:localhost", "[::1", "functions.example.com.evil"})
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(host, std::string("421 unknown_host"), said(checkHost(request("GET", "/", {{"Host", host}}), options)));
-        CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"), said(checkHost(request("GET", "/", {}), options)));
+        for (const char* host : {"", "evil.example", "evil.example:8080", "127.0.0.1.evil.example",
+                                 "localhost.evil.example", "192.0.2.1", "127.0.0.2", "::1", "[::2]",
+                                 "localhost.", "x:localhost", "[::1", "functions.example.com.evil"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(
+                host, std::string("421 unknown_host"),
+                said(checkHost(request("GET", "/", {{"Host", host}}), options)));
+        CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"),
+                             said(checkHost(request("GET", "/", {}), options)));
     }
 
     void testAnyHost() {
         through(checkHost(request("GET", "/", {{"Host", "whatever"}}), {.anyHost = true}));
         CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"),
-                             said(checkHost(request("GET", "/", {{"Host", "whatever"}}), {.allowedHosts = {"x"}, .anyHost = true})));
+                             said(checkHost(request("GET", "/", {{"Host", "whatever"}}),
+                                            {.allowedHosts = {"x"}, .anyHost = true})));
     }
 
     void testOrigins() {
@@ -70,74 +80,118 @@ public:
         };
         CPPUNIT_ASSERT_EQUAL(std::string("through"), change({}));
         CPPUNIT_ASSERT_EQUAL(std::string("through"), change({{"Origin", "http://localhost:8080"}}));
-        CPPUNIT_ASSERT_EQUAL(std::string("through"), change({{"origin", "https://LOCALHOST:8080"}, {"Sec-Fetch-Site", "same-origin"}}));
+        CPPUNIT_ASSERT_EQUAL(std::string("through"), change({{"origin", "https://LOCALHOST:8080"},
+                                                             {"Sec-Fetch-Site", "same-origin"}}));
         CPPUNIT_ASSERT_EQUAL(std::string("through"), change({{"Sec-Fetch-Site", "none"}}));
-        for (const char* origin : {"https://evil.example", "null", "", "http://localhost.evil.example", "http://localhost", "http://localhost:9090",
-                                   "ftp://localhost:8080", "http://localhost:8080/", "localhost:8080", "http://a@localhost:8080"})
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(origin, std::string("403 foreign_origin"), change({{"Origin", origin}}));
-        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"), change({{"Sec-Fetch-Site", "Cross-Site"}}));
-        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"), change({{"Origin", "http://localhost:8080"}, {"Origin", "http://evil.example"}}));
+        for (const char* origin :
+             {"https://evil.example", "null", "", "http://localhost.evil.example",
+              "http://localhost", "http://localhost:9090", "ftp://localhost:8080",
+              "http://localhost:8080/", "localhost:8080", "http://a@localhost:8080"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(origin, std::string("403 foreign_origin"),
+                                         change({{"Origin", origin}}));
+        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"),
+                             change({{"Sec-Fetch-Site", "Cross-Site"}}));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("403 foreign_origin"),
+            change({{"Origin", "http://localhost:8080"}, {"Origin", "http://evil.example"}}));
     }
 
     void testOriginsOfReads() {
         for (const char* method : {"GET", "HEAD", "OPTIONS"})
-            through(checkOrigin(request(method, "/", {{"Host", "a"}, {"Origin", "http://b"}, {"Sec-Fetch-Site", "cross-site"}})));
+            through(checkOrigin(request(
+                method, "/",
+                {{"Host", "a"}, {"Origin", "http://b"}, {"Sec-Fetch-Site", "cross-site"}})));
     }
 
     void testContentTypes() {
-        const auto typed = [&](const char* type) { return said(checkContentType(request("PUT", "/api/v1/functions/x", {{"content-type", type}}, "{}"))); };
-        for (const char* good : {"application/json", "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8", "application/json;"})
+        const auto typed = [&](const char* type) {
+            return said(checkContentType(
+                request("PUT", "/api/v1/functions/x", {{"content-type", type}}, "{}")));
+        };
+        for (const char* good : {"application/json", "application/json; charset=utf-8",
+                                 "Application/JSON ;charset=UTF-8", "application/json;"})
             CPPUNIT_ASSERT_EQUAL_MESSAGE(good, std::string("through"), typed(good));
-        for (const char* bad : {"text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain; application/json",
+        for (const char* bad : {"text/plain", "", "application/x-www-form-urlencoded",
+                                "multipart/form-data; boundary=x", "text/plain; application/json",
                                 "application/jsonx", "application/json, text/plain", "json"})
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("415 unsupported_media_type"), typed(bad));
-        CPPUNIT_ASSERT_EQUAL(std::string("415 unsupported_media_type"), said(checkContentType(request("POST", "/api/v1/functions/x/invoke", {}, "{}"))));
-        CPPUNIT_ASSERT_EQUAL(std::string("415 unsupported_media_type"),
-                             said(checkContentType(request("POST", "/", {{"Content-Type", "application/json"}, {"Content-Type", "text/plain"}}, "{}"))));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("415 unsupported_media_type"),
+                                         typed(bad));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("415 unsupported_media_type"),
+            said(checkContentType(request("POST", "/api/v1/functions/x/invoke", {}, "{}"))));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("415 unsupported_media_type"),
+            said(checkContentType(request(
+                "POST", "/", {{"Content-Type", "application/json"}, {"Content-Type", "text/plain"}},
+                "{}"))));
         through(checkContentType(request("POST", "/api/v1/functions/x/invoke", {})));
         through(checkContentType(request("DELETE", "/api/v1/functions/x", {})));
-        through(checkContentType(request("GET", "/api/v1/functions", {{"Content-Type", "text/plain"}}, "x")));
+        through(checkContentType(
+            request("GET", "/api/v1/functions", {{"Content-Type", "text/plain"}}, "x")));
     }
 
     void testFunctionUrls() {
         const GuardOptions options{.token = sha256("secret")};
         const auto call = [&](std::string_view path, const char* host) {
-            return said(checkAll(request("POST", path, {{"Host", host}, {"Origin", "http://evil.example"}, {"Content-Type", "text/plain"}}, "x"), options));
+            return said(checkAll(request("POST", path,
+                                         {{"Host", host},
+                                          {"Origin", "http://evil.example"},
+                                          {"Content-Type", "text/plain"}},
+                                         "x"),
+                                 options));
         };
         CPPUNIT_ASSERT_EQUAL(std::string("through"), call("/function/hello/x", "localhost"));
-        CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"), call("/function/hello", "evil.example"));
-        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"), call("/functions/hello", "localhost"));
-        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"), call("//function/hello", "localhost"));
+        CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"),
+                             call("/function/hello", "evil.example"));
+        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"),
+                             call("/functions/hello", "localhost"));
+        CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"),
+                             call("//function/hello", "localhost"));
     }
 
     void testTokens() {
         const GuardOptions options{.token = sha256("secret")};
-        const auto with = [&](const char* value) { return checkToken(request("GET", "/api/v1/functions", {{"Authorization", value}}), options); };
+        const auto with = [&](const char* value) {
+            return checkToken(request("GET", "/api/v1/functions", {{"Authorization", value}}),
+                              options);
+        };
         through(with("Bearer secret"));
         through(with("bearer  secret"));
         through(checkToken(request("GET", "/api/v1/functions", {}), {}));
-        for (const char* bad : {"", "Bearer", "Bearer ", "Bearer secretx", "Bearer secre", "Basic secret", "secret", "Bearer Secret", "Bearer secret secret"}) {
+        for (const char* bad :
+             {"", "Bearer", "Bearer ", "Bearer secretx", "Bearer secre", "Basic secret", "secret",
+              "Bearer Secret", "Bearer secret secret"}) {
             const auto refusal = with(bad);
             CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("401 unauthorized"), said(refusal));
             CPPUNIT_ASSERT(refusal->headers.starts_with("WWW-Authenticate: Bearer"));
             CPPUNIT_ASSERT_EQUAL(std::string::npos, refusal->failure.detail.find("secret"));
         }
-        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"), said(checkToken(request("GET", "/metrics", {}), options)));
+        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"),
+                             said(checkToken(request("GET", "/metrics", {}), options)));
     }
 
     void testOpenPaths() {
         const GuardOptions options{.token = sha256("secret")};
-        for (const char* path : {"/", "/index.html", "/assets/app.js", "/api/health/ready", "/function/f"}) through(checkToken(request("GET", path, {}), options));
-        for (const char* path : {"/api", "/api/health", "/api/v1/functions", "/api/health/ready/", "/metrics", "/%61pi/v1/functions", "/metrics/x"})
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(path, std::string("401 unauthorized"), said(checkToken(request("GET", path, {}), options)));
-        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"), said(checkToken(request("POST", "/index.html", {}), options)));
-        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"), said(checkToken(request("OPTIONS", "*", {}), options)));
+        for (const char* path :
+             {"/", "/index.html", "/assets/app.js", "/api/health/ready", "/function/f"})
+            through(checkToken(request("GET", path, {}), options));
+        for (const char* path : {"/api", "/api/health", "/api/v1/functions", "/api/health/ready/",
+                                 "/metrics", "/%61pi/v1/functions", "/metrics/x"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(path, std::string("401 unauthorized"),
+                                         said(checkToken(request("GET", path, {}), options)));
+        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"),
+                             said(checkToken(request("POST", "/index.html", {}), options)));
+        CPPUNIT_ASSERT_EQUAL(std::string("401 unauthorized"),
+                             said(checkToken(request("OPTIONS", "*", {}), options)));
     }
 
     void testOrder() {
         const GuardOptions options{.token = sha256("secret")};
-        std::vector<Header> headers{{"Host", "evil"}, {"Origin", "http://b"}, {"Content-Type", "x"}};
-        const auto next = [&] { return said(checkAll(request("POST", "/api/v1/functions", headers, "{}"), options)); };
+        std::vector<Header> headers{
+            {"Host", "evil"}, {"Origin", "http://b"}, {"Content-Type", "x"}};
+        const auto next = [&] {
+            return said(checkAll(request("POST", "/api/v1/functions", headers, "{}"), options));
+        };
         CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"), next());
         headers[0].value = "localhost";
         CPPUNIT_ASSERT_EQUAL(std::string("403 foreign_origin"), next());

@@ -1,6 +1,7 @@
-// The request corpus of llhttp (github.com/nodejs/llhttp, test/request): every fenced `http` block is an input, its
-// `log` block tells whether llhttp takes it. What llhttp refuses we refuse; what only its lenient modes take we refuse;
-// what it takes we take, but for the differences listed here.
+// The request corpus of llhttp (github.com/nodejs/llhttp, test/request): every fenced `http` block
+// is an input, its `log` block tells whether llhttp takes it. What llhttp refuses we refuse; what
+// only its lenient modes take we refuse; what it takes we take, but for the differences listed
+// here.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -40,11 +41,13 @@ const std::map<std::string, int> stricter{
     {"method: OPTIONS request with RTSP", 400},
     {"method: ANNOUNCE request with RTSP", 400},
     {"sample: No HTTP version", 400},
-    // Transfer codings other than one "chunked", where RFC 9112 section 6.1 asks for 501 or leaves the choice; their
+    // Transfer codings other than one "chunked", where RFC 9112 section 6.1 asks for 501 or leaves
+    // the choice; their
     // targets have a fragment besides.
     {"transfer-encoding: POST with `chunked` as last transfer-encoding", 400},
     {"transfer-encoding: POST with `chunked` as last transfer-encoding (multiple headers)", 400},
-    // RFC 9112 section 3.2 has no fragment in a target, RFC 9110 section 4.2.4 wants user information refused.
+    // RFC 9112 section 3.2 has no fragment in a target, RFC 9110 section 4.2.4 wants user
+    // information refused.
     {"uri: Fragment in URI", 400},
     {"uri: `host:port` and basic auth", 400},
     // Two empty lines in front of a request, where RFC 9112 section 2.2 asks to bear one.
@@ -52,7 +55,8 @@ const std::map<std::string, int> stricter{
 };
 
 std::string replaced(std::string text, std::string_view what, std::string_view with) {
-    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) text.replace(at, what.size(), with);
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+        text.replace(at, what.size(), with);
     return text;
 }
 
@@ -61,7 +65,8 @@ std::string unescaped(std::string text) {
     std::string out;
     for (size_t at = 0; at < text.size(); ++at) {
         const char next = at + 1 < text.size() ? text[at + 1] : '\0';
-        if (text[at] != '\\' || std::string_view("rntfx").find(next) == std::string_view::npos || next == '\0') {
+        if (text[at] != '\\' || std::string_view("rntfx").find(next) == std::string_view::npos ||
+            next == '\0') {
             out += text[at];
             continue;
         }
@@ -79,9 +84,11 @@ std::string unescaped(std::string text) {
 // Most inputs have no Host, which says nothing about what they are meant to test.
 std::string withHost(std::string input) {
     std::string lowered;
-    for (const char c : input) lowered += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (const char c : input)
+        lowered += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (lowered.find("\nhost:") != std::string::npos) return input;
-    for (const std::string version : {" HTTP/1.1\r\n", " HTTP/1.0\r\n"}) input = replaced(std::move(input), version, version + "Host: example\r\n");
+    for (const std::string version : {" HTTP/1.1\r\n", " HTTP/1.0\r\n"})
+        input = replaced(std::move(input), version, version + "Host: example\r\n");
     return input;
 }
 
@@ -99,26 +106,33 @@ std::vector<Case> casesOf(const std::filesystem::path& file) {
     std::string title, type, line;
     const auto block = [&] {
         std::string text;
-        for (bool first = true; std::getline(stream, line) && line != "```"; first = false) (text += first ? "" : "\n") += line;
+        for (bool first = true; std::getline(stream, line) && line != "```"; first = false)
+            (text += first ? "" : "\n") += line;
         return text;
     };
     while (std::getline(stream, line)) {
         const size_t meta = line.find("\"type\"");
-        if (line.starts_with("#")) title = line.substr(line.find_first_not_of("# "));
+        if (line.starts_with("#"))
+            title = line.substr(line.find_first_not_of("# "));
         else if (meta != std::string::npos) {
             const size_t begin = line.find('"', line.find(':', meta)) + 1;
             type = line.substr(begin, line.find('"', begin) - begin);
-        } else if (line == "```http") cases.push_back({file.stem().string() + ": " + title, type, withHost(unescaped(block()))});
-        else if (line == "```log" && !cases.empty()) cases.back().refused = tellsOfError(block());
+        } else if (line == "```http")
+            cases.push_back(
+                {file.stem().string() + ": " + title, type, withHost(unescaped(block()))});
+        else if (line == "```log" && !cases.empty())
+            cases.back().refused = tellsOfError(block());
     }
     return cases;
 }
 
-// Some inputs end before the line that is wrong does: with the line's end it must be refused. What stands behind a
-// request that closes its connection is an error to llhttp, and nothing that we look at.
+// Some inputs end before the line that is wrong does: with the line's end it must be refused. What
+// stands behind a request that closes its connection is an error to llhttp, and nothing that we
+// look at.
 bool refuses(const std::string& input) {
     const ParseOutcome outcome = parseStream(input);
-    return outcome.status != 0 || outcome.ignored || (outcome.incomplete && parseStream(input + "\r\n\r\n").status != 0);
+    return outcome.status != 0 || outcome.ignored ||
+           (outcome.incomplete && parseStream(input + "\r\n\r\n").status != 0);
 }
 
 std::filesystem::path folder() {
@@ -136,7 +150,8 @@ class LlhttpTest : public CppUnit::TestFixture {
 public:
     void testCorpus() {
         if (!std::filesystem::is_directory(folder())) {
-            std::cerr << " skipped: " << folder() << " is not there; CLOUDFUNCTION_TEST_DATA may name the folder above it";
+            std::cerr << " skipped: " << folder()
+                      << " is not there; CLOUDFUNCTION_TEST_DATA may name the folder above it";
             return;
         }
         size_t seen = 0;
@@ -145,15 +160,19 @@ public:
             if (entry.path().extension() != ".md") continue;
             for (const Case& one : casesOf(entry.path())) {
                 ++seen;
-                const ParseOutcome outcome = parseStream(one.input), pieces = parseStream(one.input, 1);
-                if (outcome.requests != pieces.requests || (outcome.status == 0) != (pieces.status == 0))
+                const ParseOutcome outcome = parseStream(one.input),
+                                   pieces = parseStream(one.input, 1);
+                if (outcome.requests != pieces.requests ||
+                    (outcome.status == 0) != (pieces.status == 0))
                     wrong += one.name + ": differs when it comes byte by byte\n";
                 const auto known = stricter.find(one.name);
                 const bool expected = one.refused || one.type.find("lenient") != std::string::npos;
                 const bool fine = known != stricter.end() ? outcome.status == known->second
-                                  : expected             ? refuses(one.input)
-                                                         : outcome.status == 0;
-                if (!fine) wrong += one.name + " (" + one.type + "): " + std::to_string(outcome.status) + " " + outcome.detail + "\n";
+                                  : expected              ? refuses(one.input)
+                                                          : outcome.status == 0;
+                if (!fine)
+                    wrong += one.name + " (" + one.type + "): " + std::to_string(outcome.status) +
+                             " " + outcome.detail + "\n";
             }
         }
         CPPUNIT_ASSERT_MESSAGE("only " + std::to_string(seen) + " inputs were found", seen > 100);

@@ -21,7 +21,8 @@ public:
 
     void testRefusals() {
         std::string out;
-        for (const char* bad : {"%", "%1", "a%", "%g0", "%0g", "%%20", "% 1", "%00", "%2f", "%2F", "%+1", "%-1"})
+        for (const char* bad :
+             {"%", "%1", "a%", "%g0", "%0g", "%%20", "% 1", "%00", "%2f", "%2F", "%+1", "%-1"})
             CPPUNIT_ASSERT_MESSAGE(bad, !percentDecode(bad, out));
     }
 };

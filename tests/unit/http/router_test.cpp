@@ -19,7 +19,19 @@ class RouterTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testMatchIsReusable);
     CPPUNIT_TEST_SUITE_END();
 
-    enum : RouteId { root = 1, list, create, one, change, invoke, versions, url, health, page, special };
+    enum : RouteId {
+        root = 1,
+        list,
+        create,
+        one,
+        change,
+        invoke,
+        versions,
+        url,
+        health,
+        page,
+        special
+    };
     Router router_;
     RouteMatch match_;
 
@@ -34,7 +46,8 @@ class RouterTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_MESSAGE(std::string(path), match_.kind() == RouteMatch::Kind::route);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(path), id, match_.id());
     }
-    void expectRefused(int status, const std::string& reason, std::string_view method, std::string_view path) {
+    void expectRefused(int status, const std::string& reason, std::string_view method,
+                       std::string_view path) {
         find(method, path);
         CPPUNIT_ASSERT_MESSAGE(std::string(path), match_.kind() == RouteMatch::Kind::refused);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(std::string(path), status, match_.refusal().status);
@@ -60,7 +73,8 @@ public:
         expect(list, "GET", "/api/v1/functions");
         expect(create, "POST", "/api/v1/functions");
         expect(health, "GET", "/api/health");
-        for (const char* path : {"/api", "/api/", "/api/v1/functions/", "/api/v1/function", "/API/health", "/api/health/", "//", "//api/health", "/x"})
+        for (const char* path : {"/api", "/api/", "/api/v1/functions/", "/api/v1/function",
+                                 "/API/health", "/api/health/", "//", "//api/health", "/x"})
             expectRefused(404, "not_found", "GET", path);
     }
 
@@ -115,10 +129,12 @@ public:
 
     void testMethods() {
         expectRefused(405, "method_not_allowed", "DELETE", "/api/v1/functions");
-        CPPUNIT_ASSERT_EQUAL(std::string("Allow: GET, HEAD, POST, OPTIONS\r\n"), match_.refusal().headers);
+        CPPUNIT_ASSERT_EQUAL(std::string("Allow: GET, HEAD, POST, OPTIONS\r\n"),
+                             match_.refusal().headers);
         expectRefused(405, "method_not_allowed", "GET", "/api/v1/functions/a/invoke");
         CPPUNIT_ASSERT_EQUAL(std::string("Allow: POST, OPTIONS\r\n"), match_.refusal().headers);
-        CPPUNIT_ASSERT_EQUAL(std::string("possible are POST, OPTIONS"), match_.refusal().failure.hint);
+        CPPUNIT_ASSERT_EQUAL(std::string("possible are POST, OPTIONS"),
+                             match_.refusal().failure.hint);
         expectRefused(405, "method_not_allowed", "HEAD", "/api/v1/functions/a/invoke");
     }
 
@@ -129,19 +145,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("Allow: GET, HEAD, PUT, OPTIONS\r\n"), match_.headers());
         find("OPTIONS", "*");
         CPPUNIT_ASSERT(match_.kind() == RouteMatch::Kind::options);
-        CPPUNIT_ASSERT_EQUAL(std::string("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"), match_.headers());
+        CPPUNIT_ASSERT_EQUAL(std::string("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"),
+                             match_.headers());
         expectRefused(404, "not_found", "OPTIONS", "/nothing");
     }
 
     void testEveryMethod() {
-        for (const char* method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}) expect(url, method, "/function/f/x");
+        for (const char* method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+            expect(url, method, "/function/f/x");
     }
 
     void testWrongPatterns() {
-        for (const char* pattern : {"api", "/a/{x...}", "/api/v1/functions/{other}", "/a{b}", "/api/health"})
-            CPPUNIT_ASSERT_THROW_MESSAGE(pattern, router_.add("GET", pattern, 99), std::invalid_argument);
+        for (const char* pattern :
+             {"api", "/a/{x...}", "/api/v1/functions/{other}", "/a{b}", "/api/health"})
+            CPPUNIT_ASSERT_THROW_MESSAGE(pattern, router_.add("GET", pattern, 99),
+                                         std::invalid_argument);
         CPPUNIT_ASSERT_THROW(router_.add("FETCH", "/y", 99), std::invalid_argument);
-        CPPUNIT_ASSERT_THROW(router_.add("GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", 99), std::invalid_argument);
+        CPPUNIT_ASSERT_THROW(router_.add("GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", 99),
+                             std::invalid_argument);
     }
 
     void testMatchIsReusable() {

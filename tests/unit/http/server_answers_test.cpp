@@ -28,7 +28,9 @@ class ServerAnswersTest : public CppUnit::TestFixture {
 
 public:
     void testHead() {
-        RunningServer server([](std::shared_ptr<Exchange> exchange) { exchange->respond(201, "X-A: b\r\nX-C: d\r\n", {"ab", "", "c"}); });
+        RunningServer server([](std::shared_ptr<Exchange> exchange) {
+            exchange->respond(201, "X-A: b\r\nX-C: d\r\n", {"ab", "", "c"});
+        });
         const std::string answer = server.connect().send(get).readAnswer();
         CPPUNIT_ASSERT(answer.starts_with("HTTP/1.1 201 Created\r\n"));
         CPPUNIT_ASSERT(answer.ends_with("X-A: b\r\nX-C: d\r\n\r\nabc"));
@@ -49,7 +51,9 @@ public:
 
     void testStatusesWithoutBody() {
         for (const int status : {204, 304}) {
-            RunningServer server([=](std::shared_ptr<Exchange> exchange) { exchange->respond(status, "", {"must not be sent"}); });
+            RunningServer server([=](std::shared_ptr<Exchange> exchange) {
+                exchange->respond(status, "", {"must not be sent"});
+            });
             Client client = server.connect();
             for (int i = 0; i < 2; ++i) {
                 const std::string answer = client.send(get).readAnswer();
@@ -64,15 +68,19 @@ public:
         const std::string large(20'000, 'x');
         RunningServer server([&](std::shared_ptr<Exchange> exchange) {
             const std::string_view p = large;
-            exchange->respond(200, "", {p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p});
+            exchange->respond(200, "",
+                              {p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p});
         });
         Client client = server.connect();
         CPPUNIT_ASSERT_EQUAL(size_t{400'000}, bodyOf(client.send(get).readAnswer()).size());
-        RunningServer few([&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {"a", large, "b"}); });
+        RunningServer few([&](std::shared_ptr<Exchange> exchange) {
+            exchange->respond(200, "", {"a", large, "b"});
+        });
         CPPUNIT_ASSERT("a" + large + "b" == bodyOf(few.connect().send(get).readAnswer()));
     }
 
-    // The handler's bytes may go as soon as respond returns; the next request waits until the answer is through.
+    // The handler's bytes may go as soon as respond returns; the next request waits until the
+    // answer is through.
     void testAnswersLargerThanTheSocket() {
         RunningServer server([](std::shared_ptr<Exchange> exchange) {
             std::string body(5u << 20, exchange->request().path[1]);
@@ -101,8 +109,10 @@ public:
             const std::string answer = server.ask(request);
             CPPUNIT_ASSERT_EQUAL(status, statusOf(answer));
             CPPUNIT_ASSERT(answer.find("Connection: close\r\n") != std::string::npos);
-            CPPUNIT_ASSERT(answer.find("Content-Type: application/problem+json\r\n") != std::string::npos);
-            CPPUNIT_ASSERT(bodyOf(answer).find("\"status\":" + std::to_string(status)) != std::string::npos);
+            CPPUNIT_ASSERT(answer.find("Content-Type: application/problem+json\r\n") !=
+                           std::string::npos);
+            CPPUNIT_ASSERT(bodyOf(answer).find("\"status\":" + std::to_string(status)) !=
+                           std::string::npos);
             CPPUNIT_ASSERT(bodyOf(answer).find("\"detail\":\"the request") != std::string::npos);
         }
         CPPUNIT_ASSERT_EQUAL(uint64_t{7}, server.counters().refused);
@@ -111,16 +121,21 @@ public:
 
     void testRefusalsUseTheGivenDocument() {
         ServerOptions options;
-        options.problem = [](const Refusal& refusal) { return "<" + refusal.failure.reason + std::to_string(refusal.status) + ">"; };
+        options.problem = [](const Refusal& refusal) {
+            return "<" + refusal.failure.reason + std::to_string(refusal.status) + ">";
+        };
         RunningServer server(echo, std::move(options));
-        CPPUNIT_ASSERT_EQUAL(std::string("<malformed_request400>"), bodyOf(server.ask("GET / HTTP/1.1\r\n\r\n")));
+        CPPUNIT_ASSERT_EQUAL(std::string("<malformed_request400>"),
+                             bodyOf(server.ask("GET / HTTP/1.1\r\n\r\n")));
     }
 
     // A client that is still sending when it is refused must get the answer, not a reset.
     void testRefusedClientStillReadsItsAnswer() {
         RunningServer server(echo);
         Client client = server.connect();
-        const bool all = client.trySend("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" + std::string(8'000'000, 'x'));
+        const bool all =
+            client.trySend("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" +
+                           std::string(8'000'000, 'x'));
         CPPUNIT_ASSERT(all);
         client.endOfInput();
         const std::string answer = client.readAll();
@@ -137,7 +152,8 @@ public:
 
     void testUnansweredOnAnotherThread() {
         std::promise<std::shared_ptr<Exchange>> taken;
-        RunningServer server([&](std::shared_ptr<Exchange> exchange) { taken.set_value(std::move(exchange)); });
+        RunningServer server(
+            [&](std::shared_ptr<Exchange> exchange) { taken.set_value(std::move(exchange)); });
         Client client = server.connect();
         client.send(get);
         taken.get_future().get().reset();  // the last one, here
@@ -145,7 +161,8 @@ public:
     }
 
     void testHandlerThrows() {
-        RunningServer server([](std::shared_ptr<Exchange>) { throw std::runtime_error("meant to be"); });
+        RunningServer server(
+            [](std::shared_ptr<Exchange>) { throw std::runtime_error("meant to be"); });
         CPPUNIT_ASSERT_EQUAL(500, statusOf(server.connect().send(get).readAnswer()));
         CPPUNIT_ASSERT_EQUAL(500, statusOf(server.connect().send(get).readAnswer()));
     }
@@ -177,7 +194,9 @@ public:
         CPPUNIT_ASSERT(eventually([&] { return gone == 1; }));
         server.onLoop([&] {
             CPPUNIT_ASSERT(held->clientGone());
-            CPPUNIT_ASSERT_EQUAL(std::string("/kept body"), std::string(held->request().path) + " " + std::string(held->request().body));
+            CPPUNIT_ASSERT_EQUAL(
+                std::string("/kept body"),
+                std::string(held->request().path) + " " + std::string(held->request().body));
             held->respond(200, "", {"nobody reads this"});
             held.reset();
         });

@@ -30,13 +30,15 @@ public:
         const auto port = second.listen(Poco::Net::SocketAddress("127.0.0.1", server.port()));
         CPPUNIT_ASSERT(!port);
         CPPUNIT_ASSERT_EQUAL(std::string("address_unavailable"), port.failure().reason);
-        CPPUNIT_ASSERT(port.failure().detail.find(std::to_string(server.port())) != std::string::npos);
+        CPPUNIT_ASSERT(port.failure().detail.find(std::to_string(server.port())) !=
+                       std::string::npos);
     }
 
     void testSeveralAddresses() {
         RunningServer server(echo);
         uint16_t second = 0;
-        server.onLoop([&] { second = *server.server->listen(Poco::Net::SocketAddress("127.0.0.1", 0)); });
+        server.onLoop(
+            [&] { second = *server.server->listen(Poco::Net::SocketAddress("127.0.0.1", 0)); });
         CPPUNIT_ASSERT(second != server.port());
         CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
         CPPUNIT_ASSERT_EQUAL(200, statusOf(Client(second).send(get).readAnswer()));
@@ -105,7 +107,9 @@ public:
         std::unique_ptr<Server> second;
         uint16_t port = 0;
         first.onLoop([&] {
-            second = std::make_unique<Server>(first.loop, ServerOptions{}, [](std::shared_ptr<Exchange> exchange) { exchange->respond(404, "", {}); });
+            second = std::make_unique<Server>(
+                first.loop, ServerOptions{},
+                [](std::shared_ptr<Exchange> exchange) { exchange->respond(404, "", {}); });
             port = *second->listen(Poco::Net::SocketAddress("127.0.0.1", 0));
         });
         CPPUNIT_ASSERT_EQUAL(200, statusOf(first.connect().send(get).readAnswer()));

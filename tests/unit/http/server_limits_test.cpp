@@ -23,6 +23,8 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testConnectionLimit);
     CPPUNIT_TEST(testFarBeyondTheLimit);
     CPPUNIT_TEST(testReadAheadIsBounded);
+    CPPUNIT_TEST(testBufferBudget);
+    CPPUNIT_TEST(testBufferBudgetOfAnswers);
     CPPUNIT_TEST(testIdleConnectionsAreCheap);
     CPPUNIT_TEST_SUITE_END();
 
@@ -82,19 +84,24 @@ public:
     void testHandlingHasNoDeadline() {
         const milliseconds soon(50);
         RunningServer* running = nullptr;
-        RunningServer server([&](std::shared_ptr<Exchange> exchange) { running->loop.after(milliseconds(400), [exchange] { echo(exchange); }); },
-                             {.headerTimeout = soon, .idleTimeout = soon, .bodyGrace = soon, .writeGrace = soon});
+        RunningServer server(
+            [&](std::shared_ptr<Exchange> exchange) {
+                running->loop.after(milliseconds(400), [exchange] { echo(exchange); });
+            },
+            {.headerTimeout = soon, .idleTimeout = soon, .bodyGrace = soon, .writeGrace = soon});
         running = &server;
         CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
     }
 
     void testSlowReader() {
         const std::string body(20u << 20, 'x');
-        RunningServer server([&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {body}); },
-                             {.writeGrace = milliseconds(200), .minimumRate = 1'000'000'000});
+        RunningServer server(
+            [&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {body}); },
+            {.writeGrace = milliseconds(200), .minimumRate = 1'000'000'000});
         Client client(server.port(), 4096);
         client.send(get);
-        CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 1 && server.counters().open == 0; }));
+        CPPUNIT_ASSERT(eventually(
+            [&] { return server.counters().requests == 1 && server.counters().open == 0; }));
         CPPUNIT_ASSERT(client.readAll().size() < body.size());
     }
 
@@ -142,7 +149,8 @@ public:
         Client client = server.connect();
         client.send(get);
         CPPUNIT_ASSERT(eventually([&] { return taken.load(); }));
-        const std::string request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + std::string(60'000, 'x');
+        const std::string request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" +
+                                    std::string(60'000, 'x');
         std::atomic<size_t> sent{0};
         std::thread sender([&] {
             for (int i = 0; i < 400 && client.trySend(request); ++i) ++sent;
@@ -156,6 +164,43 @@ public:
         server.onLoop([&] { std::exchange(held, nullptr)->respond(200, "", {}); });
         for (int i = 0; i < 401; ++i) CPPUNIT_ASSERT_EQUAL(200, statusOf(client.readAnswer()));
         sender.join();
+    }
+
+    // Half-sent bodies fill the budget; then others are turned away, small requests go on, and
+    // room comes back with the clients' end.
+    void testBufferBudget() {
+        RunningServer server(echo, {.bufferBytes = 1'000'000});
+        const std::string body(3'000'000, 'x');
+        const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n";
+        {
+            std::vector<Client> greedy;
+            for (int i = 0; i < 3; ++i) {
+                greedy.push_back(server.connect());
+                greedy.back().trySend(head + body.substr(0, 900'000));
+            }
+            CPPUNIT_ASSERT(eventually([&] { return server.counters().refused > 0; }));
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
+        }
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 0; }));
+        Client client = server.connect();
+        client.trySend(head + body.substr(0, 500'000));
+        std::this_thread::sleep_for(milliseconds(50));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{1}, server.counters().open);
+        CPPUNIT_ASSERT(client.silentFor(milliseconds(50)));
+    }
+
+    void testBufferBudgetOfAnswers() {
+        const std::string body(12u << 20, 'x');
+        RunningServer server(
+            [&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {body}); },
+            {.bufferBytes = 16u << 20});
+        std::vector<Client> lazy;
+        for (int i = 0; i < 3; ++i) {
+            lazy.emplace_back(server.port(), 4096);
+            lazy.back().send(get);
+        }
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 3; }));
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
     }
 
     // 10 000 of them must fit 100 MB; these are fewer, for the sake of the descriptor limit.

@@ -26,8 +26,10 @@ class ServerRequestsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testRequestOutlivesTheEvent);
     CPPUNIT_TEST_SUITE_END();
 
-    static std::string post(const std::string& target, const std::string& body, const std::string& lines = "") {
-        return "POST " + target + " HTTP/1.1\r\nHost: a\r\n" + lines + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    static std::string post(const std::string& target, const std::string& body,
+                            const std::string& lines = "") {
+        return "POST " + target + " HTTP/1.1\r\nHost: a\r\n" + lines +
+               "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     }
 
 public:
@@ -48,13 +50,18 @@ public:
         RunningServer server(echo);
         Client client = server.connect();
         std::string requests;
-        for (int i = 0; i < 1000; ++i) requests += post("/" + std::to_string(i), std::string(static_cast<size_t>(i % 50), 'x'));
+        for (int i = 0; i < 1000; ++i)
+            requests +=
+                post("/" + std::to_string(i), std::string(static_cast<size_t>(i % 50), 'x'));
         client.send(requests);
         for (int i = 0; i < 1000; ++i)
-            CPPUNIT_ASSERT_EQUAL("POST /" + std::to_string(i) + " " + std::string(static_cast<size_t>(i % 50), 'x'), bodyOf(client.readAnswer()));
+            CPPUNIT_ASSERT_EQUAL(
+                "POST /" + std::to_string(i) + " " + std::string(static_cast<size_t>(i % 50), 'x'),
+                bodyOf(client.readAnswer()));
     }
 
-    // One answer at a time, from another thread's hand, in the order of the requests; never two handed over at once.
+    // One answer at a time, from another thread's hand, in the order of the requests; never two
+    // handed over at once.
     void testPipeliningWithAnswersLater() {
         std::atomic<int> out{0}, most{0};
         RunningServer* running = nullptr;
@@ -70,7 +77,9 @@ public:
         std::string requests;
         for (int i = 0; i < 1000; ++i) requests += post("/" + std::to_string(i), "body");
         client.send(requests);
-        for (int i = 0; i < 1000; ++i) CPPUNIT_ASSERT_EQUAL("POST /" + std::to_string(i) + " body", bodyOf(client.readAnswer()));
+        for (int i = 0; i < 1000; ++i)
+            CPPUNIT_ASSERT_EQUAL("POST /" + std::to_string(i) + " body",
+                                 bodyOf(client.readAnswer()));
         CPPUNIT_ASSERT_EQUAL(1, most.load());
     }
 
@@ -79,12 +88,14 @@ public:
         Client client = server.connect();
         std::string requests;
         std::vector<std::string> bodies;
-        for (const size_t size : {0ul, 1ul, 4000ul, 70'000ul, 0ul, 200'000ul, 3ul, 65'536ul, 65'400ul, 1'000'000ul, 10ul}) {
+        for (const size_t size : {0ul, 1ul, 4000ul, 70'000ul, 0ul, 200'000ul, 3ul, 65'536ul,
+                                  65'400ul, 1'000'000ul, 10ul}) {
             bodies.emplace_back(size, static_cast<char>('a' + bodies.size()));
             requests += post("/", bodies.back());
         }
         std::thread sender([&] { client.trySend(requests); });
-        for (const std::string& body : bodies) CPPUNIT_ASSERT("POST / " + body == bodyOf(client.readAnswer()));
+        for (const std::string& body : bodies)
+            CPPUNIT_ASSERT("POST / " + body == bodyOf(client.readAnswer()));
         sender.join();
     }
 
@@ -99,8 +110,10 @@ public:
     void testChunked() {
         RunningServer server(echo);
         Client client = server.connect();
-        const std::string head = "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-        client.send(head + "5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: u\r\n\r\n" + post("/next", "y"));
+        const std::string head =
+            "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.send(head + "5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: u\r\n\r\n" +
+                    post("/next", "y"));
         CPPUNIT_ASSERT_EQUAL(std::string("POST /c hello world"), bodyOf(client.readAnswer()));
         CPPUNIT_ASSERT_EQUAL(std::string("POST /next y"), bodyOf(client.readAnswer()));
         client.send(head);
@@ -127,7 +140,9 @@ public:
         std::atomic<unsigned> sum{0};
         RunningServer server([&](std::shared_ptr<Exchange> exchange) {
             const std::string_view body = exchange->request().body;
-            for (size_t i = 0; i < 64; ++i) sum += static_cast<unsigned char>(body.data()[body.size() + i]);  // a sanitizer minds
+            for (size_t i = 0; i < 64; ++i)
+                sum +=
+                    static_cast<unsigned char>(body.data()[body.size() + i]);  // a sanitizer minds
             exchange->respond(204, "", {});
         });
         for (const size_t size : {0ul, 1ul, 2000ul, 70'000ul, 300'000ul})
@@ -137,7 +152,8 @@ public:
     void testContinue() {
         RunningServer server(echo);
         Client client = server.connect();
-        client.send("POST /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+        client.send(
+            "POST /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
         CPPUNIT_ASSERT_EQUAL(std::string("HTTP/1.1 100 Continue\r\n\r\n"), client.readAnswer());
         client.send("hello");
         CPPUNIT_ASSERT_EQUAL(std::string("POST /e hello"), bodyOf(client.readAnswer()));
@@ -147,9 +163,13 @@ public:
         RunningServer server(echo, {.limits = {.bodyBytes = 10}});
         const std::string head = "POST /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
         CPPUNIT_ASSERT_EQUAL(413, statusOf(server.ask(head + "Content-Length: 11\r\n\r\n")));
-        CPPUNIT_ASSERT_EQUAL(200, statusOf(server.ask(head + "Content-Length: 5\r\n\r\nhello")));  // the body is there already
+        CPPUNIT_ASSERT_EQUAL(
+            200, statusOf(server.ask(
+                     head + "Content-Length: 5\r\n\r\nhello")));  // the body is there already
         CPPUNIT_ASSERT_EQUAL(200, statusOf(server.ask(head + "Content-Length: 0\r\n\r\n")));
-        CPPUNIT_ASSERT_EQUAL(417, statusOf(server.ask("POST /e HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\n")));
+        CPPUNIT_ASSERT_EQUAL(
+            417, statusOf(server.ask(
+                     "POST /e HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\n")));
     }
 
     void testHalfClosed() {
@@ -185,13 +205,17 @@ public:
         CPPUNIT_ASSERT(answer.find("Connection: close\r\n") != std::string::npos);
         Client kept = server.connect();
         for (int i = 0; i < 2; ++i)
-            CPPUNIT_ASSERT(kept.send("GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").readAnswer().find("Connection: keep-alive\r\n") != std::string::npos);
+            CPPUNIT_ASSERT(kept.send("GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+                               .readAnswer()
+                               .find("Connection: keep-alive\r\n") != std::string::npos);
     }
 
     void testConnectionClose() {
         RunningServer server(echo);
         Client client = server.connect();
-        client.send("GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.send(
+            "GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: "
+            "a\r\n\r\n");
         const std::string answer = client.readAnswer();
         CPPUNIT_ASSERT_EQUAL(std::string("GET /1 "), bodyOf(answer));
         CPPUNIT_ASSERT(answer.find("Connection: close\r\n") != std::string::npos);
@@ -202,15 +226,18 @@ public:
     void testEmptyLineBehindABody() {
         RunningServer server(echo);
         Client client = server.connect();
-        CPPUNIT_ASSERT_EQUAL(std::string("POST /1 a"), bodyOf(client.send(post("/1", "a") + "\r\n").readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(std::string("POST /1 a"),
+                             bodyOf(client.send(post("/1", "a") + "\r\n").readAnswer()));
         CPPUNIT_ASSERT(client.silentFor(std::chrono::milliseconds(50)));
-        CPPUNIT_ASSERT_EQUAL(std::string("POST /2 b"), bodyOf(client.send(post("/2", "b")).readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(std::string("POST /2 b"),
+                             bodyOf(client.send(post("/2", "b")).readAnswer()));
     }
 
     void testBodyLimitOfOneRequest() {
         ServerOptions options{.limits = {.bodyBytes = 1000}};
         options.bodyLimit = [](const Request& head) {
-            return head.path == "/large" && head.header("X-Kind") == "code" ? size_t{200'000} : size_t{1000};
+            return head.path == "/large" && head.header("X-Kind") == "code" ? size_t{200'000}
+                                                                            : size_t{1000};
         };
         RunningServer server(echo, std::move(options));
         const std::string body(150'000, 'c');
@@ -223,7 +250,8 @@ public:
         CPPUNIT_ASSERT(refused.find("body_too_large") != std::string::npos);
     }
 
-    // The views of a request last as long as somebody holds its exchange, whatever the connection does meanwhile.
+    // The views of a request last as long as somebody holds its exchange, whatever the connection
+    // does meanwhile.
     void testRequestOutlivesTheEvent() {
         std::vector<std::shared_ptr<Exchange>> held;
         RunningServer server([&](std::shared_ptr<Exchange> exchange) {
@@ -232,14 +260,19 @@ public:
         });
         Client client = server.connect();
         for (int i = 0; i < 50; ++i)
-            client.send(post("/" + std::to_string(i) + "?q", std::string(static_cast<size_t>(i) * 3000, static_cast<char>('A' + i % 26)))).readAnswer();
+            client
+                .send(post(
+                    "/" + std::to_string(i) + "?q",
+                    std::string(static_cast<size_t>(i) * 3000, static_cast<char>('A' + i % 26))))
+                .readAnswer();
         server.onLoop([&] {
             for (size_t i = 0; i < held.size(); ++i) {
                 const Request& request = held[i]->request();
                 CPPUNIT_ASSERT_EQUAL("/" + std::to_string(i), std::string(request.path));
                 CPPUNIT_ASSERT_EQUAL(std::string("a"), std::string(request.header("HOST")));
                 CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1"), std::string(request.peer));
-                CPPUNIT_ASSERT(request.body == std::string(i * 3000, static_cast<char>('A' + i % 26)));
+                CPPUNIT_ASSERT(request.body ==
+                               std::string(i * 3000, static_cast<char>('A' + i % 26)));
             }
             held.clear();
         });

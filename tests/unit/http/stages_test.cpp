@@ -15,7 +15,9 @@ class StagesTest : public CppUnit::TestFixture {
         return [&seen, mark, refusedPath](const Request& request) -> std::optional<Refusal> {
             seen += mark;
             if (request.path != refusedPath) return {};
-            return Refusal{.status = 403, .failure = {.reason = "no", .detail = std::string(1, mark)}, .headers = "X-Why: because\r\n"};
+            return Refusal{.status = 403,
+                           .failure = {.reason = "no", .detail = std::string(1, mark)},
+                           .headers = "X-Why: because\r\n"};
         };
     }
 
@@ -44,10 +46,13 @@ public:
 
     void testDocument() {
         std::string seen;
-        Stages stages(echo, [](const Refusal& refusal, const Request& request) { return refusal.failure.reason + std::string(request.path); });
+        Stages stages(echo, [](const Refusal& refusal, const Request& request) {
+            return refusal.failure.reason + std::string(request.path);
+        });
         stages.guard(check(seen, 'g', "/p"));
         RunningServer server(stages);
-        CPPUNIT_ASSERT_EQUAL(std::string("no/p"), bodyOf(server.ask("GET /p HTTP/1.1\r\nHost: a\r\n\r\n")));
+        CPPUNIT_ASSERT_EQUAL(std::string("no/p"),
+                             bodyOf(server.ask("GET /p HTTP/1.1\r\nHost: a\r\n\r\n")));
     }
 };
 

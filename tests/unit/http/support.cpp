@@ -44,9 +44,12 @@ ParseOutcome parseStream(std::string_view stream, size_t piece, const ParserLimi
             if (state == RequestParser::State::needMore) break;
             Request request;
             parser.describe(buffer.data(), headers, request);
-            Parsed parsed{std::string(request.method), std::string(request.target), std::string(request.path),
-                          std::string(request.query),  std::string(request.body),   {}, parser.keepAlive()};
-            for (const Header& field : request.headers) parsed.headers.emplace_back(field.name, field.value);
+            Parsed parsed{std::string(request.method), std::string(request.target),
+                          std::string(request.path),   std::string(request.query),
+                          std::string(request.body),   {},
+                          parser.keepAlive()};
+            for (const Header& field : request.headers)
+                parsed.headers.emplace_back(field.name, field.value);
             outcome.requests.push_back(std::move(parsed));
             buffer.erase(0, parser.consumed());
             parser.reset();
@@ -60,13 +63,15 @@ ParseOutcome parseStream(std::string_view stream, size_t piece, const ParserLimi
     return outcome;
 }
 
-Client::Client(uint16_t port, int receiveBuffer) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Client::Client(uint16_t port, int receiveBuffer)
+    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const timeval patience{10, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     const int on = 1;
     ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (receiveBuffer > 0) ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
+    if (receiveBuffer > 0)
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -130,7 +135,8 @@ std::string Client::readAnswer(bool head) {
         if (!fill()) return std::exchange(buffer_, {});
     const std::string top = buffer_.substr(0, end + 4);
     const size_t at = top.find("Content-Length: ");
-    const size_t body = at == std::string::npos || head ? 0 : std::strtoul(top.c_str() + at + 16, nullptr, 10);
+    const size_t body =
+        at == std::string::npos || head ? 0 : std::strtoul(top.c_str() + at + 16, nullptr, 10);
     return read(top.size() + body);
 }
 
@@ -178,11 +184,13 @@ Counters RunningServer::counters() {
 
 void echo(std::shared_ptr<Exchange> exchange) {
     const Request& request = exchange->request();
-    exchange->respond(200, "Content-Type: text/plain\r\n", {request.method, " ", request.target, " ", request.body});
+    exchange->respond(200, "Content-Type: text/plain\r\n",
+                      {request.method, " ", request.target, " ", request.body});
 }
 
 int statusOf(std::string_view answer) {
-    return answer.starts_with("HTTP/1.1 ") ? std::atoi(std::string(answer.substr(9, 3)).c_str()) : 0;
+    return answer.starts_with("HTTP/1.1 ") ? std::atoi(std::string(answer.substr(9, 3)).c_str())
+                                           : 0;
 }
 
 std::string bodyOf(std::string_view answer) {
@@ -192,7 +200,9 @@ std::string bodyOf(std::string_view answer) {
 
 size_t count(std::string_view text, std::string_view part) {
     size_t found = 0;
-    for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size())) ++found;
+    for (size_t at = text.find(part); at != std::string_view::npos;
+         at = text.find(part, at + part.size()))
+        ++found;
     return found;
 }
 

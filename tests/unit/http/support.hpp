@@ -1,4 +1,5 @@
-// What the tests of the HTTP front share: a parser fed in pieces, a server on a thread of its own, a raw client.
+// What the tests of the HTTP front share: a parser fed in pieces, a server on a thread of its own,
+// a raw client.
 #pragma once
 
 #include <cppunit/TestAssert.h>
@@ -27,7 +28,7 @@ struct Parsed {
 
 struct ParseOutcome {
     std::vector<Parsed> requests{};
-    int status = 0;        // of the refusal that ended it; 0 when all was well
+    int status = 0;  // of the refusal that ended it; 0 when all was well
     std::string detail{};
     bool incomplete = false;  // bytes of a further request are left
     bool ignored = false;     // bytes behind a request that closes its connection are left
@@ -35,14 +36,16 @@ struct ParseOutcome {
 };
 
 // Parses `stream` as a connection does, the bytes arriving `piece` at a time (0: all at once).
-ParseOutcome parseStream(std::string_view stream, size_t piece = 0, const ParserLimits& limits = {});
+ParseOutcome parseStream(std::string_view stream, size_t piece = 0,
+                         const ParserLimits& limits = {});
 
 // Blocking; gives up after ten seconds, which fails the test.
 class Client {
 public:
     explicit Client(uint16_t port, int receiveBuffer = 0);
     ~Client();
-    Client(Client&& other) noexcept : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
+    Client(Client&& other) noexcept
+        : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
 
     Client& send(std::string_view bytes);
     // Sends as much as is taken; false when the server closed or reset.

@@ -40,7 +40,8 @@ public:
     void testPieces() {
         std::string stream;
         std::vector<std::string> payloads;
-        for (const size_t size : {0ul, 1ul, 15ul, 5000ul, 70'000ul, 0ul, 300'000ul, 2ul, 1'500'000ul, 9ul}) {
+        for (const size_t size :
+             {0ul, 1ul, 15ul, 5000ul, 70'000ul, 0ul, 300'000ul, 2ul, 1'500'000ul, 9ul}) {
             payloads.emplace_back(size, static_cast<char>('a' + payloads.size()));
             stream += frame(payloads.size(), payloads.back());
         }
@@ -63,7 +64,8 @@ public:
 
     void testBadHeaders() {
         const std::string good = frame(1, "");
-        for (const auto& [at, byte] : {std::pair<size_t, char>{4, 0}, {4, 19}, {4, -1}, {5, 1}, {6, 1}, {7, 1}}) {
+        for (const auto& [at, byte] :
+             {std::pair<size_t, char>{4, 0}, {4, 19}, {4, -1}, {5, 1}, {6, 1}, {7, 1}}) {
             std::string bad = good;
             bad[at] = byte;
             FrameDecoder decoder;
@@ -86,7 +88,8 @@ public:
         CPPUNIT_ASSERT(decoder.tooLarge());
     }
 
-    // The last of many small frames fills what was offered to the last byte; a sanitizer minds reads past the buffer.
+    // The last of many small frames fills what was offered to the last byte; a sanitizer minds
+    // reads past the buffer.
     void testReadableBytesBehindEveryPayload() {
         FrameDecoder decoder;
         unsigned sum = 0;
@@ -101,7 +104,8 @@ public:
             decoder.filled(room);
             Frame found;
             while (decoder.next(found) == FrameDecoder::State::frame)
-                sum = std::accumulate(found.payload.data() + found.payload.size(), found.payload.data() + found.payload.size() + 64, sum);
+                sum = std::accumulate(found.payload.data() + found.payload.size(),
+                                      found.payload.data() + found.payload.size() + 64, sum);
         }
         CPPUNIT_ASSERT(sum != 1);
     }
@@ -119,7 +123,8 @@ public:
         CPPUNIT_ASSERT(decoder.room() > 1000);
     }
 
-    // A worker that writes so fast that a read always ends inside a frame must not make the buffer grow for ever.
+    // A worker that writes so fast that a read always ends inside a frame must not make the buffer
+    // grow for ever.
     void testEndlessStreamNeedsNoMoreRoom() {
         FrameDecoder decoder;
         std::string stream;
@@ -142,7 +147,8 @@ public:
         for (size_t at = 0; at < large.size();) {
             at += feed(decoder, large, at, 1 << 30);
             const auto state = decoder.next(found);
-            CPPUNIT_ASSERT(state == (at < large.size() ? FrameDecoder::State::needMore : FrameDecoder::State::frame));
+            CPPUNIT_ASSERT(state == (at < large.size() ? FrameDecoder::State::needMore
+                                                       : FrameDecoder::State::frame));
         }
         decoder.space();
         CPPUNIT_ASSERT(decoder.room() < 1 << 20);

@@ -28,7 +28,9 @@ public:
         const size_t start = beginFrame(out, FrameType::log, 0x1122334455667788);
         out += "payload";
         endFrame(out, start);
-        CPPUNIT_ASSERT_EQUAL(std::string("before\x07\0\0\0\x0b\0\0\0\x88\x77\x66\x55\x44\x33\x22\x11payload", 29), out);
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("before\x07\0\0\0\x0b\0\0\0\x88\x77\x66\x55\x44\x33\x22\x11payload", 29),
+            out);
     }
 
     void testItems() {
@@ -55,7 +57,8 @@ public:
         std::string block;
         putItem(block, Tag::version, uint64_t{1});
         CPPUNIT_ASSERT(!malformed(block));
-        for (size_t size = 1; size < block.size(); ++size) CPPUNIT_ASSERT(malformed(block.substr(0, size)));
+        for (size_t size = 1; size < block.size(); ++size)
+            CPPUNIT_ASSERT(malformed(block.substr(0, size)));
         std::string reserved = block;
         reserved[2] = 1;
         CPPUNIT_ASSERT(malformed(reserved));
@@ -69,7 +72,8 @@ public:
 
     void testInvoke() {
         std::string out;
-        putInvoke(out, 7, "1", "{}", {.remainingMs = 30, .invocationId = "ID", .requestId = "REQ", .deadlineMs = 99});
+        putInvoke(out, 7, "1", "{}",
+                  {.remainingMs = 30, .invocationId = "ID", .requestId = "REQ", .deadlineMs = 99});
         FrameDecoder decoder;
         std::copy(out.begin(), out.end(), decoder.space());
         decoder.filled(out.size());
@@ -77,7 +81,10 @@ public:
         CPPUNIT_ASSERT(decoder.next(frame) == FrameDecoder::State::frame);
         CPPUNIT_ASSERT(frame.type == FrameType::invoke);
         CPPUNIT_ASSERT_EQUAL(uint64_t{7}, frame.id);
-        CPPUNIT_ASSERT_EQUAL(std::string("\1\0\0\0\2\0\0\0" "1{}", 11), std::string(frame.payload.substr(0, 11)));
+        CPPUNIT_ASSERT_EQUAL(std::string("\1\0\0\0\2\0\0\0"
+                                         "1{}",
+                                         11),
+                             std::string(frame.payload.substr(0, 11)));
         const Tag order[] = {Tag::remainingMs, Tag::invocationId, Tag::requestId, Tag::deadlineMs};
         ItemReader items(frame.payload.substr(11));
         for (const Tag tag : order) {
@@ -106,7 +113,8 @@ public:
         payload += "null";
         putItem(payload, Tag::runNs, uint64_t{5});
         for (size_t size = 0; size < payload.size(); ++size)
-            if (size != 8) CPPUNIT_ASSERT(!readAnswer(std::string_view(payload).substr(0, size)).ok);
+            if (size != 8)
+                CPPUNIT_ASSERT(!readAnswer(std::string_view(payload).substr(0, size)).ok);
         CPPUNIT_ASSERT(!readAnswer(std::string_view("\xff\xff\xff\xffnull", 8)).ok);
         std::string shortNumber;
         putU32(shortNumber, 0);
