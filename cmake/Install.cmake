@@ -12,7 +12,8 @@ install(TARGETS cloudfunction RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPON
 install(DIRECTORY "${CLOUDFUNCTION_EXECUTORS_OUTPUT}/" DESTINATION ${executors_folder} COMPONENT platform
   USE_SOURCE_PERMISSIONS)
 install(FILES config/cloudfunction.properties DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/cloudfunction COMPONENT platform)
-install(FILES docs/http-api.yaml DESTINATION share/cloudfunction COMPONENT platform OPTIONAL)
+install(FILES docs/http-api.yaml DESTINATION share/cloudfunction COMPONENT platform)
+install(DIRECTORY web DESTINATION share/cloudfunction COMPONENT platform)
 install(FILES README.md README.zh-CN.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT platform)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT platform FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 

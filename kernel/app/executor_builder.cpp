@@ -12,7 +12,8 @@ base::Failure unknownRuntime(const std::string& runtime) {
 
 }  // namespace
 
-executors::FunctionSpec functionSpec(std::string_view name, const functions::Settings& settings, const functions::VersionSpec& spec,
+executors::FunctionSpec functionSpec(std::string_view name, const functions::Settings& settings,
+                                     const functions::VersionSpec& spec,
                                      const std::vector<functions::SourceFile>& sources) {
     executors::FunctionSpec function;
     function.name = name;
@@ -27,7 +28,8 @@ executors::FunctionSpec functionSpec(std::string_view name, const functions::Set
     return function;
 }
 
-std::optional<functions::RuntimeInfo> ExecutorRuntimes::resolve(std::string_view nameOrAlias) const {
+std::optional<functions::RuntimeInfo> ExecutorRuntimes::resolve(
+    std::string_view nameOrAlias) const {
     const auto found = catalog_.find(nameOrAlias);
     if (!found) return std::nullopt;
     const auto& facts = found->executor->facts();
@@ -45,13 +47,16 @@ std::optional<functions::RuntimeInfo> ExecutorRuntimes::resolve(std::string_view
     return info;
 }
 
-base::Result<std::vector<base::SourceRemark>> ExecutorBuilder::validate(const functions::BuildRequest& request) {
+base::Result<std::vector<base::SourceRemark>> ExecutorBuilder::validate(
+    const functions::BuildRequest& request) {
     const auto found = catalog_.find(request.spec.runtime);
     if (!found) return unknownRuntime(request.spec.runtime);
-    return found->executor->validate(functionSpec(request.functionName, request.settings, request.spec, request.sources));
+    return found->executor->validate(
+        functionSpec(request.functionName, request.settings, request.spec, request.sources));
 }
 
-base::Result<void> ExecutorBuilder::build(const functions::BuildRequest& request, functions::BuildListener& listener) {
+base::Result<void> ExecutorBuilder::build(const functions::BuildRequest& request,
+                                          functions::BuildListener& listener) {
     const auto found = catalog_.find(request.spec.runtime);
     if (!found) return unknownRuntime(request.spec.runtime);
     executors::JobSpec job;
@@ -61,10 +66,13 @@ base::Result<void> ExecutorBuilder::build(const functions::BuildRequest& request
     job.deadline = executors::Clock::now() + options_.timeout;
     job.log = [&listener](std::string_view line) { listener.log(line); };
     std::vector<base::SourceRemark> remarks;
-    auto function = functionSpec(request.functionName, request.settings, request.spec, request.sources);
-    // An artifact is shared by versions that differ in their environment only, so a build must not see it.
+    auto function =
+        functionSpec(request.functionName, request.settings, request.spec, request.sources);
+    // An artifact is shared by versions that differ in their environment only, so a build must not
+    // see it.
     function.environment.clear();
-    auto built = found->executor->prepare(function, std::move(job), tools_, checker_, cancelled_, remarks);
+    auto built =
+        found->executor->prepare(function, std::move(job), tools_, checker_, cancelled_, remarks);
     for (const auto& remark : remarks) listener.remark(remark);
     return built;
 }

@@ -1,5 +1,5 @@
-// The functions domain's Builder and RuntimeCatalog over the executors: translates values, nothing else. Folders are
-// the caller's (functions/artifacts). Thread-safe; several builds run at once.
+// The functions domain's Builder and RuntimeCatalog over the executors: translates values, nothing
+// else. Folders are the caller's (functions/artifacts). Thread-safe; several builds run at once.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 namespace cf::app {
 
 struct BuildOptions {
-    sandbox::Limits limits{};               // of each build tool
+    sandbox::Limits limits{};                    // of each build tool
     std::chrono::milliseconds timeout{300'000};  // of a whole build
 };
 
@@ -28,14 +28,18 @@ private:
 class ExecutorBuilder : public functions::Builder {
 public:
     // All must outlive the builder.
-    ExecutorBuilder(BuildOptions options, const executors::Catalog& catalog, executors::ToolRunner& tools, executors::SourceChecker& checker)
+    ExecutorBuilder(BuildOptions options, const executors::Catalog& catalog,
+                    executors::ToolRunner& tools, executors::SourceChecker& checker)
         : options_(std::move(options)), catalog_(catalog), tools_(tools), checker_(checker) {}
 
-    base::Result<std::vector<base::SourceRemark>> validate(const functions::BuildRequest& request) override;
-    base::Result<void> build(const functions::BuildRequest& request, functions::BuildListener& listener) override;
+    base::Result<std::vector<base::SourceRemark>> validate(
+        const functions::BuildRequest& request) override;
+    base::Result<void> build(const functions::BuildRequest& request,
+                             functions::BuildListener& listener) override;
     void discard(std::string_view runtime, std::string_view artifactKey) override;
 
-    // Any thread: builds that run end soon with build_cancelled, later ones at once. For the platform's end.
+    // Any thread: builds that run end soon with build_cancelled, later ones at once. For the
+    // platform's end.
     void cancelAll() { cancelled_ = true; }
 
 private:
@@ -46,9 +50,10 @@ private:
     std::atomic<bool> cancelled_{false};
 };
 
-// A version as its executor is to see it; also for launch plans. Views into the arguments. `sources` may be empty
-// where the executor needs none.
-executors::FunctionSpec functionSpec(std::string_view name, const functions::Settings& settings, const functions::VersionSpec& spec,
+// A version as its executor is to see it; also for launch plans. Views into the arguments.
+// `sources` may be empty where the executor needs none.
+executors::FunctionSpec functionSpec(std::string_view name, const functions::Settings& settings,
+                                     const functions::VersionSpec& spec,
                                      const std::vector<functions::SourceFile>& sources);
 
 }  // namespace cf::app

@@ -45,7 +45,7 @@ std::string textOf(simdjson::dom::element document, const char* key) {
 }  // namespace
 
 Platform::Platform(Settings settings, Places places, const DataDirectory& data)
-    : settings_(std::move(settings)), places_(std::move(places)), data_(data), companions_(settings_.companions) {
+    : settings_(std::move(settings)), places_(std::move(places)), data_(data), companions_(settings_.companions), page_(places_.web) {
     http::ServerOptions options;
     options.maxConnections = settings_.maxConnections;
     options.headerTimeout = settings_.headerTimeout;
@@ -236,6 +236,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
         dependencies.functionUrl = [this](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
             functionUrl_->handle(std::move(exchange), name, rest);
         };
+        dependencies.page = [this](std::shared_ptr<http::Exchange> exchange) { page_.handle(exchange); };
         api_ = std::make_unique<api::Api>(loop_, std::move(dependencies));
     });
     phase_ = api::Health::Phase::running;

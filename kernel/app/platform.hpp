@@ -20,6 +20,7 @@
 #include "app/executor_builder.hpp"
 #include "app/record_reader.hpp"
 #include "app/settings.hpp"
+#include "app/web_page.hpp"
 #include "app/worker_activator.hpp"
 #include "base/event_loop.hpp"
 #include "executors/catalog.hpp"
@@ -42,6 +43,7 @@ struct Places {
     std::string stub{};
     std::string executors{};
     std::string openapi{};  // the text of the API description
+    std::string web{};      // folder of the web page
 };
 
 class Platform {
@@ -97,6 +99,7 @@ private:
     std::unique_ptr<functions::SqliteStore> store_;
     std::unique_ptr<functions::FunctionService> functions_;
     mutable Companions companions_;
+    WebPage page_;
     std::unique_ptr<api::ControlPool> control_;
     std::unique_ptr<api::InvokeResource> invoke_;
     std::unique_ptr<api::FunctionUrl> functionUrl_;

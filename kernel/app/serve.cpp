@@ -51,6 +51,7 @@ Places findPlaces(const Settings& settings) {
     };
     places.stub = first({bin / "cloudfunction-stub", bin / "../libexec/cloudfunction/cloudfunction-stub"});
     places.executors = settings.executorsDir.empty() ? first({bin / "../executors", bin / "../lib/cloudfunction/executors"}) : settings.executorsDir;
+    places.web = first({bin / "../web", bin / "../share/cloudfunction/web"});
     std::ifstream openapi(first({bin / "../http-api.yaml", bin / "../share/cloudfunction/http-api.yaml"}));
     std::ostringstream text;
     text << openapi.rdbuf();
