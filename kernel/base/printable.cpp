@@ -15,7 +15,8 @@ std::string printable(std::string_view text) {
     out.reserve(valid.size());
     for (size_t at = 0; at < valid.size(); ++at) {
         auto byte = static_cast<unsigned char>(valid[at]);
-        if (byte == 0xC2 && static_cast<unsigned char>(valid[at + 1]) < 0xA0) byte = static_cast<unsigned char>(valid[++at]);
+        if (byte == 0xC2 && static_cast<unsigned char>(valid[at + 1]) < 0xA0)
+            byte = static_cast<unsigned char>(valid[++at]);
         else if ((byte >= 0x20 && byte != 0x7f) || byte == '\t') {
             out += valid[at];
             continue;

@@ -23,7 +23,9 @@ public:
         base::appendJsonString(out_, name);
         return out_ += ':';
     }
-    void text(std::string_view name, std::string_view value) { base::appendJsonString(key(name), value); }
+    void text(std::string_view name, std::string_view value) {
+        base::appendJsonString(key(name), value);
+    }
     void texts(std::string_view name, const std::vector<std::string>& values) {
         key(name) += '[';
         for (size_t i = 0; i < values.size(); ++i) {
@@ -114,7 +116,8 @@ std::optional<Catalog::Found> Catalog::find(std::string_view nameOrAlias) const 
 std::shared_ptr<const Executor> Catalog::byId(std::string_view executorId) const {
     const auto all = executors();
     for (const auto& executor : *all)
-        if (executor->facts().id == executorId && !executor->facts().manifest.runtimes.empty()) return executor;
+        if (executor->facts().id == executorId && !executor->facts().manifest.runtimes.empty())
+            return executor;
     return nullptr;
 }
 
@@ -122,7 +125,8 @@ std::vector<std::string> Catalog::names() const {
     std::vector<std::string> names;
     const auto all = executors();
     for (const auto& executor : *all)
-        for (const Runtime& runtime : executor->facts().manifest.runtimes) names.push_back(runtime.name);
+        for (const Runtime& runtime : executor->facts().manifest.runtimes)
+            names.push_back(runtime.name);
     std::sort(names.begin(), names.end());
     return names;
 }
@@ -138,7 +142,8 @@ std::string Catalog::runtimesJson() const {
         const auto& facts = executor->facts();
         for (const Runtime& runtime : facts.manifest.runtimes) add(facts, runtime);
         if (!facts.manifest.runtimes.empty()) continue;
-        // It did not live long enough to say what it serves: listed by its file, so that somebody finds out.
+        // It did not live long enough to say what it serves: listed by its file, so that somebody
+        // finds out.
         const std::string name = std::filesystem::path(facts.file).stem();
         add(facts, {.name = name, .displayName = name});
     }
@@ -154,7 +159,9 @@ std::string Catalog::healthJson() const {
             const auto& facts = executor->facts();
             const std::string file = facts.file.substr(facts.file.rfind('/') + 1);
             const bool named = !facts.id.empty() && byId(facts.id) == executor;
-            members.text(named ? facts.id : file, facts.unavailable ? "unavailable: " + facts.unavailable->reason : "available");
+            members.text(named ? facts.id : file, facts.unavailable
+                                                      ? "unavailable: " + facts.unavailable->reason
+                                                      : "available");
         }
     }
     return out;

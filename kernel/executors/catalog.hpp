@@ -1,5 +1,6 @@
-// Which executor serves which runtime. Filled at the start, read by everybody: any thread, no waiting behind plugins.
-// What is handed out stays valid for as long as it is held, also when an executor is replaced meanwhile.
+// Which executor serves which runtime. Filled at the start, read by everybody: any thread, no
+// waiting behind plugins. What is handed out stays valid for as long as it is held, also when an
+// executor is replaced meanwhile.
 #pragma once
 
 #include <memory>
@@ -32,9 +33,11 @@ public:
     std::vector<std::string> names() const;  // of runtimes, without aliases, sorted
     std::shared_ptr<const Executors> executors() const;
 
-    // The array of GET /api/v1/runtimes. A plugin that could not be described is in it under its file's name.
+    // The array of GET /api/v1/runtimes. A plugin that could not be described is in it under its
+    // file's name.
     std::string runtimesJson() const;
-    // Health's "executors": {"<id>": "available" | "unavailable: reason"}, by file where there is no id.
+    // Health's "executors": {"<id>": "available" | "unavailable: reason"}, by file where there is
+    // no id.
     std::string healthJson() const;
 
 private:

@@ -18,7 +18,8 @@ cf_status guarded(cf_error& error, Call call) {
     try {
         return call();
     } catch (const std::exception& exception) {
-        return fillError(&error, CF_FAILED, std::string("it threw an exception: ") + exception.what());
+        return fillError(&error, CF_FAILED,
+                         std::string("it threw an exception: ") + exception.what());
     } catch (...) {
         return fillError(&error, CF_FAILED, "it threw an exception");
     }
@@ -55,19 +56,24 @@ Executor::~Executor() {
     });
 }
 
-std::string Executor::buildIdentity() const { return facts_.id + " " + facts_.version + " " + facts_.toolchainVersion; }
+std::string Executor::buildIdentity() const {
+    return facts_.id + " " + facts_.version + " " + facts_.toolchainVersion;
+}
 
 base::Failure Executor::notAvailable() const {
     return {.reason = "runtime_unavailable",
-            .detail = "the executor " + (facts_.id.empty() ? facts_.file : facts_.id) + " is not available: " + facts_.unavailable->reason,
+            .detail = "the executor " + (facts_.id.empty() ? facts_.file : facts_.id) +
+                      " is not available: " + facts_.unavailable->reason,
             .hint = facts_.unavailable->hint};
 }
 
-base::Failure Executor::failureOf(const char* operation, cf_status status, const cf_error& error) const {
+base::Failure Executor::failureOf(const char* operation, cf_status status,
+                                  const cf_error& error) const {
     base::Failure failure;
     failure.reason = status == CF_UNAVAILABLE ? "runtime_unavailable" : "executor_error";
     const std::string said = errorMessage(error, "");
-    failure.detail = "the executor " + facts_.id + " failed to " + operation + (said.empty() ? "" : ": " + said);
+    failure.detail =
+        "the executor " + facts_.id + " failed to " + operation + (said.empty() ? "" : ": " + said);
     failure.hint = errorHint(error);
     return failure;
 }
@@ -77,37 +83,47 @@ base::Result<std::vector<base::SourceRemark>> Executor::validate(const FunctionS
     const PluginFunction function(spec);
     Bounded remarks(remarksBytes);
     auto error = prefixed<cf_error>();
-    const cf_status status =
-        guarded(error, [&] { return table_.operations.validate(self_, function.get(), &remarks.sink, &error); });
-    if (status != CF_OK && status != CF_INVALID) return failureOf("check the function", status, error);
+    const cf_status status = guarded(error, [&] {
+        return table_.operations.validate(self_, function.get(), &remarks.sink, &error);
+    });
+    if (status != CF_OK && status != CF_INVALID)
+        return failureOf("check the function", status, error);
     auto parsed = parseRemarks(remarks.text.empty() ? "[]" : std::string_view(remarks.text));
     if (!parsed || remarks.overflowed) return failureOf("check the function", CF_FAILED, error);
-    const bool named = std::any_of(parsed->begin(), parsed->end(), [](const auto& remark) { return !remark.warning; });
-    if (status == CF_INVALID && !named) parsed->push_back({.message = errorMessage(error, "the executor refuses this function")});
+    const bool named = std::any_of(parsed->begin(), parsed->end(),
+                                   [](const auto& remark) { return !remark.warning; });
+    if (status == CF_INVALID && !named)
+        parsed->push_back({.message = errorMessage(error, "the executor refuses this function")});
     return parsed;
 }
 
-base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, ToolRunner& tools, SourceChecker& checker,
-                                     const std::atomic<bool>& cancel, std::vector<base::SourceRemark>& remarks) const {
+base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, ToolRunner& tools,
+                                     SourceChecker& checker, const std::atomic<bool>& cancel,
+                                     std::vector<base::SourceRemark>& remarks) const {
     if (!available()) return notAvailable();
     const PluginFunction function(spec);
     const std::string source = jobSpec.sourceDir, artifact = jobSpec.artifactDir;
     BuildJob job(std::move(jobSpec), facts_.id, tools, checker, cancel);
     auto error = prefixed<cf_error>();
     const cf_status status = guarded(error, [&] {
-        return table_.operations.prepare(self_, job.handle(), function.get(), toView(source), toView(artifact), &error);
+        return table_.operations.prepare(self_, job.handle(), function.get(), toView(source),
+                                         toView(artifact), &error);
     });
     remarks = job.remarks();
     // A job that was stopped has failed, whatever its executor made of that.
-    if (cancel.load(std::memory_order_relaxed)) return base::Failure{.reason = "build_cancelled", .detail = "the build was cancelled"};
+    if (cancel.load(std::memory_order_relaxed))
+        return base::Failure{.reason = "build_cancelled", .detail = "the build was cancelled"};
     if (status == CF_CANCELLED || (status != CF_OK && job.outOfTime()))
-        return base::Failure{.reason = "build_timeout",
-                             .detail = errorMessage(error, "the build took too long and was stopped"),
-                             .hint = "make the function smaller, or raise build.timeout in the properties file"};
+        return base::Failure{
+            .reason = "build_timeout",
+            .detail = errorMessage(error, "the build took too long and was stopped"),
+            .hint = "make the function smaller, or raise build.timeout in the properties file"};
     if (status == CF_OK) return {};
     if (status == CF_INVALID)
-        return base::Failure{.reason = "build_failed", .detail = errorMessage(error, "the source does not build"),
-                             .hint = errorHint(error), .remarks = remarks};
+        return base::Failure{.reason = "build_failed",
+                             .detail = errorMessage(error, "the source does not build"),
+                             .hint = errorHint(error),
+                             .remarks = remarks};
     return failureOf("build the function", status, error);
 }
 
@@ -117,21 +133,27 @@ base::Result<LaunchPlan> Executor::plan(const FunctionSpec* spec) const {
     if (spec != nullptr) function.emplace(*spec);
     PlanBuilder builder;
     auto error = prefixed<cf_error>();
-    const cf_status status =
-        guarded(error, [&] { return table_.operations.plan(self_, function ? function->get() : nullptr, builder.table(), &error); });
+    const cf_status status = guarded(error, [&] {
+        return table_.operations.plan(self_, function ? function->get() : nullptr, builder.table(),
+                                      &error);
+    });
     if (status != CF_OK) return failureOf("plan a worker", status, error);
     return std::move(builder).finish();
 }
 
-std::optional<ExitWords> Executor::describeExit(const sandbox::Ended& ended, uint32_t memoryMb, std::string_view lastErrors) const {
+std::optional<ExitWords> Executor::describeExit(const sandbox::Ended& ended, uint32_t memoryMb,
+                                                std::string_view lastErrors) const {
     if (!available()) return std::nullopt;
     auto exit = prefixed<cf_exit>();
     exit.exit_code = ended.exitCode;
     exit.signal = ended.signal;
     exit.memory_mb = memoryMb;
-    exit.last_errors = toView(lastErrors.substr(lastErrors.size() - std::min<size_t>(lastErrors.size(), 8192)));
+    exit.last_errors =
+        toView(lastErrors.substr(lastErrors.size() - std::min<size_t>(lastErrors.size(), 8192)));
     auto error = prefixed<cf_error>();
-    if (guarded(error, [&] { return table_.operations.describe_exit(self_, &exit, &error); }) != CF_OK) return std::nullopt;
+    if (guarded(error, [&] { return table_.operations.describe_exit(self_, &exit, &error); }) !=
+        CF_OK)
+        return std::nullopt;
     ExitWords words{errorMessage(error, ""), errorHint(error)};
     if (words.message.empty()) return std::nullopt;
     return words;

@@ -1,8 +1,10 @@
-// One executor as the platform uses it: what it serves, whether it can work on this machine, and its operations with
-// everything that comes back from the plugin checked. An exception or garbage from a plugin is a Failure, no more.
+// One executor as the platform uses it: what it serves, whether it can work on this machine, and
+// its operations with everything that comes back from the plugin checked. An exception or garbage
+// from a plugin is a Failure, no more.
 //
-// Shared by the catalogue and by whoever works with it; immutable once made. Replacing an executor makes a new object
-// beside this one, and holders of the old pointer go on with the old code, which is never unloaded.
+// Shared by the catalogue and by whoever works with it; immutable once made. Replacing an executor
+// makes a new object beside this one, and holders of the old pointer go on with the old code, which
+// is never unloaded.
 #pragma once
 
 #include <atomic>
@@ -35,8 +37,8 @@ struct FunctionSpec {
     bool fromCode = false;
 };
 
-// How to start a worker. In `worker` argv, environment, mounts and execStub are filled in; limits and network are the
-// caller's.
+// How to start a worker. In `worker` argv, environment, mounts and execStub are filled in; limits
+// and network are the caller's.
 struct LaunchPlan {
     sandbox::WorkerSpec worker{};
     uint32_t concurrency = 1;   // the most invocations that one worker takes at once
@@ -54,12 +56,12 @@ class Executor {
 public:
     // What is known about a plugin, whether it can work or not.
     struct Facts {
-        std::string file{};      // where the library lies, as the operator put it
-        std::string id{};        // empty when it did not get as far as telling it
+        std::string file{};  // where the library lies, as the operator put it
+        std::string id{};    // empty when it did not get as far as telling it
         std::string version{};
         std::string abi{};
-        Manifest manifest{};     // no runtimes when it could not be described
-        std::string found{};     // the toolchain, as its probe wrote it; empty when unavailable
+        Manifest manifest{};  // no runtimes when it could not be described
+        std::string found{};  // the toolchain, as its probe wrote it; empty when unavailable
         std::string toolchainVersion{};  // found.version
         std::optional<Unavailable> unavailable{};
     };
@@ -67,7 +69,8 @@ public:
     // An executor that cannot work. Every operation answers runtime_unavailable.
     explicit Executor(Facts facts) : facts_(std::move(facts)) {}
     // One that can: `self` is what its `create` returned.
-    Executor(Facts facts, PluginTable table, void* self) : facts_(std::move(facts)), table_(std::move(table)), self_(self) {}
+    Executor(Facts facts, PluginTable table, void* self)
+        : facts_(std::move(facts)), table_(std::move(table)), self_(self) {}
     // With the last holder: ends the plugin's state, never unloads its code.
     ~Executor();
     Executor(const Executor&) = delete;
@@ -80,15 +83,17 @@ public:
 
     // [any] Remarks without a file are about the handler. An error among them refuses the save.
     base::Result<std::vector<base::SourceRemark>> validate(const FunctionSpec& function) const;
-    // [job] Turns spec.sourceDir into spec.artifactDir on this thread; may take minutes. `remarks` gets what it said
-    // about places in the source, also when it fails. Failures: build_failed (the source is at fault), build_timeout,
-    // build_cancelled, runtime_unavailable, executor_error.
-    base::Result<void> prepare(const FunctionSpec& function, JobSpec spec, ToolRunner& tools, SourceChecker& checker,
-                               const std::atomic<bool>& cancel, std::vector<base::SourceRemark>& remarks) const;
+    // [job] Turns spec.sourceDir into spec.artifactDir on this thread; may take minutes. `remarks`
+    // gets what it said about places in the source, also when it fails. Failures: build_failed (the
+    // source is at fault), build_timeout, build_cancelled, runtime_unavailable, executor_error.
+    base::Result<void> prepare(const FunctionSpec& function, JobSpec spec, ToolRunner& tools,
+                               SourceChecker& checker, const std::atomic<bool>& cancel,
+                               std::vector<base::SourceRemark>& remarks) const;
     // [any] `function` is null for the generic, prewarmed worker.
     base::Result<LaunchPlan> plan(const FunctionSpec* function) const;
     // [any] Nothing when the executor has nothing to add. `lastErrors`: the end of standard error.
-    std::optional<ExitWords> describeExit(const sandbox::Ended& ended, uint32_t memoryMb, std::string_view lastErrors) const;
+    std::optional<ExitWords> describeExit(const sandbox::Ended& ended, uint32_t memoryMb,
+                                          std::string_view lastErrors) const;
     // [any] An artifact is gone.
     void discard(std::string_view artifactKey) const;
 

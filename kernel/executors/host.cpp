@@ -12,8 +12,8 @@ namespace {
 
 constexpr const char* noJob = "there is no build in this place";
 
-// Nothing may be thrown into a plugin (it may be written in C), so every service goes through here. A sink of the
-// plugin may throw as well.
+// Nothing may be thrown into a plugin (it may be written in C), so every service goes through here.
+// A sink of the plugin may throw as well.
 template <typename Operation>
 cf_status contained(cf_error* error, Operation operation) noexcept {
     try {
@@ -41,7 +41,8 @@ cf_status runTool(cf_job* job, const cf_tool* tool, cf_tool_result* result, cf_e
     });
 }
 
-cf_status check(cf_job* job, cf_view file, cf_view source, const cf_sink* remarks, cf_error* error) {
+cf_status check(cf_job* job, cf_view file, cf_view source, const cf_sink* remarks,
+                cf_error* error) {
     return contained(error, [&] {
         if (job == nullptr) return fillError(error, CF_FAILED, noJob);
         return job->build->check(file, source, remarks, error);
@@ -64,10 +65,14 @@ void buildLog(cf_job* job, cf_view line) {
 
 base::LogLevel levelOf(int32_t level) {
     switch (level) {
-        case CF_LOG_DEBUG: return base::LogLevel::debug;
-        case CF_LOG_INFO: return base::LogLevel::info;
-        case CF_LOG_WARNING: return base::LogLevel::warning;
-        default: return base::LogLevel::error;
+        case CF_LOG_DEBUG:
+            return base::LogLevel::debug;
+        case CF_LOG_INFO:
+            return base::LogLevel::info;
+        case CF_LOG_WARNING:
+            return base::LogLevel::warning;
+        default:
+            return base::LogLevel::error;
     }
 }
 
@@ -91,7 +96,8 @@ ExecutorHost::ExecutorHost(std::map<std::string, std::string> properties, std::s
 void ExecutorHost::log(void* context, int32_t level, cf_view message) {
     contained(nullptr, [&] {
         const auto* self = static_cast<ExecutorHost*>(context);
-        base::log(levelOf(level), self->id_.empty() ? "executor" : "executor " + self->id_, viewText(message).substr(0, 8192));
+        base::log(levelOf(level), self->id_.empty() ? "executor" : "executor " + self->id_,
+                  viewText(message).substr(0, 8192));
         return CF_OK;
     });
 }
@@ -99,7 +105,8 @@ void ExecutorHost::log(void* context, int32_t level, cf_view message) {
 cf_status ExecutorHost::property(void* context, cf_view key, const cf_sink* value) {
     return contained(nullptr, [&] {
         const auto* self = static_cast<ExecutorHost*>(context);
-        if (self->id_.empty() || value == nullptr || value->write == nullptr) return cf_status{CF_FAILED};
+        if (self->id_.empty() || value == nullptr || value->write == nullptr)
+            return cf_status{CF_FAILED};
         if (viewText(key) == "home") {
             value->write(value->context, toView(self->homeParent_ + "/" + self->id_));
             return cf_status{CF_OK};

@@ -1,5 +1,6 @@
-// The cf_host that one plugin gets: log, properties, and the services of its builds. Made before the plugin's entry
-// point is called; a plugin may keep the table for ever, so a host that a plugin has seen is never freed.
+// The cf_host that one plugin gets: log, properties, and the services of its builds. Made before
+// the plugin's entry point is called; a plugin may keep the table for ever, so a host that a plugin
+// has seen is never freed.
 #pragma once
 
 #include <map>
@@ -12,8 +13,9 @@ namespace cf::executors {
 
 class ExecutorHost {
 public:
-    // `properties`: what the properties file says under "executor.", keys without that word ("lua.path").
-    // `homeParent`: the folder in which the library lies; property "home" is <homeParent>/<id>.
+    // `properties`: what the properties file says under "executor.", keys without that word
+    // ("lua.path"). `homeParent`: the folder in which the library lies; property "home" is
+    // <homeParent>/<id>.
     ExecutorHost(std::map<std::string, std::string> properties, std::string homeParent);
     ExecutorHost(const ExecutorHost&) = delete;
     ExecutorHost& operator=(const ExecutorHost&) = delete;

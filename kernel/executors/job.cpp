@@ -25,12 +25,16 @@ bool isPlainAbsolute(std::string_view path) {
 }
 
 bool isInside(std::string_view path, std::string_view folder) {
-    return path.substr(0, folder.size()) == folder && (path.size() == folder.size() || path[folder.size()] == '/');
+    return path.substr(0, folder.size()) == folder &&
+           (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-base::Failure misused(std::string what) { return {.reason = "executor_error", .detail = std::move(what)}; }
+base::Failure misused(std::string what) {
+    return {.reason = "executor_error", .detail = std::move(what)};
+}
 
-// Walks `count` items of type T that lie `stride` bytes apart. False when the plugin's array makes no sense.
+// Walks `count` items of type T that lie `stride` bytes apart. False when the plugin's array makes
+// no sense.
 template <typename T, typename Each>
 bool walk(const T* first, uint64_t count, uint32_t stride, Each each) {
     if (count == 0) return true;
@@ -40,7 +44,8 @@ bool walk(const T* first, uint64_t count, uint32_t stride, Each each) {
     return true;
 }
 
-// Hands a tool's stream on: to the plugin's sink, or line by line to the build log; cut at the limit.
+// Hands a tool's stream on: to the plugin's sink, or line by line to the build log; cut at the
+// limit.
 class StreamEnd {
 public:
     StreamEnd(const cf_sink* sink, BuildJob& job) : sink_(sink), job_(job) {}
@@ -82,8 +87,13 @@ private:
 
 }  // namespace
 
-BuildJob::BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, SourceChecker& checker, const std::atomic<bool>& cancel)
-    : spec_(std::move(spec)), executorId_(std::move(executorId)), tools_(tools), checker_(checker), cancel_(cancel) {
+BuildJob::BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, SourceChecker& checker,
+                   const std::atomic<bool>& cancel)
+    : spec_(std::move(spec)),
+      executorId_(std::move(executorId)),
+      tools_(tools),
+      checker_(checker),
+      cancel_(cancel) {
     mounts_.push_back({spec_.sourceDir, spec_.sourceDir, sandbox::MountKind::readOnly, false});
     mounts_.push_back({spec_.artifactDir, spec_.artifactDir, sandbox::MountKind::writable, false});
 }
@@ -91,21 +101,27 @@ BuildJob::BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, Sour
 bool BuildJob::stopped() const { return cancel_.load(std::memory_order_relaxed) || outOfTime(); }
 
 void BuildJob::mount(cf_view source, cf_view target, uint32_t flags) {
-    sandbox::Mount mount{std::string(viewText(source)), std::string(viewText(target)), sandbox::MountKind::readOnly,
-                         (flags & CF_MOUNT_OPTIONAL) != 0};
+    sandbox::Mount mount{std::string(viewText(source)), std::string(viewText(target)),
+                         sandbox::MountKind::readOnly, (flags & CF_MOUNT_OPTIONAL) != 0};
     const uint32_t kind = flags & ~CF_MOUNT_OPTIONAL;
-    if (kind == CF_MOUNT_WRITABLE) mount.kind = sandbox::MountKind::writable;
-    else if (kind == CF_MOUNT_OVERLAY) mount.kind = sandbox::MountKind::overlay;
-    if (kind > CF_MOUNT_OVERLAY) badMount_ = "the executor asked for a mount with unknown flags";
-    else if (!isPlainAbsolute(mount.source) || !isPlainAbsolute(mount.target) || mount.target == "/")
+    if (kind == CF_MOUNT_WRITABLE)
+        mount.kind = sandbox::MountKind::writable;
+    else if (kind == CF_MOUNT_OVERLAY)
+        mount.kind = sandbox::MountKind::overlay;
+    if (kind > CF_MOUNT_OVERLAY)
+        badMount_ = "the executor asked for a mount with unknown flags";
+    else if (!isPlainAbsolute(mount.source) || !isPlainAbsolute(mount.target) ||
+             mount.target == "/")
         badMount_ = "the executor asked for a mount whose paths are not absolute";
-    else if (mount.kind == sandbox::MountKind::writable && !isInside(mount.source, spec_.sourceDir) &&
-             !isInside(mount.source, spec_.artifactDir))
-        badMount_ = "the executor asked for a writable mount outside of the build's own folders: " + base::printable(mount.source);
+    else if (mount.kind == sandbox::MountKind::writable &&
+             !isInside(mount.source, spec_.sourceDir) && !isInside(mount.source, spec_.artifactDir))
+        badMount_ = "the executor asked for a writable mount outside of the build's own folders: " +
+                    base::printable(mount.source);
     else if (mounts_.size() >= 100)
         badMount_ = "the executor asked for more than 100 mounts";
     else {
-        std::erase_if(mounts_, [&](const sandbox::Mount& other) { return other.target == mount.target; });
+        std::erase_if(mounts_,
+                      [&](const sandbox::Mount& other) { return other.target == mount.target; });
         mounts_.push_back(std::move(mount));
     }
 }
@@ -120,21 +136,26 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
         hasNul = hasNul || viewText(view).find('\0') != std::string_view::npos;
         return bytes > argumentBytes ? std::string() : std::string(viewText(view));
     };
-    if (!walk(tool.argv, tool.argc, tool.argv_stride, [&](const cf_view& one) { spec.argv.push_back(take(one)); }))
+    if (!walk(tool.argv, tool.argc, tool.argv_stride,
+              [&](const cf_view& one) { spec.argv.push_back(take(one)); }))
         return misused("the executor gave a tool's arguments wrongly");
-    if (!walk(tool.environment, tool.environment_count, tool.environment_stride, [&](const cf_pair& one) {
-            std::string name = take(one.name);
-            spec.environment.emplace_back(std::move(name), take(one.value));
-        }))
+    if (!walk(tool.environment, tool.environment_count, tool.environment_stride,
+              [&](const cf_pair& one) {
+                  std::string name = take(one.name);
+                  spec.environment.emplace_back(std::move(name), take(one.value));
+              }))
         return misused("the executor gave a tool's environment wrongly");
     if (bytes > argumentBytes) return misused("a tool's arguments and environment exceed 512 KB");
     if (hasNul) return misused("a tool's arguments or environment hold a NUL byte");
-    if (spec.argv.empty() || !isPlainAbsolute(spec.argv[0])) return misused("a tool's first argument is not an absolute path");
+    if (spec.argv.empty() || !isPlainAbsolute(spec.argv[0]))
+        return misused("a tool's first argument is not an absolute path");
     for (const auto& [name, value] : spec.environment)
-        if (name.empty() || name.find('=') != std::string::npos) return misused("a tool's environment holds a variable without a proper name");
+        if (name.empty() || name.find('=') != std::string::npos)
+            return misused("a tool's environment holds a variable without a proper name");
     spec.directory = viewText(tool.directory);
     if (spec.directory.empty()) spec.directory = spec_.sourceDir;
-    if (!isPlainAbsolute(spec.directory)) return misused("a tool's directory is not an absolute path");
+    if (!isPlainAbsolute(spec.directory))
+        return misused("a tool's directory is not an absolute path");
     spec.mounts = mounts_;
     spec.limits = spec_.limits;
     return spec;
@@ -142,10 +163,13 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
 
 cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* error) {
     const cf_tool tool = copyPrefixed(&given);
-    if (stopped()) return fillError(error, CF_CANCELLED, outOfTime() ? "the build ran out of time" : "the build was cancelled");
+    if (stopped())
+        return fillError(error, CF_CANCELLED,
+                         outOfTime() ? "the build ran out of time" : "the build was cancelled");
     auto spec = toolSpec(tool);
     if (!spec) return fillError(error, CF_FAILED, spec.failure().detail, spec.failure().hint);
-    if ((tool.output != nullptr && tool.output->write == nullptr) || (tool.errors != nullptr && tool.errors->write == nullptr))
+    if ((tool.output != nullptr && tool.output->write == nullptr) ||
+        (tool.errors != nullptr && tool.errors->write == nullptr))
         return fillError(error, CF_FAILED, "the executor gave a tool an output without a function");
 
     auto deadline = spec_.deadline;
@@ -162,11 +186,14 @@ cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* 
         deadline, cancel_);
     output.finish();
     errors.finish();
-    if (!outcome) return fillError(error, CF_FAILED, outcome.failure().detail, outcome.failure().hint);
+    if (!outcome)
+        return fillError(error, CF_FAILED, outcome.failure().detail, outcome.failure().hint);
     if (outcome->cancelled) return fillError(error, CF_CANCELLED, "the build was cancelled");
     if (outcome->timedOut) {
         const std::string program = spec->argv[0].substr(spec->argv[0].rfind('/') + 1);
-        return fillError(error, CF_CANCELLED, outOfTime() ? "the build ran out of time" : program + " took too long and was stopped");
+        return fillError(
+            error, CF_CANCELLED,
+            outOfTime() ? "the build ran out of time" : program + " took too long and was stopped");
     }
     if (result != nullptr) {
         auto filled = prefixed<cf_tool_result>();
@@ -174,17 +201,24 @@ cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* 
         filled.signal = outcome->ended.signal;
         filled.out_of_memory = outcome->ended.outOfMemory ? 1 : 0;
         filled.struct_size = result->struct_size;
-        std::memcpy(static_cast<void*>(result), &filled, std::min<size_t>(result->struct_size, sizeof filled));
+        std::memcpy(static_cast<void*>(result), &filled,
+                    std::min<size_t>(result->struct_size, sizeof filled));
     }
     return CF_OK;
 }
 
 cf_status BuildJob::check(cf_view file, cf_view source, const cf_sink* remarks, cf_error* error) {
-    if (remarks == nullptr || remarks->write == nullptr) return fillError(error, CF_FAILED, "check was called without a place for its answer");
-    if (stopped()) return fillError(error, CF_CANCELLED, "the build ran out of time or was cancelled");
+    if (remarks == nullptr || remarks->write == nullptr)
+        return fillError(error, CF_FAILED, "check was called without a place for its answer");
+    if (stopped())
+        return fillError(error, CF_CANCELLED, "the build ran out of time or was cancelled");
     auto answer = checker_.check(executorId_, viewText(file), viewText(source), spec_.deadline);
-    if (!answer) return fillError(error, CF_UNAVAILABLE, answer.failure().detail, answer.failure().hint);
-    if (!parseRemarks(*answer)) return fillError(error, CF_FAILED, "the worker that checked the source answered with something else than remarks");
+    if (!answer)
+        return fillError(error, CF_UNAVAILABLE, answer.failure().detail, answer.failure().hint);
+    if (!parseRemarks(*answer))
+        return fillError(
+            error, CF_FAILED,
+            "the worker that checked the source answered with something else than remarks");
     remarks->write(remarks->context, toView(*answer));
     return CF_OK;
 }
@@ -192,7 +226,8 @@ cf_status BuildJob::check(cf_view file, cf_view source, const cf_sink* remarks, 
 void BuildJob::diagnostic(const cf_diagnostic& given) {
     if (remarks_.size() >= remarkLimit) return;
     const cf_diagnostic diagnostic = copyPrefixed(&given);
-    remarks_.push_back({base::toValidUtf8(viewText(diagnostic.file).substr(0, 255)), diagnostic.line, diagnostic.column,
+    remarks_.push_back({base::toValidUtf8(viewText(diagnostic.file).substr(0, 255)),
+                        diagnostic.line, diagnostic.column,
                         base::toValidUtf8(viewText(diagnostic.message).substr(0, 4096)),
                         diagnostic.severity == CF_SEVERITY_WARNING});
 }
@@ -209,7 +244,10 @@ void BuildJob::log(std::string_view line) {
 }
 
 base::Result<std::vector<base::SourceRemark>> parseRemarks(std::string_view json) {
-    const auto wrong = [] { return base::Failure{.reason = "executor_error", .detail = "the remarks are not a JSON array of objects"}; };
+    const auto wrong = [] {
+        return base::Failure{.reason = "executor_error",
+                             .detail = "the remarks are not a JSON array of objects"};
+    };
     auto document = base::JsonDocument::parse(json);
     simdjson::dom::array items;
     if (!document || document->root().get(items) != simdjson::SUCCESS) return wrong();
@@ -223,9 +261,12 @@ base::Result<std::vector<base::SourceRemark>> parseRemarks(std::string_view json
         if (fields.at_key("file").get(text) == simdjson::SUCCESS) remark.file = text.substr(0, 255);
         if (fields.at_key("message").get(text) != simdjson::SUCCESS) return wrong();
         remark.message = text.substr(0, 4096);
-        if (fields.at_key("line").get(number) == simdjson::SUCCESS) remark.line = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
-        if (fields.at_key("column").get(number) == simdjson::SUCCESS) remark.column = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
-        remark.warning = fields.at_key("severity").get(text) == simdjson::SUCCESS && text == "warning";
+        if (fields.at_key("line").get(number) == simdjson::SUCCESS)
+            remark.line = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
+        if (fields.at_key("column").get(number) == simdjson::SUCCESS)
+            remark.column = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
+        remark.warning =
+            fields.at_key("severity").get(text) == simdjson::SUCCESS && text == "warning";
         if (remarks.size() < BuildJob::remarkLimit) remarks.push_back(std::move(remark));
     }
     return remarks;

@@ -1,8 +1,9 @@
-// One build as an executor's `prepare` sees it: what stands behind the opaque cf_job. It keeps the remarks, forwards
-// the build log, and runs tools in the build sandbox with the mounts that the executor asked for.
+// One build as an executor's `prepare` sees it: what stands behind the opaque cf_job. It keeps the
+// remarks, forwards the build log, and runs tools in the build sandbox with the mounts that the
+// executor asked for.
 //
-// Made by Executor::prepare on the build thread, used by that thread alone, gone when prepare returns. Only `cancel`
-// may be changed by another thread.
+// Made by Executor::prepare on the build thread, used by that thread alone, gone when prepare
+// returns. Only `cancel` may be changed by another thread.
 #pragma once
 
 #include <atomic>
@@ -26,21 +27,23 @@ namespace cf::executors {
 
 // What a build may use.
 struct JobSpec {
-    std::string sourceDir{};    // absolute; read-only for tools
-    std::string artifactDir{};  // absolute; writable for tools
-    sandbox::Limits limits{};   // of each tool
+    std::string sourceDir{};       // absolute; read-only for tools
+    std::string artifactDir{};     // absolute; writable for tools
+    sandbox::Limits limits{};      // of each tool
     Clock::time_point deadline{};  // of the whole build
-    std::function<void(std::string_view)> log{};  // one line of the build log, printable, without line end; may be null
+    std::function<void(std::string_view)>
+        log{};  // one line of the build log, printable, without line end; may be null
 };
 
 class BuildJob {
 public:
-    static constexpr size_t outputLimit = 4u << 20;    // bytes kept of each stream of a tool
-    static constexpr size_t logLimit = 1u << 20;       // bytes of build log
-    static constexpr size_t logLineLimit = 8u << 10;   // bytes; longer lines are broken
+    static constexpr size_t outputLimit = 4u << 20;   // bytes kept of each stream of a tool
+    static constexpr size_t logLimit = 1u << 20;      // bytes of build log
+    static constexpr size_t logLineLimit = 8u << 10;  // bytes; longer lines are broken
     static constexpr size_t remarkLimit = 200;
 
-    BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, SourceChecker& checker, const std::atomic<bool>& cancel);
+    BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, SourceChecker& checker,
+             const std::atomic<bool>& cancel);
     BuildJob(const BuildJob&) = delete;
     BuildJob& operator=(const BuildJob&) = delete;
 
@@ -50,7 +53,8 @@ public:
     bool stopped() const;
     bool outOfTime() const { return Clock::now() >= spec_.deadline; }
 
-    // What cf_host offers to a job; arguments come from the plugin as they are and are checked here.
+    // What cf_host offers to a job; arguments come from the plugin as they are and are checked
+    // here.
     void mount(cf_view source, cf_view target, uint32_t flags);
     cf_status run(const cf_tool& tool, cf_tool_result* result, cf_error* error);
     cf_status check(cf_view file, cf_view source, const cf_sink* remarks, cf_error* error);

@@ -37,12 +37,15 @@ ExecutorHost* keepForEver(std::unique_ptr<ExecutorHost> host) {
 }
 
 void announce(const Executor::Facts& facts) {
-    const std::string name = facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
+    const std::string name =
+        facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
     if (facts.unavailable) {
         const std::string& hint = facts.unavailable->hint;
-        base::logWarning("executors", name + " is not available: " + facts.unavailable->reason + (hint.empty() ? "" : " (" + hint + ")"));
+        base::logWarning("executors", name + " is not available: " + facts.unavailable->reason +
+                                          (hint.empty() ? "" : " (" + hint + ")"));
     } else {
-        base::logInfo("executors", name + " " + facts.toolchainVersion + " is ready (executor " + facts.id + " " + facts.version + ")");
+        base::logInfo("executors", name + " " + facts.toolchainVersion + " is ready (executor " +
+                                       facts.id + " " + facts.version + ")");
     }
 }
 
@@ -50,7 +53,8 @@ void announce(const Executor::Facts& facts) {
 std::string versionOf(const std::string& found) {
     auto document = base::JsonDocument::parse(found);
     std::string_view version;
-    if (!document || document->root().at_key("version").get(version) != simdjson::SUCCESS) return {};
+    if (!document || document->root().at_key("version").get(version) != simdjson::SUCCESS)
+        return {};
     return std::string(version.substr(0, 64));
 }
 
@@ -60,9 +64,11 @@ public:
     // Takes the candidate's names, or says who was first.
     void claim(Executor::Facts& facts) {
         if (facts.id.empty()) return;
-        if (const auto other = ids_.find(facts.id); other != ids_.end()) return lose(facts, "an executor with the id " + facts.id, other->second);
+        if (const auto other = ids_.find(facts.id); other != ids_.end())
+            return lose(facts, "an executor with the id " + facts.id, other->second);
         for (const std::string& name : namesOf(facts))
-            if (const auto other = names_.find(name); other != names_.end()) return lose(facts, "the runtime " + name, other->second);
+            if (const auto other = names_.find(name); other != names_.end())
+                return lose(facts, "the runtime " + name, other->second);
         ids_.emplace(facts.id, facts.file);
         for (const std::string& name : namesOf(facts)) names_.emplace(name, facts.file);
     }
@@ -94,7 +100,8 @@ void Loader::probe(Candidate& candidate, const std::string& copies) const {
     if (!copy) return refuse(facts, copy.failure().detail, copy.failure().hint);
     candidate.copy = *copy;
     const ProbeRequest request{*copy, fs::path(facts.file).parent_path(), options_.properties};
-    ProbeReport report = probePlugin(runner_, options_.probeCommand, request, options_.probeTimeout);
+    ProbeReport report =
+        probePlugin(runner_, options_.probeCommand, request, options_.probeTimeout);
     facts.id = report.id;
     facts.version = report.version;
     facts.abi = report.abi;
@@ -112,19 +119,27 @@ std::shared_ptr<const Executor> Loader::load(Candidate candidate) const {
         return std::make_shared<Executor>(std::move(facts));
     };
     try {
-        // Poco 1.11 binds lazily; opened this way first, everything is bound when Poco opens it again. Neither handle
-        // is ever closed, because pointers into the library have no end of life.
-        if (::dlopen(candidate.copy.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) return unavailable(std::string("it cannot be loaded: ") + ::dlerror());
+        // Poco 1.11 binds lazily; opened this way first, everything is bound when Poco opens it
+        // again. Neither handle is ever closed, because pointers into the library have no end of
+        // life.
+        if (::dlopen(candidate.copy.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr)
+            return unavailable(std::string("it cannot be loaded: ") + ::dlerror());
         Poco::SharedLibrary library(candidate.copy, Poco::SharedLibrary::SHLIB_LOCAL);
-        const auto entry = reinterpret_cast<cf_executor_entry_fn>(library.getSymbol("cf_executor_entry"));
-        ExecutorHost* host = keepForEver(std::make_unique<ExecutorHost>(options_.properties, fs::path(facts.file).parent_path()));
+        const auto entry =
+            reinterpret_cast<cf_executor_entry_fn>(library.getSymbol("cf_executor_entry"));
+        ExecutorHost* host = keepForEver(std::make_unique<ExecutorHost>(
+            options_.properties, fs::path(facts.file).parent_path()));
         auto table = readPlugin(entry, host->table());
         if (!table) return unavailable(table.failure().detail, table.failure().hint);
-        if (table->id != facts.id || table->version != facts.version) return unavailable("it says something else about itself than it said when it was probed");
+        if (table->id != facts.id || table->version != facts.version)
+            return unavailable(
+                "it says something else about itself than it said when it was probed");
         host->setId(facts.id);
         auto error = prefixed<cf_error>();
         void* self = table->operations.create(host->table(), toView(facts.found), &error);
-        if (self == nullptr) return unavailable("create failed: " + errorMessage(error, "no reason given"), errorHint(error));
+        if (self == nullptr)
+            return unavailable("create failed: " + errorMessage(error, "no reason given"),
+                               errorHint(error));
         return std::make_shared<Executor>(std::move(facts), *std::move(table), self);
     } catch (const Poco::Exception& exception) {
         return unavailable("it cannot be loaded: " + exception.displayText());
@@ -143,8 +158,14 @@ std::vector<std::shared_ptr<const Executor>> Loader::loadAll() {
     for (const std::string& folder : options_.folders) {
         auto files = findPlugins(folder);
         if (!files) {
-            base::logWarning("executors", files.failure().detail + (files.failure().hint.empty() ? "" : " (" + files.failure().hint + ")"));
-            candidates.push_back({{.file = folder, .unavailable = Unavailable{files.failure().detail, files.failure().hint}}, {}});
+            base::logWarning(
+                "executors",
+                files.failure().detail +
+                    (files.failure().hint.empty() ? "" : " (" + files.failure().hint + ")"));
+            candidates.push_back(
+                {{.file = folder,
+                  .unavailable = Unavailable{files.failure().detail, files.failure().hint}},
+                 {}});
             continue;
         }
         for (std::string& file : *files) candidates.push_back({{.file = std::move(file)}, {}});
@@ -158,7 +179,8 @@ std::vector<std::shared_ptr<const Executor>> Loader::loadAll() {
                     try {
                         probe(candidate, copies);
                     } catch (const std::exception& exception) {
-                        refuse(candidate.facts, std::string("it could not be probed: ") + exception.what());
+                        refuse(candidate.facts,
+                               std::string("it could not be probed: ") + exception.what());
                     }
                 });
     }

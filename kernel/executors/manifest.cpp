@@ -12,13 +12,15 @@ using simdjson::dom::element;
 using simdjson::dom::object;
 
 base::Failure wrong(std::string what) {
-    return {.reason = "invalid_manifest", .detail = "its manifest is not valid: " + std::move(what)};
+    return {.reason = "invalid_manifest",
+            .detail = "its manifest is not valid: " + std::move(what)};
 }
 
 // Reads fields of one object; the first thing that is wrong sticks in `error`.
 class Fields {
 public:
-    Fields(object from, std::string where, std::string& error) : from_(from), where_(std::move(where)), error_(error) {}
+    Fields(object from, std::string where, std::string& error)
+        : from_(from), where_(std::move(where)), error_(error) {}
 
     std::string text(const char* key, bool required, size_t limit = 256) {
         element value;
@@ -27,10 +29,14 @@ public:
             return {};
         }
         std::string_view view;
-        if (value.get(view) != simdjson::SUCCESS) fail(std::string(key) + " is not a string");
-        else if (view.size() > limit) fail(std::string(key) + " is longer than " + std::to_string(limit) + " bytes");
-        else if (required && view.empty()) fail(std::string(key) + " is empty");
-        else return std::string(view);
+        if (value.get(view) != simdjson::SUCCESS)
+            fail(std::string(key) + " is not a string");
+        else if (view.size() > limit)
+            fail(std::string(key) + " is longer than " + std::to_string(limit) + " bytes");
+        else if (required && view.empty())
+            fail(std::string(key) + " is empty");
+        else
+            return std::string(view);
         return {};
     }
 
@@ -60,8 +66,10 @@ public:
         std::vector<object> out;
         for (const element item : array(key)) {
             object one;
-            if (item.get(one) != simdjson::SUCCESS) fail(std::string(key) + " holds something that is not an object");
-            else out.push_back(one);
+            if (item.get(one) != simdjson::SUCCESS)
+                fail(std::string(key) + " holds something that is not an object");
+            else
+                out.push_back(one);
         }
         return out;
     }
@@ -103,7 +111,8 @@ Runtime readRuntime(object from, std::string& error) {
     Runtime runtime;
     runtime.name = Fields(from, "a runtime", error).text("name", true);
     Fields fields(from, "runtime \"" + runtime.name + "\"", error);
-    if (!isId(runtime.name, true)) fields.fail("the name is not [a-z][a-z0-9_-]* of at most 64 characters");
+    if (!isId(runtime.name, true))
+        fields.fail("the name is not [a-z][a-z0-9_-]* of at most 64 characters");
     runtime.displayName = fields.text("display_name", false);
     if (runtime.displayName.empty()) runtime.displayName = runtime.name;
     runtime.sourceFile = fields.text("source_file", true);
@@ -114,7 +123,8 @@ Runtime readRuntime(object from, std::string& error) {
     for (const object item : fields.objects("aliases")) {
         Fields alias(item, "an alias of \"" + runtime.name + "\"", error);
         Alias read{alias.text("name", true), alias.text("source_file", false)};
-        if (!isId(read.name, true)) alias.fail("the name is not [a-z][a-z0-9_-]* of at most 64 characters");
+        if (!isId(read.name, true))
+            alias.fail("the name is not [a-z][a-z0-9_-]* of at most 64 characters");
         if (read.sourceFile.empty()) read.sourceFile = runtime.sourceFile;
         if (!isSourceName(read.sourceFile)) alias.fail("source_file is not a plain relative path");
         runtime.aliases.push_back(std::move(read));
@@ -143,7 +153,8 @@ const Runtime* Manifest::find(std::string_view name) const {
 }
 
 base::Result<Manifest> parseManifest(std::string_view json) {
-    if (json.size() > manifestLimit) return wrong("it is longer than " + std::to_string(manifestLimit >> 10) + " KB");
+    if (json.size() > manifestLimit)
+        return wrong("it is longer than " + std::to_string(manifestLimit >> 10) + " KB");
     auto document = base::JsonDocument::parse(json);
     if (!document) {
         std::string what = document.failure().detail;
@@ -160,18 +171,23 @@ base::Result<Manifest> parseManifest(std::string_view json) {
     manifest.startEnvironment = fields.texts("start_environment");
     if (const auto limits = fields.inner("default_limits")) {
         if (const auto memory = Fields(*limits, "default_limits", error).number("memory_mb")) {
-            if (*memory < 1 || *memory > 1u << 20) fields.fail("default_limits.memory_mb is not between 1 and 1048576");
-            else manifest.defaultMemoryMb = static_cast<uint32_t>(*memory);
+            if (*memory < 1 || *memory > 1u << 20)
+                fields.fail("default_limits.memory_mb is not between 1 and 1048576");
+            else
+                manifest.defaultMemoryMb = static_cast<uint32_t>(*memory);
         }
     }
-    for (const object item : fields.objects("runtimes")) manifest.runtimes.push_back(readRuntime(item, error));
+    for (const object item : fields.objects("runtimes"))
+        manifest.runtimes.push_back(readRuntime(item, error));
     if (manifest.runtimes.empty()) fields.fail("it names no runtime");
 
     std::unordered_set<std::string_view> names;
     for (const Runtime& runtime : manifest.runtimes) {
-        if (!names.insert(runtime.name).second) fields.fail("the runtime name \"" + runtime.name + "\" appears twice");
+        if (!names.insert(runtime.name).second)
+            fields.fail("the runtime name \"" + runtime.name + "\" appears twice");
         for (const Alias& alias : runtime.aliases)
-            if (!names.insert(alias.name).second) fields.fail("the runtime name \"" + alias.name + "\" appears twice");
+            if (!names.insert(alias.name).second)
+                fields.fail("the runtime name \"" + alias.name + "\" appears twice");
     }
     if (!error.empty()) return wrong(std::move(error));
     return manifest;
@@ -180,7 +196,8 @@ base::Result<Manifest> parseManifest(std::string_view json) {
 bool isId(std::string_view text, bool dashes) {
     if (text.empty() || text.size() > 64 || text[0] < 'a' || text[0] > 'z') return false;
     for (const char c : text)
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (dashes && c == '-'))) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (dashes && c == '-')))
+            return false;
     return true;
 }
 

@@ -1,5 +1,6 @@
-// An executor's manifest: what its `describe` wrote, checked and parsed (docs/executor-abi.md, "Manifest").
-// Plain values, immutable once made; read by the catalogue, the API and the functions' defaults.
+// An executor's manifest: what its `describe` wrote, checked and parsed (docs/executor-abi.md,
+// "Manifest"). Plain values, immutable once made; read by the catalogue, the API and the functions'
+// defaults.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ struct Template {
     std::string title{};
     std::string handler{};
     std::string code{};
-    std::string runtime{};  // the name to create a function from it under: the runtime's, or one of its aliases
+    std::string runtime{};  // the name to create a function from it under: the runtime's, or one of
+                            // its aliases
 };
 
 struct Runtime {
@@ -40,7 +42,8 @@ struct Runtime {
 struct Manifest {
     std::string displayName{};
     std::vector<Runtime> runtimes{};
-    std::vector<std::string> startEnvironment{};  // variables that the language reads only at its start
+    std::vector<std::string>
+        startEnvironment{};  // variables that the language reads only at its start
     std::optional<uint32_t> defaultMemoryMb{};
 
     // The runtime that `name` is the name or an alias of, or nullptr.
@@ -49,13 +52,15 @@ struct Manifest {
 
 constexpr size_t manifestLimit = 256u << 10;  // bytes
 
-// Failures name the first thing that is wrong; unknown fields are ignored, so that newer executors load.
+// Failures name the first thing that is wrong; unknown fields are ignored, so that newer executors
+// load.
 base::Result<Manifest> parseManifest(std::string_view json);
 
 // [a-z][a-z0-9_]*, at most 64 characters; with `dashes` also '-'.
 bool isId(std::string_view text, bool dashes);
 
-// A relative path of at most 255 bytes with '/' separators, without "..", empty parts or control characters.
+// A relative path of at most 255 bytes with '/' separators, without "..", empty parts or control
+// characters.
 bool isSourceName(std::string_view path);
 
 }  // namespace cf::executors

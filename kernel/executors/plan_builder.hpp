@@ -1,4 +1,5 @@
-// Collects what an executor's `plan` writes and judges whether a worker can be started from it. Lives for one call.
+// Collects what an executor's `plan` writes and judges whether a worker can be started from it.
+// Lives for one call.
 #pragma once
 
 #include <string>

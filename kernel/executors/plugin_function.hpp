@@ -8,8 +8,10 @@ namespace cf::executors {
 class PluginFunction {
 public:
     explicit PluginFunction(const FunctionSpec& spec) {
-        for (const auto& [name, content] : spec.files) files_.push_back({toView(name), toView(content)});
-        for (const auto& [name, value] : spec.environment) environment_.push_back({toView(name), toView(value)});
+        for (const auto& [name, content] : spec.files)
+            files_.push_back({toView(name), toView(content)});
+        for (const auto& [name, value] : spec.environment)
+            environment_.push_back({toView(name), toView(value)});
         function_ = prefixed<cf_function>();
         function_.name = toView(spec.name);
         function_.runtime = toView(spec.runtime);

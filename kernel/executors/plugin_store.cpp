@@ -65,13 +65,17 @@ bool holds(const std::string& path, const std::string& bytes) {
 
 base::Result<std::vector<std::string>> findPlugins(const std::string& folder) {
     struct stat info {};
-    if (::stat(folder.c_str(), &info) != 0) return refused("the executors folder " + folder + " cannot be read" + because());
-    if ((info.st_mode & S_IWOTH) != 0) return writableByEverybody("the executors folder " + folder, folder);
+    if (::stat(folder.c_str(), &info) != 0)
+        return refused("the executors folder " + folder + " cannot be read" + because());
+    if ((info.st_mode & S_IWOTH) != 0)
+        return writableByEverybody("the executors folder " + folder, folder);
     std::vector<std::string> files;
     std::error_code error;
     for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-        if (at->path().extension() == ".so" && !at->is_directory(error)) files.push_back(fs::absolute(at->path()).lexically_normal());
-    if (error) return refused("the executors folder " + folder + " cannot be read: " + error.message());
+        if (at->path().extension() == ".so" && !at->is_directory(error))
+            files.push_back(fs::absolute(at->path()).lexically_normal());
+    if (error)
+        return refused("the executors folder " + folder + " cannot be read: " + error.message());
     std::sort(files.begin(), files.end());
     return files;
 }
@@ -99,7 +103,8 @@ base::Result<std::string> copyPlugin(const std::string& file, const std::string&
 
 void removeOtherCopies(const std::string& directory, const std::unordered_set<std::string>& used) {
     std::error_code error;
-    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    for (fs::directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error)) {
         std::error_code ignored;
         if (!used.contains(at->path())) fs::remove(at->path(), ignored);
     }

@@ -28,7 +28,8 @@ const char* stageOf(const ProbeReport& report) {
 std::string lastLine(std::string_view errors) {
     while (!errors.empty() && errors.back() == '\n') errors.remove_suffix(1);
     const size_t begin = errors.rfind('\n');
-    return base::printable((begin == std::string_view::npos ? errors : errors.substr(begin + 1)).substr(0, 300));
+    return base::printable(
+        (begin == std::string_view::npos ? errors : errors.substr(begin + 1)).substr(0, 300));
 }
 
 bool isObject(std::string_view json) {
@@ -38,14 +39,15 @@ bool isObject(std::string_view json) {
 
 }  // namespace
 
-ProbeReport probePlugin(ProcessRunner& runner, std::vector<std::string> command, const ProbeRequest& request,
-                        std::chrono::milliseconds timeout) {
+ProbeReport probePlugin(ProcessRunner& runner, std::vector<std::string> command,
+                        const ProbeRequest& request, std::chrono::milliseconds timeout) {
     command.push_back(request.library);
     command.push_back(request.homeParent);
     auto outcome = runner.run(command, propertiesJson(request.properties), timeout);
     ProbeReport report;
     if (!outcome) {
-        report.unavailable = Unavailable{"its probe could not be started: " + outcome.failure().detail, outcome.failure().hint};
+        report.unavailable = Unavailable{
+            "its probe could not be started: " + outcome.failure().detail, outcome.failure().hint};
         return report;
     }
     if (auto read = readReport(outcome->output)) report = *std::move(read);
@@ -53,14 +55,16 @@ ProbeReport probePlugin(ProcessRunner& runner, std::vector<std::string> command,
 
     std::string reason;
     if (outcome->timedOut)
-        reason = std::string("it did not come back within ") + std::to_string(timeout.count() / 1000) + " s " + stageOf(report);
+        reason = std::string("it did not come back within ") +
+                 std::to_string(timeout.count() / 1000) + " s " + stageOf(report);
     else if (outcome->signal != 0)
         reason = std::string("it crashed (") + strsignal(outcome->signal) + ") " + stageOf(report);
     else if (outcome->exitCode != 0 || report.found.empty())
         reason = std::string("it ended its process ") + stageOf(report);
     if (!reason.empty()) {
         const std::string said = lastLine(outcome->errors);
-        report.unavailable = Unavailable{std::move(reason), said.empty() ? "" : "the last thing it wrote: " + said};
+        report.unavailable =
+            Unavailable{std::move(reason), said.empty() ? "" : "the last thing it wrote: " + said};
         report.found.clear();
     } else if (auto manifest = parseManifest(report.manifestJson); !manifest) {
         report.unavailable = Unavailable{manifest.failure().detail, ""};

@@ -27,7 +27,8 @@ void writeAll(int fd, std::string_view text) {
 std::map<std::string, std::string> readProperties() {
     std::string input;
     char piece[4096];
-    for (ssize_t got; input.size() < inputLimit && (got = ::read(STDIN_FILENO, piece, sizeof piece)) > 0;)
+    for (ssize_t got;
+         input.size() < inputLimit && (got = ::read(STDIN_FILENO, piece, sizeof piece)) > 0;)
         input.append(piece, static_cast<size_t>(got));
     std::map<std::string, std::string> properties;
     auto document = base::JsonDocument::parse(input);
@@ -40,8 +41,8 @@ std::map<std::string, std::string> readProperties() {
     return properties;
 }
 
-// Takes standard output away from whatever the plugin prints: it goes to standard error. The descriptor that stays is
-// closed in processes that the plugin starts.
+// Takes standard output away from whatever the plugin prints: it goes to standard error. The
+// descriptor that stays is closed in processes that the plugin starts.
 int takeStandardOutput() {
     const int report = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
     if (report < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) ::_exit(1);
@@ -72,10 +73,14 @@ public:
     void run(const std::string& library) {
         // RTLD_NOW: a symbol that nobody defines is found here instead of in the middle of a build.
         void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (handle == nullptr) return unavailable(std::string("it cannot be loaded: ") + ::dlerror(), "build it for this machine and link all it needs");
-        const auto entry = reinterpret_cast<cf_executor_entry_fn>(::dlsym(handle, "cf_executor_entry"));
+        if (handle == nullptr)
+            return unavailable(std::string("it cannot be loaded: ") + ::dlerror(),
+                               "build it for this machine and link all it needs");
+        const auto entry =
+            reinterpret_cast<cf_executor_entry_fn>(::dlsym(handle, "cf_executor_entry"));
         if (entry == nullptr)
-            return unavailable("it has no function cf_executor_entry, so it is no executor", "export cf_executor_entry (see docs/writing-an-executor.md)");
+            return unavailable("it has no function cf_executor_entry, so it is no executor",
+                               "export cf_executor_entry (see docs/writing-an-executor.md)");
         auto read = readPlugin(entry, host_.table());
         if (!read) return unavailable(read.failure().detail, read.failure().hint);
         const cf_executor& table = read->operations;
@@ -87,14 +92,18 @@ public:
         host_.setId(read->id);
         auto error = prefixed<cf_error>();
         void* self = table.create(host_.table(), cf_view{nullptr, 0}, &error);
-        if (self == nullptr) return unavailable("create failed: " + errorMessage(error, "no reason given"), errorHint(error));
+        if (self == nullptr)
+            return unavailable("create failed: " + errorMessage(error, "no reason given"),
+                               errorHint(error));
 
         Bounded manifest{{}, manifestLimit};
         const cf_sink manifestSink = sinkTo(manifest);
         error = prefixed<cf_error>();
         if (table.describe(self, &manifestSink, &error) != CF_OK)
-            return unavailable("describe failed: " + errorMessage(error, "no reason given"), errorHint(error));
-        if (auto parsed = parseManifest(manifest.text); !parsed) return unavailable(parsed.failure().detail, "");
+            return unavailable("describe failed: " + errorMessage(error, "no reason given"),
+                               errorHint(error));
+        if (auto parsed = parseManifest(manifest.text); !parsed)
+            return unavailable(parsed.failure().detail, "");
         report_.manifestJson = manifest.text;
         tell();
 
@@ -102,7 +111,9 @@ public:
         const cf_sink foundSink = sinkTo(found);
         error = prefixed<cf_error>();
         const cf_status status = table.probe(self, &foundSink, &error);
-        if (status != CF_OK) return unavailable(errorMessage(error, "its probe failed without a reason"), errorHint(error));
+        if (status != CF_OK)
+            return unavailable(errorMessage(error, "its probe failed without a reason"),
+                               errorHint(error));
         report_.found = found.text.empty() ? "{}" : found.text;
         tell();
     }
@@ -136,7 +147,8 @@ void probeMain(const std::vector<std::string>& arguments) {
     try {
         probe.run(arguments[0]);
     } catch (const std::exception& exception) {
-        probe.unavailable(std::string("it threw an exception: ") + exception.what(), "exceptions must not leave an operation");
+        probe.unavailable(std::string("it threw an exception: ") + exception.what(),
+                          "exceptions must not leave an operation");
     } catch (...) {
         probe.unavailable("it threw an exception", "exceptions must not leave an operation");
     }

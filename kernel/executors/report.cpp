@@ -6,7 +6,9 @@ namespace cf::executors {
 
 namespace {
 
-base::Failure unreadable(std::string detail) { return {.reason = "probe_failed", .detail = std::move(detail)}; }
+base::Failure unreadable(std::string detail) {
+    return {.reason = "probe_failed", .detail = std::move(detail)};
+}
 
 std::string textAt(simdjson::dom::object from, const char* key) {
     std::string_view text;
@@ -38,7 +40,8 @@ base::Result<ProbeReport> readReport(std::string_view lines) {
     const size_t begin = before == std::string_view::npos ? 0 : before + 1;
     auto document = base::JsonDocument::parse(lines.substr(begin, end - begin));
     simdjson::dom::object root;
-    if (!document || document->root().get(root) != simdjson::SUCCESS) return unreadable("its report is not readable");
+    if (!document || document->root().get(root) != simdjson::SUCCESS)
+        return unreadable("its report is not readable");
     ProbeReport report;
     report.id = textAt(root, "id");
     report.version = textAt(root, "version");
@@ -47,7 +50,8 @@ base::Result<ProbeReport> readReport(std::string_view lines) {
     report.found = textAt(root, "found");
     simdjson::dom::object unavailable;
     if (root.at_key("unavailable").get(unavailable) == simdjson::SUCCESS)
-        report.unavailable = Unavailable{textAt(unavailable, "reason"), textAt(unavailable, "hint")};
+        report.unavailable =
+            Unavailable{textAt(unavailable, "reason"), textAt(unavailable, "hint")};
     return report;
 }
 

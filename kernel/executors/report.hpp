@@ -1,5 +1,6 @@
-// What a probe process tells the kernel about one plugin: lines of JSON on a descriptor of its own, each complete in
-// itself, the last one wins. A plugin that dies half-way has still been described by the line before.
+// What a probe process tells the kernel about one plugin: lines of JSON on a descriptor of its own,
+// each complete in itself, the last one wins. A plugin that dies half-way has still been described
+// by the line before.
 #pragma once
 
 #include <optional>
@@ -17,11 +18,11 @@ struct Unavailable {
 };
 
 struct ProbeReport {
-    std::string id{};       // empty: it did not get as far as telling it
+    std::string id{};  // empty: it did not get as far as telling it
     std::string version{};
     std::string abi{};
     std::string manifestJson{};  // as `describe` wrote it; empty: not described
-    std::string found{};         // as `probe` wrote it, an object; empty: not probed yet, or unavailable
+    std::string found{};  // as `probe` wrote it, an object; empty: not probed yet, or unavailable
     std::optional<Unavailable> unavailable{};
 };
 

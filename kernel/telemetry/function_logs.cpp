@@ -10,7 +10,10 @@
 namespace cf::telemetry {
 
 FunctionLogs::FunctionLogs(FunctionLogsOptions options, Writer& writer)
-    : options_(std::move(options)), writer_(writer), folders_(options_.workDir), nextExpiry_(std::chrono::steady_clock::now()) {
+    : options_(std::move(options)),
+      writer_(writer),
+      folders_(options_.workDir),
+      nextExpiry_(std::chrono::steady_clock::now()) {
     writer.add([this] { drain(); });
 }
 
@@ -29,14 +32,16 @@ void FunctionLogs::removeFunction(const std::string& id) {
     folders_.remove(id);
 }
 
-void FunctionLogs::write(std::string_view functionId, std::string_view invocationId, LogStream stream, std::string_view text) {
+void FunctionLogs::write(std::string_view functionId, std::string_view invocationId,
+                         LogStream stream, std::string_view text) {
     if (text.empty()) return;
     const int64_t now = base::unixMs(base::WallClock::now());
     const std::scoped_lock lock(queueMutex_);
     auto at = queue_.find(functionId);
     if (at == queue_.end()) at = queue_.try_emplace(std::string(functionId)).first;
     Pending& pending = at->second;
-    const size_t room = std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_);
+    const size_t room =
+        std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_);
     if (text.size() > room) {
         pending.cut += text.size() - room;
         cut_.fetch_add(text.size() - room, std::memory_order_relaxed);
@@ -68,10 +73,12 @@ void FunctionLogs::writeFunction(const std::string& id, const Pending& pending) 
     if (!folders_.knows(id)) return;
     std::string lines;
     lines.reserve(pending.bytes + pending.pieces.size() * 64);
-    for (const Piece& piece : pending.pieces) appendLogLines(lines, piece.timeMs, piece.invocationId, piece.stream, piece.text);
+    for (const Piece& piece : pending.pieces)
+        appendLogLines(lines, piece.timeMs, piece.invocationId, piece.stream, piece.text);
     if (pending.cut > 0)
         appendLogLines(lines, base::unixMs(base::WallClock::now()), "", LogStream::platform,
-                       "[cut: " + std::to_string(pending.cut) + " bytes were printed faster than they can be kept]");
+                       "[cut: " + std::to_string(pending.cut) +
+                           " bytes were printed faster than they can be kept]");
     if (appendToLog(folders_.file(id), lines, options_.retention)) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - complained_ < std::chrono::minutes(1)) return;
@@ -88,7 +95,9 @@ std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const
     readLogBackwards(folders_.file(functionId), options_.retention, [&](std::string_view text) {
         const auto line = parseLogLine(text);
         if (!line) return true;
-        if (!query.invocations.empty() && std::find(query.invocations.begin(), query.invocations.end(), line->invocationId) == query.invocations.end())
+        if (!query.invocations.empty() &&
+            std::find(query.invocations.begin(), query.invocations.end(), line->invocationId) ==
+                query.invocations.end())
             return true;
         lines.push_back(logLineJson(*line));
         return lines.size() < most;

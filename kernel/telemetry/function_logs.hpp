@@ -1,6 +1,6 @@
-// What functions print, kept in one file a function. Event loops hand over text and go on; the telemetry writer puts it
-// on disk. A function that prints faster than it may loses the rest, with a line that says how much, and costs others
-// nothing.
+// What functions print, kept in one file a function. Event loops hand over text and go on; the
+// telemetry writer puts it on disk. A function that prints faster than it may loses the rest, with
+// a line that says how much, and costs others nothing.
 #pragma once
 
 #include <atomic>
@@ -20,32 +20,38 @@
 namespace cf::telemetry {
 
 struct FunctionLogsOptions {
-    std::string workDir{};               // see LogFolders
+    std::string workDir{};  // see LogFolders
     LogRetention retention{};
-    size_t functionBytes = 512u << 10;   // that one function may print between two writes (200 ms)
-    size_t queuedBytes = 16u << 20;      // of all functions
+    size_t functionBytes = 512u << 10;  // that one function may print between two writes (200 ms)
+    size_t queuedBytes = 16u << 20;     // of all functions
 };
 
 struct LogQuery {
-    size_t tail = 100;                         // lines from the end, at most 10 000
-    std::vector<std::string> invocations{};    // only lines of these; empty: all
+    size_t tail = 100;                       // lines from the end, at most 10 000
+    std::vector<std::string> invocations{};  // only lines of these; empty: all
 };
 
 class FunctionLogs {
 public:
-    // Registers with `writer`, which must not have been started and must be stopped before the logs go.
+    // Registers with `writer`, which must not have been started and must be stopped before the logs
+    // go.
     FunctionLogs(FunctionLogsOptions options, Writer& writer);
 
     // Control-plane threads. See LogFolders.
     void begin(const std::vector<std::pair<std::string, std::string>>& functions);
     void ensureFunction(const std::string& id, const std::string& name);
-    void renameFunction(const std::string& id, const std::string& name) { ensureFunction(id, name); }
+    void renameFunction(const std::string& id, const std::string& name) {
+        ensureFunction(id, name);
+    }
     void removeFunction(const std::string& id);
 
-    // Any thread, also loops: one or more lines, the last may lack its end. `invocationId` may be empty.
-    void write(std::string_view functionId, std::string_view invocationId, LogStream stream, std::string_view text);
+    // Any thread, also loops: one or more lines, the last may lack its end. `invocationId` may be
+    // empty.
+    void write(std::string_view functionId, std::string_view invocationId, LogStream stream,
+               std::string_view text);
 
-    // Not on a loop: the last lines as JSON objects, oldest first. What was written before the call is seen.
+    // Not on a loop: the last lines as JSON objects, oldest first. What was written before the call
+    // is seen.
     std::vector<std::string> tail(const std::string& functionId, const LogQuery& query);
 
     uint64_t cutBytes() const { return cut_.load(std::memory_order_relaxed); }
@@ -64,7 +70,9 @@ private:
     };
     struct ViewHash {
         using is_transparent = void;
-        size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     using Queue = std::unordered_map<std::string, Pending, ViewHash, std::equal_to<>>;
 

@@ -12,13 +12,17 @@ namespace cf::telemetry {
 
 namespace {
 
-std::string numbered(const std::string& file, uint32_t number) { return file + "." + std::to_string(number); }
+std::string numbered(const std::string& file, uint32_t number) {
+    return file + "." + std::to_string(number);
+}
 
 bool copyAll(int from, int to, off_t size) {
     for (off_t done = 0; done < size;) {
-        const ssize_t moved = ::copy_file_range(from, &done, to, nullptr, static_cast<size_t>(size - done), 0);
+        const ssize_t moved =
+            ::copy_file_range(from, &done, to, nullptr, static_cast<size_t>(size - done), 0);
         if (moved < 0 && errno == EINTR) continue;
-        if (moved < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
+        if (moved < 0 &&
+            (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
             char piece[65536];
             const ssize_t got = ::pread(from, piece, sizeof piece, done);
             if (got <= 0 || ::write(to, piece, static_cast<size_t>(got)) != got) return false;
@@ -30,13 +34,16 @@ bool copyAll(int from, int to, off_t size) {
     return true;
 }
 
-// Moves what `active` holds to <file>.1. Without room for a copy the old lines go, never the new ones.
+// Moves what `active` holds to <file>.1. Without room for a copy the old lines go, never the new
+// ones.
 bool rotate(const std::string& file, int active, off_t size, const LogRetention& retention) {
     if (retention.files > 1) {
         const std::string half = file + ".new";
-        const base::UniqueFd copy(::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+        const base::UniqueFd copy(
+            ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
         if (copy && copyAll(active, copy.get(), size)) {
-            for (uint32_t n = retention.files - 1; n > 1; --n) ::rename(numbered(file, n - 1).c_str(), numbered(file, n).c_str());
+            for (uint32_t n = retention.files - 1; n > 1; --n)
+                ::rename(numbered(file, n - 1).c_str(), numbered(file, n).c_str());
             ::rename(half.c_str(), numbered(file, 1).c_str());
         } else {
             ::unlink(half.c_str());
@@ -52,7 +59,9 @@ std::string readWhole(const std::string& file) {
     if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return text;
     text.resize(static_cast<size_t>(info.st_size));
     size_t have = 0;
-    for (ssize_t got; have < text.size() && (got = ::pread(fd.get(), text.data() + have, text.size() - have, static_cast<off_t>(have))) > 0;)
+    for (ssize_t got;
+         have < text.size() && (got = ::pread(fd.get(), text.data() + have, text.size() - have,
+                                              static_cast<off_t>(have))) > 0;)
         have += static_cast<size_t>(got);
     text.resize(have);
     return text;
@@ -61,7 +70,8 @@ std::string readWhole(const std::string& file) {
 }  // namespace
 
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention) {
-    const base::UniqueFd fd(::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    const base::UniqueFd fd(
+        ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return false;
     off_t size = info.st_size;
@@ -85,17 +95,20 @@ bool appendToLog(const std::string& file, std::string_view lines, const LogReten
 }
 
 void expireLog(const std::string& file, const LogRetention& retention) {
-    const time_t oldest = ::time(nullptr) - std::chrono::duration_cast<std::chrono::seconds>(retention.age).count();
+    const time_t oldest =
+        ::time(nullptr) - std::chrono::duration_cast<std::chrono::seconds>(retention.age).count();
     const auto expired = [&](const std::string& path) {
         struct stat info {};
         return ::stat(path.c_str(), &info) == 0 && info.st_mtime < oldest && info.st_size > 0;
     };
     for (uint32_t n = 1; n < retention.files; ++n)
         if (expired(numbered(file, n))) ::unlink(numbered(file, n).c_str());
-    if (expired(file)) [[maybe_unused]] const int ignored = ::truncate(file.c_str(), 0);
+    if (expired(file)) [[maybe_unused]]
+        const int ignored = ::truncate(file.c_str(), 0);
 }
 
-void readLogBackwards(const std::string& file, const LogRetention& retention, const std::function<bool(std::string_view)>& take) {
+void readLogBackwards(const std::string& file, const LogRetention& retention,
+                      const std::function<bool(std::string_view)>& take) {
     for (uint32_t n = 0; n < retention.files; ++n) {
         const std::string text = readWhole(n == 0 ? file : numbered(file, n));
         for (std::string_view rest = text; !rest.empty();) {

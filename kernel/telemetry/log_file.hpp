@@ -1,6 +1,6 @@
-// One log on disk with its rotated predecessors: <file>, <file>.1 (newest) to <file>.<n>. The active file keeps its
-// inode - rotation copies it and cuts it to nothing - so that `tail -f` goes on. Callers see to it that one thread
-// works on a file at a time.
+// One log on disk with its rotated predecessors: <file>, <file>.1 (newest) to <file>.<n>. The
+// active file keeps its inode - rotation copies it and cuts it to nothing - so that `tail -f` goes
+// on. Callers see to it that one thread works on a file at a time.
 #pragma once
 
 #include <chrono>
@@ -13,17 +13,20 @@ namespace cf::telemetry {
 
 struct LogRetention {
     uint64_t fileBytes = 10u << 20;  // of one file
-    uint32_t files = 5;          // with the active one
+    uint32_t files = 5;              // with the active one
     std::chrono::hours age{14 * 24};
 };
 
-// Appends whole lines, rotating first when they do not fit. False with errno set: nothing was written.
+// Appends whole lines, rotating first when they do not fit. False with errno set: nothing was
+// written.
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention);
 
-// Deletes rotated files, and empties the active one, that were last written longer ago than the retention says.
+// Deletes rotated files, and empties the active one, that were last written longer ago than the
+// retention says.
 void expireLog(const std::string& file, const LogRetention& retention);
 
 // Gives lines from the newest to the oldest to `take` until it returns false.
-void readLogBackwards(const std::string& file, const LogRetention& retention, const std::function<bool(std::string_view)>& take);
+void readLogBackwards(const std::string& file, const LogRetention& retention,
+                      const std::function<bool(std::string_view)>& take);
 
 }  // namespace cf::telemetry

@@ -23,7 +23,9 @@ constexpr std::string_view byId = ".by-id/";
 bool isSafe(std::string_view name) {
     if (name.empty() || name.size() > 128) return false;
     for (const char c : name)
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
     return true;
 }
 
@@ -41,8 +43,10 @@ void LogFolders::begin(const std::vector<std::pair<std::string, std::string>>& f
     std::unordered_set<std::string> folders;
     std::error_code error;
     for (fs::directory_iterator at(workDir_, error), end; !error && at != end; at.increment(error))
-        if (std::string target = targetOf(at->path()); !target.empty()) links.emplace(at->path().filename(), std::move(target));
-    for (fs::directory_iterator at(workDir_ + "/.by-id", error), end; !error && at != end; at.increment(error))
+        if (std::string target = targetOf(at->path()); !target.empty())
+            links.emplace(at->path().filename(), std::move(target));
+    for (fs::directory_iterator at(workDir_ + "/.by-id", error), end; !error && at != end;
+         at.increment(error))
         folders.insert(at->path().filename());
 
     names_.clear();
@@ -62,8 +66,10 @@ void LogFolders::ensure(const std::string& id, const std::string& name) {
     if (!isSafe(id) || !isSafe(name)) return;
     std::string& known = names_[id];
     if (known == name) return;
-    if (known.empty()) makeFolder(id);
-    else unlink(id, known);
+    if (known.empty())
+        makeFolder(id);
+    else
+        unlink(id, known);
     known = name;
     link(id, name);
 }
@@ -87,22 +93,28 @@ void LogFolders::makeFolder(const std::string& id) const {
     std::error_code error;
     fs::create_directories(workDir_ + "/.by-id/" + id + "/logs", error);
     // There from the beginning, so that a `tail -f` that starts before the first call sees it.
-    const base::UniqueFd empty(::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!empty) base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
+    const base::UniqueFd empty(
+        ::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!empty)
+        base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
 }
 
 void LogFolders::link(const std::string& id, const std::string& name) const {
     const std::string path = workDir_ + "/" + name;
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) {
-        base::logWarning("telemetry", path + " is in the way of the link to the function's logs; they are in " + file(id));
+        base::logWarning(
+            "telemetry",
+            path + " is in the way of the link to the function's logs; they are in " + file(id));
         return;
     }
     // Put in place by rename, so that a link to another function's folder is replaced in one step.
     const std::string fresh = workDir_ + "/.by-id/" + id + "/link";
     ::unlink(fresh.c_str());
-    if (::symlink((std::string(byId) + id).c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0)
-        base::logWarning("telemetry", "cannot link " + path + " to the function's logs: " + std::strerror(errno));
+    if (::symlink((std::string(byId) + id).c_str(), fresh.c_str()) != 0 ||
+        ::rename(fresh.c_str(), path.c_str()) != 0)
+        base::logWarning("telemetry", "cannot link " + path +
+                                          " to the function's logs: " + std::strerror(errno));
 }
 
 void LogFolders::unlink(const std::string& id, const std::string& name) const {

@@ -1,6 +1,6 @@
-// Where functions' logs lie: <workdir>/.by-id/<function id>/logs/function.log, and a link <workdir>/<function name> to
-// the folder, so that `tail -f functions/*/logs/*.log` shows every function by its name and a rename moves nothing.
-// Not thread-safe.
+// Where functions' logs lie: <workdir>/.by-id/<function id>/logs/function.log, and a link
+// <workdir>/<function name> to the folder, so that `tail -f functions/*/logs/*.log` shows every
+// function by its name and a rename moves nothing. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ class LogFolders {
 public:
     explicit LogFolders(std::string workDir) : workDir_(std::move(workDir)) {}
 
-    // At the start: these functions exist (id, name). Makes what is missing, removes folders and links of all others.
+    // At the start: these functions exist (id, name). Makes what is missing, removes folders and
+    // links of all others.
     void begin(const std::vector<std::pair<std::string, std::string>>& functions);
     // A function is there under this name: new, renamed, or as before.
     void ensure(const std::string& id, const std::string& name);
@@ -23,7 +24,9 @@ public:
     void remove(const std::string& id);
 
     bool knows(const std::string& id) const { return names_.contains(id); }
-    std::string file(const std::string& id) const { return workDir_ + "/.by-id/" + id + "/logs/function.log"; }
+    std::string file(const std::string& id) const {
+        return workDir_ + "/.by-id/" + id + "/logs/function.log";
+    }
     std::vector<std::string> ids() const;
 
 private:

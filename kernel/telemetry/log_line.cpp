@@ -10,9 +10,12 @@ namespace {
 
 const char* nameOf(LogStream stream) {
     switch (stream) {
-        case LogStream::output: return "stdout";
-        case LogStream::errors: return "stderr";
-        case LogStream::platform: return "platform";
+        case LogStream::output:
+            return "stdout";
+        case LogStream::errors:
+            return "stderr";
+        case LogStream::platform:
+            return "platform";
     }
     return "platform";
 }
@@ -30,13 +33,15 @@ std::string_view word(std::string_view& rest) {
 size_t pieceSize(std::string_view text) {
     if (text.size() <= logLineLimit) return text.size();
     size_t size = logLineLimit;
-    while (size > logLineLimit - 4 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+    while (size > logLineLimit - 4 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
+        --size;
     return size;
 }
 
 }  // namespace
 
-void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId, LogStream stream, std::string_view text) {
+void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId,
+                    LogStream stream, std::string_view text) {
     std::string head = base::rfc3339(base::fromUnixMs(unixMs)) + ' ';
     ((head += invocationId.empty() ? "-" : invocationId) += ' ') += nameOf(stream);
     head += ' ';
@@ -59,7 +64,8 @@ std::optional<LogLine> parseLogLine(std::string_view line) {
     parsed.invocationId = word(line);
     parsed.stream = word(line);
     parsed.text = line;
-    if (parsed.time.size() < 20 || parsed.invocationId.empty() || parsed.stream.empty()) return std::nullopt;
+    if (parsed.time.size() < 20 || parsed.invocationId.empty() || parsed.stream.empty())
+        return std::nullopt;
     if (parsed.invocationId == "-") parsed.invocationId = {};
     return parsed;
 }

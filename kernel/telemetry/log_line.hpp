@@ -1,4 +1,5 @@
-// One line of a function's log: "<RFC 3339 time> <invocation id or -> <stream> <text>". Written and read back here.
+// One line of a function's log: "<RFC 3339 time> <invocation id or -> <stream> <text>". Written and
+// read back here.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,10 @@ struct LogLine {
 
 constexpr size_t logLineLimit = 16u << 10;  // bytes of text; longer lines are broken into several
 
-// Appends `text` as one line for each of its lines, made printable: a stranger's text can neither forge a line nor move
-// a terminal's cursor.
-void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId, LogStream stream, std::string_view text);
+// Appends `text` as one line for each of its lines, made printable: a stranger's text can neither
+// forge a line nor move a terminal's cursor.
+void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId,
+                    LogStream stream, std::string_view text);
 // `line` comes without its line end. Nothing when it is no such line.
 std::optional<LogLine> parseLogLine(std::string_view line);
 std::string logLineJson(const LogLine& line);

@@ -38,7 +38,9 @@ void lines(std::string& out, std::string_view log, size_t dropped) {
         add(log.substr(0, end));
         log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
     }
-    if (dropped > 0) add("[cut: " + std::to_string(dropped) + " more bytes were printed; the function's log has them]");
+    if (dropped > 0)
+        add("[cut: " + std::to_string(dropped) +
+            " more bytes were printed; the function's log has them]");
     out += "],";
 }
 
@@ -46,9 +48,12 @@ void lines(std::string& out, std::string_view log, size_t dropped) {
 
 std::string_view statusText(Status status) {
     switch (status) {
-        case Status::success: return "success";
-        case Status::error: return "error";
-        case Status::failure: return "failure";
+        case Status::success:
+            return "success";
+        case Status::error:
+            return "error";
+        case Status::failure:
+            return "failure";
     }
     return "failure";
 }

@@ -24,15 +24,21 @@ using Int = Poco::Int64;
 namespace {
 
 constexpr int schemaVersion = 1;
-constexpr Int trimRows = 5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
+constexpr Int trimRows =
+    5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
 
-// Ids are time-ordered, so rows go to the end of both trees. What was printed lies apart: long rows make a tree slow.
+// Ids are time-ordered, so rows go to the end of both trees. What was printed lies apart: long rows
+// make a tree slow.
 constexpr const char* schema[] = {
     "CREATE TABLE invocation ("
-    " invocation_id TEXT PRIMARY KEY, function_id TEXT NOT NULL, function_name TEXT NOT NULL, version INTEGER NOT NULL,"
-    " request_id TEXT NOT NULL, source TEXT NOT NULL, status INTEGER NOT NULL, http_status INTEGER NOT NULL,"
-    " reason TEXT NOT NULL, error_type TEXT NOT NULL, error_message TEXT NOT NULL, received_at_ms INTEGER NOT NULL,"
-    " queue_us INTEGER NOT NULL, init_us INTEGER NOT NULL, run_us INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,"
+    " invocation_id TEXT PRIMARY KEY, function_id TEXT NOT NULL, function_name TEXT NOT NULL, "
+    "version INTEGER NOT NULL,"
+    " request_id TEXT NOT NULL, source TEXT NOT NULL, status INTEGER NOT NULL, http_status INTEGER "
+    "NOT NULL,"
+    " reason TEXT NOT NULL, error_type TEXT NOT NULL, error_message TEXT NOT NULL, received_at_ms "
+    "INTEGER NOT NULL,"
+    " queue_us INTEGER NOT NULL, init_us INTEGER NOT NULL, run_us INTEGER NOT NULL, memory_bytes "
+    "INTEGER NOT NULL,"
     " cold INTEGER NOT NULL, log_dropped INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX invocation_function ON invocation (function_id, invocation_id)",
     // Costs successes nothing and finds the rare failure among millions.
@@ -43,11 +49,13 @@ constexpr const char* schema[] = {
 // One row as Poco::Data binds it: these variables are bound once, then filled for every row.
 struct Row {
     std::string id{}, function{}, name{}, request{}, source{}, reason{}, type{}, message{};
-    Int version = 0, status = 0, http = 0, received = 0, queue = 0, init = 0, run = 0, memory = 0, cold = 0, dropped = 0;
+    Int version = 0, status = 0, http = 0, received = 0, queue = 0, init = 0, run = 0, memory = 0,
+        cold = 0, dropped = 0;
 };
 
 constexpr const char* columns =
-    "invocation_id, function_id, function_name, version, request_id, source, status, http_status, reason, error_type,"
+    "invocation_id, function_id, function_name, version, request_id, source, status, http_status, "
+    "reason, error_type,"
     " error_message, received_at_ms, queue_us, init_us, run_us, memory_bytes, cold, log_dropped";
 
 // Poco::Data ends a text at its first NUL.
@@ -55,8 +63,10 @@ std::string withoutNul(const std::string& text) {
     if (text.find('\0') == std::string::npos) return text;
     std::string out;
     for (const char c : text)
-        if (c == '\0') out += "\xEF\xBF\xBD";
-        else out += c;
+        if (c == '\0')
+            out += "\xEF\xBF\xBD";
+        else
+            out += c;
     return out;
 }
 
@@ -89,7 +99,9 @@ InvocationRecord recordOf(const Row& row) {
     record.version = static_cast<uint64_t>(row.version);
     record.requestId = row.request;
     record.source = row.source;
-    record.status = row.status == 0 ? Status::success : row.status == 1 ? Status::error : Status::failure;
+    record.status = row.status == 0   ? Status::success
+                    : row.status == 1 ? Status::error
+                                      : Status::failure;
     record.httpStatus = static_cast<int>(row.http);
     record.reason = row.reason;
     record.errorType = row.type;
@@ -105,9 +117,10 @@ InvocationRecord recordOf(const Row& row) {
 }
 
 void intoRow(Statement& select, Row& r) {
-    select, into(r.id), into(r.function), into(r.name), into(r.version), into(r.request), into(r.source), into(r.status), into(r.http),
-        into(r.reason), into(r.type), into(r.message), into(r.received), into(r.queue), into(r.init), into(r.run), into(r.memory),
-        into(r.cold), into(r.dropped);
+    select, into(r.id), into(r.function), into(r.name), into(r.version), into(r.request),
+        into(r.source), into(r.status), into(r.http), into(r.reason), into(r.type), into(r.message),
+        into(r.received), into(r.queue), into(r.init), into(r.run), into(r.memory), into(r.cold),
+        into(r.dropped);
 }
 
 Int scalar(Session& session, const std::string& sql) {
@@ -117,7 +130,8 @@ Int scalar(Session& session, const std::string& sql) {
 }
 
 Session openSession(const std::string& file) {
-    // One second: for a file that cannot be opened Poco tries again for as long as this, by default a minute.
+    // One second: for a file that cannot be opened Poco tries again for as long as this, by default
+    // a minute.
     Session session(sqlite::Connector::KEY, file, 1);
     session << "PRAGMA busy_timeout = 2000", now;
     return session;
@@ -129,7 +143,8 @@ void prepareSchema(Session& session) {
     session << "PRAGMA synchronous = NORMAL", now;
     const Int version = scalar(session, "PRAGMA user_version");
     if (version == schemaVersion) return;
-    if (version > schemaVersion) throw sqlite::CorruptImageException("it was written by a later release");
+    if (version > schemaVersion)
+        throw sqlite::CorruptImageException("it was written by a later release");
     session << "BEGIN IMMEDIATE", now;
     for (const char* statement : schema) session << statement, now;
     session << "PRAGMA user_version = " + std::to_string(schemaVersion), now;
@@ -137,27 +152,37 @@ void prepareSchema(Session& session) {
 }
 
 void setAside(const std::string& file, const std::string& why) {
-    const std::string aside = file + ".damaged-" + std::to_string(base::unixMs(base::WallClock::now()));
+    const std::string aside =
+        file + ".damaged-" + std::to_string(base::unixMs(base::WallClock::now()));
     std::rename(file.c_str(), aside.c_str());
     std::remove((file + "-wal").c_str());
     std::remove((file + "-shm").c_str());
-    base::logWarning("telemetry", "the invocation records cannot be used (" + why + "); they were moved to " + aside + " and begin anew");
+    base::logWarning("telemetry", "the invocation records cannot be used (" + why +
+                                      "); they were moved to " + aside + " and begin anew");
 }
 
 base::Failure failed(const Poco::Exception& exception) {
-    return {.reason = "store_failed", .detail = "the invocation records cannot be read: " + exception.displayText()};
+    return {.reason = "store_failed",
+            .detail = "the invocation records cannot be read: " + exception.displayText()};
 }
 
 }  // namespace
 
 struct RecordStore::State {
     State(std::string path, Session writeSession, Session readSession)
-        : file(std::move(path)), writer(std::move(writeSession)), reader(std::move(readSession)), insert(writer), insertPrinted(writer) {
-        insert << std::string("INSERT OR IGNORE INTO invocation (") + columns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", use(row.id),
-            use(row.function), use(row.name), use(row.version), use(row.request), use(row.source), use(row.status), use(row.http),
-            use(row.reason), use(row.type), use(row.message), use(row.received), use(row.queue), use(row.init), use(row.run),
+        : file(std::move(path)),
+          writer(std::move(writeSession)),
+          reader(std::move(readSession)),
+          insert(writer),
+          insertPrinted(writer) {
+        insert << std::string("INSERT OR IGNORE INTO invocation (") + columns +
+                      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            use(row.id), use(row.function), use(row.name), use(row.version), use(row.request),
+            use(row.source), use(row.status), use(row.http), use(row.reason), use(row.type),
+            use(row.message), use(row.received), use(row.queue), use(row.init), use(row.run),
             use(row.memory), use(row.cold), use(row.dropped);
-        insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)", use(row.id), use(printed);
+        insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)",
+            use(row.id), use(printed);
     }
 
     std::string file;
@@ -183,18 +208,22 @@ base::Result<std::unique_ptr<RecordStore>> RecordStore::open(const std::string& 
             Session reader = openSession(file);
             reader << "PRAGMA wal_autocheckpoint = 0", now;
             reader << "PRAGMA query_only = ON", now;
-            return std::unique_ptr<RecordStore>(new RecordStore(std::make_unique<State>(file, std::move(writer), std::move(reader))));
+            return std::unique_ptr<RecordStore>(new RecordStore(
+                std::make_unique<State>(file, std::move(writer), std::move(reader))));
         } catch (const Poco::Exception& exception) {
-            const bool damaged = dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr ||
-                                 dynamic_cast<const sqlite::InvalidSQLStatementException*>(&exception) != nullptr ||
-                                 exception.displayText().find("not a database") != std::string::npos;
+            const bool damaged =
+                dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr ||
+                dynamic_cast<const sqlite::InvalidSQLStatementException*>(&exception) != nullptr ||
+                exception.displayText().find("not a database") != std::string::npos;
             if (attempt == 0 && damaged) {
                 setAside(file, exception.displayText());
                 continue;
             }
-            return base::Failure{.reason = "store_failed",
-                                 .detail = "the invocation records " + file + " cannot be opened: " + exception.displayText(),
-                                 .hint = "see that the folder exists and that this user may write there"};
+            return base::Failure{
+                .reason = "store_failed",
+                .detail = "the invocation records " + file +
+                          " cannot be opened: " + exception.displayText(),
+                .hint = "see that the folder exists and that this user may write there"};
         }
     }
 }
@@ -221,7 +250,9 @@ bool RecordStore::write(const std::vector<InvocationRecord>& records) {
         const auto moment = std::chrono::steady_clock::now();
         if (moment - s.complained > std::chrono::minutes(1)) {
             s.complained = moment;
-            base::logError("telemetry", std::to_string(records.size()) + " invocation records could not be written: " + exception.displayText());
+            base::logError("telemetry", std::to_string(records.size()) +
+                                            " invocation records could not be written: " +
+                                            exception.displayText());
         }
         return false;
     }
@@ -231,24 +262,31 @@ bool RecordStore::trim(std::chrono::milliseconds age, uint64_t maxBytes) {
     State& s = *state_;
     try {
         Int oldest = base::unixMs(base::WallClock::now()) - age.count();
-        const Int pages = scalar(s.writer, "PRAGMA page_count") - scalar(s.writer, "PRAGMA freelist_count");
-        const bool tooLarge = static_cast<uint64_t>(pages * scalar(s.writer, "PRAGMA page_size")) > maxBytes;
+        const Int pages =
+            scalar(s.writer, "PRAGMA page_count") - scalar(s.writer, "PRAGMA freelist_count");
+        const bool tooLarge =
+            static_cast<uint64_t>(pages * scalar(s.writer, "PRAGMA page_size")) > maxBytes;
         if (tooLarge) oldest = INT64_MAX;
         // Ids and times have the same order, so the oldest rows are the first of the tree.
         std::string last;
-        s.writer << "SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT 1 OFFSET ?", into(last), bind(trimRows), now;
+        s.writer << "SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT 1 OFFSET ?",
+            into(last), bind(trimRows), now;
         s.writer << "BEGIN IMMEDIATE", now;
         Statement cut(s.writer);
-        cut << "DELETE FROM invocation WHERE invocation_id IN (SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT ?)"
+        cut << "DELETE FROM invocation WHERE invocation_id IN (SELECT invocation_id FROM "
+               "invocation ORDER BY invocation_id LIMIT ?)"
                " AND received_at_ms < ?",
             bind(trimRows), use(oldest);
         const size_t gone = cut.execute();
-        s.writer << "DELETE FROM printed WHERE invocation_id < (SELECT coalesce(min(invocation_id), '~') FROM invocation)", now;
+        s.writer << "DELETE FROM printed WHERE invocation_id < (SELECT "
+                    "coalesce(min(invocation_id), '~') FROM invocation)",
+            now;
         s.writer << "COMMIT", now;
         if (gone > 0) s.writer << "PRAGMA incremental_vacuum(2000)", now;
         return gone == static_cast<size_t>(trimRows);
     } catch (const Poco::Exception& exception) {
-        base::logWarning("telemetry", "old invocation records could not be deleted: " + exception.displayText());
+        base::logWarning("telemetry",
+                         "old invocation records could not be deleted: " + exception.displayText());
         return false;
     }
 }
@@ -257,14 +295,18 @@ base::Result<std::vector<InvocationRecord>> RecordStore::list(const RecordQuery&
     const std::scoped_lock lock(state_->readerMutex);
     try {
         std::string function = query.functionId, before = query.before.empty() ? "~" : query.before;
-        Int status = query.status ? static_cast<Int>(*query.status) : 0, most = static_cast<Int>(query.limit);
+        Int status = query.status ? static_cast<Int>(*query.status) : 0,
+            most = static_cast<Int>(query.limit);
         std::string condition;
         // Worded so that SQLite sees that the index of failures fits.
-        if (query.status) condition = *query.status == Status::success ? " AND status = ?" : " AND status <> 0 AND status = ?";
+        if (query.status)
+            condition = *query.status == Status::success ? " AND status = ?"
+                                                         : " AND status <> 0 AND status = ?";
         std::vector<InvocationRecord> records;
         Row row;
         Statement select(state_->reader);
-        select << std::string("SELECT ") + columns + " FROM invocation WHERE function_id = ? AND invocation_id < ?" + condition +
+        select << std::string("SELECT ") + columns +
+                      " FROM invocation WHERE function_id = ? AND invocation_id < ?" + condition +
                       " ORDER BY invocation_id DESC LIMIT ?";
         intoRow(select, row);
         select, use(function), use(before);
@@ -290,21 +332,26 @@ base::Result<InvocationRecord> RecordStore::find(std::string_view invocationId) 
         if (select.execute() == 0)
             return base::Failure{.reason = "not_found",
                                  .detail = "there is no record of this invocation",
-                                 .hint = "records are kept for a limited time, and only a sample of successes under high load"};
+                                 .hint =
+                                     "records are kept for a limited time, and only a sample of "
+                                     "successes under high load"};
         InvocationRecord record = recordOf(row);
-        state_->reader << "SELECT log FROM printed WHERE invocation_id = ?", into(record.log), use(id), now;
+        state_->reader << "SELECT log FROM printed WHERE invocation_id = ?", into(record.log),
+            use(id), now;
         return record;
     } catch (const Poco::Exception& exception) {
         return failed(exception);
     }
 }
 
-base::Result<std::vector<std::string>> RecordStore::withRequestId(const std::string& functionId, const std::string& requestId) {
+base::Result<std::vector<std::string>> RecordStore::withRequestId(const std::string& functionId,
+                                                                  const std::string& requestId) {
     const std::scoped_lock lock(state_->readerMutex);
     try {
         std::string function = functionId, request = requestId;
         std::vector<std::string> ids;
-        state_->reader << "SELECT invocation_id FROM (SELECT invocation_id, request_id FROM invocation WHERE function_id = ?"
+        state_->reader << "SELECT invocation_id FROM (SELECT invocation_id, request_id FROM "
+                          "invocation WHERE function_id = ?"
                           " ORDER BY invocation_id DESC LIMIT 10000) WHERE request_id = ?",
             into(ids), use(function), use(request), now;
         return ids;
@@ -317,7 +364,8 @@ uint64_t RecordStore::bytes() const {
     uint64_t sum = 0;
     for (const char* suffix : {"", "-wal"}) {
         struct stat info {};
-        if (::stat((state_->file + suffix).c_str(), &info) == 0) sum += static_cast<uint64_t>(info.st_size);
+        if (::stat((state_->file + suffix).c_str(), &info) == 0)
+            sum += static_cast<uint64_t>(info.st_size);
     }
     return sum;
 }

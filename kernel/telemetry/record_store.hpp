@@ -1,6 +1,7 @@
-// Invocation records on disk: one SQLite file of its own (Poco::Data), so that it can neither slow the platform's store
-// down nor damage it. One connection writes and checkpoints, a second one only reads: SQLite before 3.51.3 can damage a
-// WAL when several connections write and checkpoint at once. Soft state: a damaged file is set aside and begun anew.
+// Invocation records on disk: one SQLite file of its own (Poco::Data), so that it can neither slow
+// the platform's store down nor damage it. One connection writes and checkpoints, a second one only
+// reads: SQLite before 3.51.3 can damage a WAL when several connections write and checkpoint at
+// once. Soft state: a damaged file is set aside and begun anew.
 #pragma once
 
 #include <chrono>
@@ -28,10 +29,11 @@ public:
     static base::Result<std::unique_ptr<RecordStore>> open(const std::string& file);
     ~RecordStore();
 
-    // Writer thread. One transaction; false (and a line in the platform's log, at most one a minute) when nothing was
-    // written. Records beyond the first with the same id are left out.
+    // Writer thread. One transaction; false (and a line in the platform's log, at most one a
+    // minute) when nothing was written. Records beyond the first with the same id are left out.
     bool write(const std::vector<InvocationRecord>& records);
-    // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`. True: there is more.
+    // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`.
+    // True: there is more.
     bool trim(std::chrono::milliseconds age, uint64_t maxBytes);
 
     // Any thread, one at a time inside. Newest first; without what the invocation printed.
@@ -39,7 +41,8 @@ public:
     // Failure: not_found.
     base::Result<InvocationRecord> find(std::string_view invocationId);
     // Invocations of a function with this request id, newest first, among its latest 10 000.
-    base::Result<std::vector<std::string>> withRequestId(const std::string& functionId, const std::string& requestId);
+    base::Result<std::vector<std::string>> withRequestId(const std::string& functionId,
+                                                         const std::string& requestId);
     uint64_t bytes() const;  // on disk
 
 private:

@@ -9,15 +9,21 @@ using Clock = std::chrono::steady_clock;
 base::Result<std::unique_ptr<Recorder>> Recorder::open(RecorderOptions options, Writer& writer) {
     auto store = RecordStore::open(options.file);
     if (!store) return std::move(store).failure();
-    auto recorder = std::unique_ptr<Recorder>(new Recorder(std::move(options), writer, *std::move(store)));
+    auto recorder =
+        std::unique_ptr<Recorder>(new Recorder(std::move(options), writer, *std::move(store)));
     writer.add([self = recorder.get()] { self->drain(); });
     return recorder;
 }
 
 Recorder::Recorder(RecorderOptions options, Writer& writer, std::unique_ptr<RecordStore> store)
-    : options_(std::move(options)), writer_(writer), store_(std::move(store)), successRoom_(options_.successesPerSecond),
-      lastDrain_(Clock::now()), nextTrim_(Clock::now()) {
-    // Both buffers keep their room when they are swapped, so the loops never wait for a growing one.
+    : options_(std::move(options)),
+      writer_(writer),
+      store_(std::move(store)),
+      successRoom_(options_.successesPerSecond),
+      lastDrain_(Clock::now()),
+      nextTrim_(Clock::now()) {
+    // Both buffers keep their room when they are swapped, so the loops never wait for a growing
+    // one.
     queue_.reserve(1024);
     batch_.reserve(1024);
 }
@@ -28,7 +34,8 @@ void Recorder::record(InvocationRecord record) {
         record.logDropped += record.log.size() - InvocationRecord::logLimit;
         record.log.resize(InvocationRecord::logLimit);
     }
-    if (record.errorMessage.size() > InvocationRecord::messageLimit) record.errorMessage.resize(InvocationRecord::messageLimit);
+    if (record.errorMessage.size() > InvocationRecord::messageLimit)
+        record.errorMessage.resize(InvocationRecord::messageLimit);
     const std::scoped_lock lock(mutex_);
     if (success && queuedSuccesses_ >= successRoom_) {
         full_.store(true, std::memory_order_relaxed);
@@ -54,19 +61,23 @@ void Recorder::drain() {
     {
         const std::scoped_lock lock(mutex_);
         batch_.swap(queue_);
-        // What one interval may bring is what the last one would have allowed: a rate without a clock on the loops. A
-        // quiet platform may have a whole second's worth at once.
+        // What one interval may bring is what the last one would have allowed: a rate without a
+        // clock on the loops. A quiet platform may have a whole second's worth at once.
         const auto perSecond = static_cast<double>(options_.successesPerSecond);
-        const double unused = static_cast<double>(successRoom_ - std::min(successRoom_, queuedSuccesses_));
+        const double unused =
+            static_cast<double>(successRoom_ - std::min(successRoom_, queuedSuccesses_));
         successRoom_ = static_cast<size_t>(std::min(perSecond, unused + perSecond * elapsed));
         queuedSuccesses_ = queuedFailures_ = queuedText_ = 0;
         full_.store(successRoom_ == 0, std::memory_order_relaxed);
     }
     lastDrain_ = now;
-    if (!batch_.empty()) (store_->write(batch_) ? written_ : dropped_).fetch_add(batch_.size(), std::memory_order_relaxed);
+    if (!batch_.empty())
+        (store_->write(batch_) ? written_ : dropped_)
+            .fetch_add(batch_.size(), std::memory_order_relaxed);
     batch_.clear();
     if (now < nextTrim_) return;
-    nextTrim_ = now + (store_->trim(options_.age, options_.maxBytes) ? std::chrono::seconds(0) : std::chrono::seconds(60));
+    nextTrim_ = now + (store_->trim(options_.age, options_.maxBytes) ? std::chrono::seconds(0)
+                                                                     : std::chrono::seconds(60));
 }
 
 base::Result<std::vector<InvocationRecord>> Recorder::list(const RecordQuery& query) {
@@ -79,7 +90,8 @@ base::Result<InvocationRecord> Recorder::find(std::string_view invocationId) {
     return store_->find(invocationId);
 }
 
-base::Result<std::vector<std::string>> Recorder::withRequestId(const std::string& functionId, const std::string& requestId) {
+base::Result<std::vector<std::string>> Recorder::withRequestId(const std::string& functionId,
+                                                               const std::string& requestId) {
     writer_.flush();
     return store_->withRequestId(functionId, requestId);
 }

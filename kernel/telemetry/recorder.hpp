@@ -1,6 +1,7 @@
-// Takes invocation records from event loops and has them written. A record costs its loop one short lock and a move;
-// what does not fit is dropped and counted, successes before failures. Above a set rate only a sample of successes is
-// kept, so that records never cost more than a bounded share of the machine.
+// Takes invocation records from event loops and has them written. A record costs its loop one short
+// lock and a move; what does not fit is dropped and counted, successes before failures. Above a set
+// rate only a sample of successes is kept, so that records never cost more than a bounded share of
+// the machine.
 #pragma once
 
 #include <atomic>
@@ -16,22 +17,23 @@
 namespace cf::telemetry {
 
 struct RecorderOptions {
-    std::string file{};                         // <data>/records.db
-    std::string node{};                         // names this machine in records; may be empty
-    std::chrono::hours age{30 * 24};            // kept at most so long
-    uint64_t maxBytes = 1ull << 30;             // of the file
-    uint32_t successesPerSecond = 2000;         // written at most; the rest is sampled out
-    size_t queuedFailures = 10'000;             // waiting for the writer at most
-    size_t queuedBytes = 32u << 20;             // of printed text waiting; beyond it records go without
+    std::string file{};                  // <data>/records.db
+    std::string node{};                  // names this machine in records; may be empty
+    std::chrono::hours age{30 * 24};     // kept at most so long
+    uint64_t maxBytes = 1ull << 30;      // of the file
+    uint32_t successesPerSecond = 2000;  // written at most; the rest is sampled out
+    size_t queuedFailures = 10'000;      // waiting for the writer at most
+    size_t queuedBytes = 32u << 20;      // of printed text waiting; beyond it records go without
 };
 
 class Recorder {
 public:
-    // Registers with `writer`, which must not have been started and must be stopped before the recorder goes.
-    // Failure: store_failed.
+    // Registers with `writer`, which must not have been started and must be stopped before the
+    // recorder goes. Failure: store_failed.
     static base::Result<std::unique_ptr<Recorder>> open(RecorderOptions options, Writer& writer);
 
-    // Any thread, also loops: false means that a success would not be kept now, so that it need not be built.
+    // Any thread, also loops: false means that a success would not be kept now, so that it need not
+    // be built.
     bool wantsSuccess() const { return !full_.load(std::memory_order_relaxed); }
     // Any thread, also loops. Never waits for the disk.
     void record(InvocationRecord record);
@@ -41,7 +43,8 @@ public:
     // Not on a loop: what was recorded before the call is seen. Newest first.
     base::Result<std::vector<InvocationRecord>> list(const RecordQuery& query);
     base::Result<InvocationRecord> find(std::string_view invocationId);  // failure: not_found
-    base::Result<std::vector<std::string>> withRequestId(const std::string& functionId, const std::string& requestId);
+    base::Result<std::vector<std::string>> withRequestId(const std::string& functionId,
+                                                         const std::string& requestId);
 
     struct Counts {
         uint64_t written = 0;

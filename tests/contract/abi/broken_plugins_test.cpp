@@ -1,4 +1,5 @@
-// Plugins that break the ABI's rules: each is unavailable with a reason that says what is wrong, and this process lives.
+// Plugins that break the ABI's rules: each is unavailable with a reason that says what is wrong,
+// and this process lives.
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/stat.h>
 
@@ -33,13 +34,17 @@ public:
         refused("refuses", "this machine has no quantum unit");
     }
 
-    void crashes() { refused("crashes_on_load", "it crashed (Segmentation fault) while it was being loaded"); }
+    void crashes() {
+        refused("crashes_on_load", "it crashed (Segmentation fault) while it was being loaded");
+    }
 
     void ends() {
         Loaded loaded({"exits_in_probe"});
         loaded.load();
-        CPPUNIT_ASSERT_EQUAL(std::string("it ended its process while it looked for its toolchain"), loaded.reason());
-        CPPUNIT_ASSERT_EQUAL(std::string("the last thing it wrote: no licence found"), loaded.only().facts().unavailable->hint);
+        CPPUNIT_ASSERT_EQUAL(std::string("it ended its process while it looked for its toolchain"),
+                             loaded.reason());
+        CPPUNIT_ASSERT_EQUAL(std::string("the last thing it wrote: no licence found"),
+                             loaded.only().facts().unavailable->hint);
         // It was described before, so users of its runtime can be told.
         CPPUNIT_ASSERT(loaded.catalog.find("exits_in_probe"));
     }
@@ -48,7 +53,9 @@ public:
         Loaded loaded({"hangs_in_probe"});
         loaded.options.probeTimeout = std::chrono::milliseconds(2000);
         loaded.load();
-        CPPUNIT_ASSERT_EQUAL(std::string("it did not come back within 2 s while it looked for its toolchain"), loaded.reason());
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("it did not come back within 2 s while it looked for its toolchain"),
+            loaded.reason());
     }
 
     void lies() {
@@ -75,7 +82,8 @@ public:
         ::chmod((loaded.folder / "executors/plain.so").c_str(), 0666);
         loaded.load();
         has(loaded.reason(), "the file may be written by every user");
-        has(loaded.only().facts().unavailable->hint, "chmod o-w " + (loaded.folder / "executors/plain.so"));
+        has(loaded.only().facts().unavailable->hint,
+            "chmod o-w " + (loaded.folder / "executors/plain.so"));
 
         Loaded open({"plain"});
         ::chmod((open.folder / "executors").c_str(), 0777);
@@ -88,15 +96,18 @@ public:
     void missingToolchain() {
         Loaded loaded({"no_toolchain"});
         loaded.load();
-        CPPUNIT_ASSERT_EQUAL(std::string("version 3 was found, 4 or later is needed"), loaded.reason());
-        CPPUNIT_ASSERT_EQUAL(std::string("apt-get install fixture-4"), loaded.only().facts().unavailable->hint);
+        CPPUNIT_ASSERT_EQUAL(std::string("version 3 was found, 4 or later is needed"),
+                             loaded.reason());
+        CPPUNIT_ASSERT_EQUAL(std::string("apt-get install fixture-4"),
+                             loaded.only().facts().unavailable->hint);
         const auto found = loaded.catalog.find("no_toolchain");
         CPPUNIT_ASSERT(found && !found->executor->available());
         auto plan = found->executor->plan(nullptr);
         CPPUNIT_ASSERT(!plan);
         CPPUNIT_ASSERT_EQUAL(std::string("runtime_unavailable"), plan.failure().reason);
         CPPUNIT_ASSERT_EQUAL(std::string("apt-get install fixture-4"), plan.failure().hint);
-        has(loaded.catalog.runtimesJson(), R"("available":false,"reason":"version 3 was found, 4 or later is needed","hint":"apt-get install fixture-4")");
+        has(loaded.catalog.runtimesJson(),
+            R"("available":false,"reason":"version 3 was found, 4 or later is needed","hint":"apt-get install fixture-4")");
     }
 
     void oneBrokenPluginHarmsNoOther() {
@@ -110,7 +121,8 @@ public:
 
 private:
     static void has(const std::string& text, const std::string& part) {
-        CPPUNIT_ASSERT_MESSAGE("\"" + part + "\" is not in: " + text, text.find(part) != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE("\"" + part + "\" is not in: " + text,
+                               text.find(part) != std::string::npos);
     }
 
     static void refused(const char* plugin, const std::string& because) {

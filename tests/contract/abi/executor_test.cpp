@@ -34,7 +34,8 @@ public:
         auto remarks = mock().validate(f);
         CPPUNIT_ASSERT_EQUAL(size_t{1}, remarks->size());
         CPPUNIT_ASSERT_EQUAL(std::string("main.mk"), remarks->at(0).file);
-        CPPUNIT_ASSERT(remarks->at(0).warning && remarks->at(0).line == 1 && remarks->at(0).column == 2);
+        CPPUNIT_ASSERT(remarks->at(0).warning && remarks->at(0).line == 1 &&
+                       remarks->at(0).column == 2);
         f.handler = "refuse";
         remarks = mock().validate(f);
         CPPUNIT_ASSERT(!remarks->at(0).warning);
@@ -89,7 +90,8 @@ public:
         const FunctionSpec f{.handler = "h"};
         auto validated = throws().validate(f);
         CPPUNIT_ASSERT(!validated);
-        CPPUNIT_ASSERT_EQUAL(std::string("the executor throws failed to check the function: it threw an exception: validate threw"),
+        CPPUNIT_ASSERT_EQUAL(std::string("the executor throws failed to check the function: it "
+                                         "threw an exception: validate threw"),
                              validated.failure().detail);
         CPPUNIT_ASSERT(!throws().plan(&f));
         CPPUNIT_ASSERT(!throws().describeExit({}, 128, ""));
@@ -98,7 +100,9 @@ public:
         FixedChecker checker;
         std::atomic<bool> cancel{false};
         std::vector<base::SourceRemark> remarks;
-        auto built = throws().prepare(f, {.deadline = executors::Clock::now() + std::chrono::seconds(9)}, tools, checker, cancel, remarks);
+        auto built =
+            throws().prepare(f, {.deadline = executors::Clock::now() + std::chrono::seconds(9)},
+                             tools, checker, cancel, remarks);
         CPPUNIT_ASSERT(!built);
         CPPUNIT_ASSERT_EQUAL(std::string("executor_error"), built.failure().reason);
     }
@@ -112,7 +116,8 @@ private:
         auto plan = mock().plan(&f);
         CPPUNIT_ASSERT_MESSAGE(handler, !plan);
         CPPUNIT_ASSERT_EQUAL(std::string(reason), plan.failure().reason);
-        CPPUNIT_ASSERT_MESSAGE(plan.failure().detail, plan.failure().detail.find(because) != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(plan.failure().detail,
+                               plan.failure().detail.find(because) != std::string::npos);
     }
 
     std::unique_ptr<Loaded> loaded_;

@@ -4,5 +4,6 @@ bool headerWorks(const cf_executor* executor, const cf_host* host);
 
 bool headerWorks(const cf_executor* executor, const cf_host* host) {
     const cf_prefix prefix = {CF_PREFIX_INIT(cf_executor)};
-    return CF_HAS(executor, get_extension) && CF_HAS(host, build_log) && prefix.abi_major == CF_ABI_MAJOR;
+    return CF_HAS(executor, get_extension) && CF_HAS(host, build_log) &&
+           prefix.abi_major == CF_ABI_MAJOR;
 }

@@ -9,7 +9,8 @@ public:
     using Executor::Executor;
     std::string probe() override { return "{}"; }
     std::string describe() override { return "{}"; }
-    void prepare(const cloudfunction::Job&, const cloudfunction::FunctionInfo&, const std::string&, const std::string&) override {}
+    void prepare(const cloudfunction::Job&, const cloudfunction::FunctionInfo&, const std::string&,
+                 const std::string&) override {}
     void plan(const cloudfunction::FunctionInfo*, const cloudfunction::Plan&) override {}
 };
 

@@ -50,9 +50,11 @@ public:
         CPPUNIT_ASSERT(build("tool"));
         const auto& mounts = tools_.last.mounts;
         CPPUNIT_ASSERT_EQUAL(size_t{2}, mounts.size());
-        CPPUNIT_ASSERT(mounts[0].source == loaded_->folder / "source" && mounts[0].target == mounts[0].source);
+        CPPUNIT_ASSERT(mounts[0].source == loaded_->folder / "source" &&
+                       mounts[0].target == mounts[0].source);
         CPPUNIT_ASSERT(mounts[0].kind == sandbox::MountKind::readOnly);
-        CPPUNIT_ASSERT(mounts[1].source == loaded_->folder / "artifact" && mounts[1].target == mounts[1].source);
+        CPPUNIT_ASSERT(mounts[1].source == loaded_->folder / "artifact" &&
+                       mounts[1].target == mounts[1].source);
         CPPUNIT_ASSERT(mounts[1].kind == sandbox::MountKind::writable);
         CPPUNIT_ASSERT_EQUAL(loaded_->folder / "source", tools_.last.directory);
         CPPUNIT_ASSERT_EQUAL(uint64_t{77} << 20, tools_.last.limits.memoryBytes);
@@ -64,9 +66,12 @@ public:
         CPPUNIT_ASSERT(build("mount"));
         const auto& mounts = tools_.last.mounts;
         CPPUNIT_ASSERT_EQUAL(size_t{4}, mounts.size());
-        CPPUNIT_ASSERT(mounts[1].target == "/opt/mock" && mounts[1].optional && mounts[1].kind == sandbox::MountKind::readOnly);
-        CPPUNIT_ASSERT(mounts[2].target == "/cache" && mounts[2].kind == sandbox::MountKind::overlay);
-        CPPUNIT_ASSERT(mounts[3].target == loaded_->folder / "source" && mounts[3].kind == sandbox::MountKind::writable);
+        CPPUNIT_ASSERT(mounts[1].target == "/opt/mock" && mounts[1].optional &&
+                       mounts[1].kind == sandbox::MountKind::readOnly);
+        CPPUNIT_ASSERT(mounts[2].target == "/cache" &&
+                       mounts[2].kind == sandbox::MountKind::overlay);
+        CPPUNIT_ASSERT(mounts[3].target == loaded_->folder / "source" &&
+                       mounts[3].kind == sandbox::MountKind::writable);
     }
 
     void mountsRefused() {
@@ -79,7 +84,8 @@ public:
     }
 
     void toolsRefused() {
-        for (const char* handler : {"tool_relative", "tool_bad_variable"}) CPPUNIT_ASSERT_MESSAGE(handler, !build(handler));
+        for (const char* handler : {"tool_relative", "tool_bad_variable"})
+            CPPUNIT_ASSERT_MESSAGE(handler, !build(handler));
         CPPUNIT_ASSERT_EQUAL(0, tools_.runs);
     }
 
@@ -93,7 +99,8 @@ public:
     void slowToolIsStopped() {
         auto built = build("tool_slow");
         CPPUNIT_ASSERT_EQUAL(std::string("build_timeout"), built.failure().reason);
-        CPPUNIT_ASSERT_EQUAL(std::string("sh took too long and was stopped"), built.failure().detail);
+        CPPUNIT_ASSERT_EQUAL(std::string("sh took too long and was stopped"),
+                             built.failure().detail);
     }
 
     void buildRunsOutOfTime() {
@@ -113,7 +120,8 @@ public:
     }
 
     void check() {
-        checker_.answer = R"([{"file":"main.mk","line":1,"column":2,"message":"bad","severity":"error","kind":"syntax"}])";
+        checker_.answer =
+            R"([{"file":"main.mk","line":1,"column":2,"message":"bad","severity":"error","kind":"syntax"}])";
         CPPUNIT_ASSERT(build("check"));
         CPPUNIT_ASSERT_EQUAL(std::string("mock|main.mk|source text"), checker_.asked);
         CPPUNIT_ASSERT_EQUAL(checker_.answer, artifact("remarks"));
@@ -130,7 +138,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(size_t{2}, remarks_.size());
         CPPUNIT_ASSERT_EQUAL(size_t{2}, built.failure().remarks.size());
         CPPUNIT_ASSERT_EQUAL(std::string("unexpected end"), remarks_[0].message);
-        CPPUNIT_ASSERT(remarks_[0].line == 3 && remarks_[0].column == 7 && !remarks_[0].warning && remarks_[1].warning);
+        CPPUNIT_ASSERT(remarks_[0].line == 3 && remarks_[0].column == 7 && !remarks_[0].warning &&
+                       remarks_[1].warning);
     }
 
     void log() {
@@ -161,7 +170,9 @@ private:
         tools_ = {};
         return loaded_->only().prepare(f, std::move(job), tools_, checker_, cancel_, remarks_);
     }
-    std::string artifact(const char* name) const { return readFile(loaded_->folder / ("artifact/" + std::string(name))); }
+    std::string artifact(const char* name) const {
+        return readFile(loaded_->folder / ("artifact/" + std::string(name)));
+    }
 
     std::unique_ptr<Loaded> loaded_;
     PlainToolRunner tools_;

@@ -1,11 +1,14 @@
-/* Prints where everything in the ABI's structs lies: "struct.field offset size" and "struct size". */
+/* Prints where everything in the ABI's structs lies: "struct.field offset size" and "struct size".
+ */
 #include <stdio.h>
 
 #include "cloudfunction/executor.h"
 
 #define STRUCT(type) printf(#type " %zu\n", sizeof(type))
-#define FIELD(type, field) printf(#type "." #field " %zu %zu\n", offsetof(type, field), sizeof(((type *)0)->field))
-#define PREFIXED(type) STRUCT(type), FIELD(type, struct_size), FIELD(type, abi_major), FIELD(type, abi_minor)
+#define FIELD(type, field) \
+    printf(#type "." #field " %zu %zu\n", offsetof(type, field), sizeof(((type*)0)->field))
+#define PREFIXED(type) \
+    STRUCT(type), FIELD(type, struct_size), FIELD(type, abi_major), FIELD(type, abi_minor)
 
 int main(void) {
     PREFIXED(cf_prefix);

@@ -1,4 +1,5 @@
-// Fixture plugins put into an executors folder of their own and loaded from it the way the platform does.
+// Fixture plugins put into an executors folder of their own and loaded from it the way the platform
+// does.
 #pragma once
 
 #include <filesystem>
@@ -13,10 +14,12 @@ namespace cf::test {
 
 class Loaded {
 public:
-    explicit Loaded(std::initializer_list<const char*> plugins, std::map<std::string, std::string> properties = {}) {
+    explicit Loaded(std::initializer_list<const char*> plugins,
+                    std::map<std::string, std::string> properties = {}) {
         std::filesystem::create_directory(folder / "executors");
         std::filesystem::create_directory(folder / "data");
-        for (const std::string plugin : plugins) std::filesystem::copy(FIXTURES "/" + plugin + ".so", folder / "executors");
+        for (const std::string plugin : plugins)
+            std::filesystem::copy(FIXTURES "/" + plugin + ".so", folder / "executors");
         options.folders = {folder / "executors"};
         options.dataDir = folder / "data";
         options.properties = std::move(properties);

@@ -48,7 +48,9 @@ public:
         loaded.load();
         const std::string& found = loaded.only().facts().found;
         const std::string home = loaded.folder / "executors/mock";
-        CPPUNIT_ASSERT_EQUAL("{\"version\":\"5.4\",\"path\":\"/opt/\\\"mock\\\"\\n\",\"home\":\"" + home + "\"}", found);
+        CPPUNIT_ASSERT_EQUAL(
+            "{\"version\":\"5.4\",\"path\":\"/opt/\\\"mock\\\"\\n\",\"home\":\"" + home + "\"}",
+            found);
     }
 
     void aCopyIsLoaded() {
@@ -67,22 +69,29 @@ public:
         std::filesystem::create_directory(loaded.folder / "data/executors");
         writeFile(loaded.folder / "data/executors/0123.so", "of an executor that is no more");
         loaded.load();
-        const auto copies = std::distance(std::filesystem::directory_iterator(loaded.folder / "data/executors"), {});
+        const auto copies = std::distance(
+            std::filesystem::directory_iterator(loaded.folder / "data/executors"), {});
         CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{1}, copies);
     }
 
     void theFirstHasTheName() {
         Loaded loaded({"plain", "takes_plain"});
         loaded.load();
-        CPPUNIT_ASSERT_EQUAL(std::string("plain"), loaded.catalog.find("plain")->executor->facts().id);
-        CPPUNIT_ASSERT_EQUAL("the runtime plain is served by " + (loaded.folder / "executors/plain.so") + " already", loaded.reason(1));
+        CPPUNIT_ASSERT_EQUAL(std::string("plain"),
+                             loaded.catalog.find("plain")->executor->facts().id);
+        CPPUNIT_ASSERT_EQUAL(
+            "the runtime plain is served by " + (loaded.folder / "executors/plain.so") + " already",
+            loaded.reason(1));
         CPPUNIT_ASSERT(!loaded.catalog.find("taker"));
 
         // The same plugin under two file names is one id claimed twice.
-        std::filesystem::copy(loaded.folder / "executors/plain.so", loaded.folder / "executors/q.so");
+        std::filesystem::copy(loaded.folder / "executors/plain.so",
+                              loaded.folder / "executors/q.so");
         std::filesystem::remove(loaded.folder / "executors/takes_plain.so");
         loaded.load();
-        CPPUNIT_ASSERT_EQUAL("an executor with the id plain is served by " + (loaded.folder / "executors/plain.so") + " already", loaded.reason(1));
+        CPPUNIT_ASSERT_EQUAL("an executor with the id plain is served by " +
+                                 (loaded.folder / "executors/plain.so") + " already",
+                             loaded.reason(1));
     }
 
     void aliases() {

@@ -21,7 +21,8 @@ const char* __tsan_default_options() { return "handle_segv=0"; }
 }
 
 int main(int argc, char** argv) {
-    if (argc > 1 && std::string(argv[1]) == "probe-executor") cf::executors::probeMain({argv + 2, argv + argc});
+    if (argc > 1 && std::string(argv[1]) == "probe-executor")
+        cf::executors::probeMain({argv + 2, argv + argc});
     cf::base::setLogLevel(cf::base::LogLevel::error);
     CppUnit::TestResult controller;
     CppUnit::TestResultCollector result;

@@ -1,7 +1,7 @@
 // The lines by which a probe process tells what it saw.
-#include <cppunit/extensions/HelperMacros.h>
-
 #include "executors/report.hpp"
+
+#include <cppunit/extensions/HelperMacros.h>
 
 namespace cf::test {
 
@@ -16,7 +16,9 @@ class ReportTest : public CppUnit::TestFixture {
 
 public:
     void thereAndBack() {
-        const ProbeReport report{"lua", "1.0", "1.0", "{\n \"x\": \"\\\"\"}", "{}", Unavailable{"no \"lua\"\n", "install it"}};
+        const ProbeReport report{"lua", "1.0",
+                                 "1.0", "{\n \"x\": \"\\\"\"}",
+                                 "{}",  Unavailable{"no \"lua\"\n", "install it"}};
         const std::string line = writeReport(report);
         CPPUNIT_ASSERT_EQUAL(line.size() - 1, line.find('\n'));
         const auto read = readReport(line);
@@ -34,7 +36,8 @@ public:
     }
 
     void garbage() {
-        for (const char* text : {"", "x", "\n", "x\n", "[]\n", "{\"id\":\n"}) CPPUNIT_ASSERT_MESSAGE(text, !readReport(text));
+        for (const char* text : {"", "x", "\n", "x\n", "[]\n", "{\"id\":\n"})
+            CPPUNIT_ASSERT_MESSAGE(text, !readReport(text));
         CPPUNIT_ASSERT(readReport("{\"id\":7}\n")->id.empty());
     }
 };

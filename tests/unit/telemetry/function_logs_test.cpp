@@ -1,9 +1,10 @@
 // What functions print: where it goes, under which name, what a flood costs whom.
+#include "telemetry/function_logs.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <filesystem>
 
-#include "telemetry/function_logs.hpp"
 #include "temp_folder.hpp"
 
 namespace cf::test {
@@ -45,8 +46,10 @@ public:
         logs_->write("fn_1", "01A", LogStream::output, "");
         const auto lines = logs_->tail("fn_1", {.tail = 2});
         CPPUNIT_ASSERT_EQUAL(size_t{2}, lines.size());
-        CPPUNIT_ASSERT(lines[0].ends_with(R"("invocation_id":"01A","stream":"stdout","text":"two"})"));
-        CPPUNIT_ASSERT(lines[1].ends_with(R"("invocation_id":"","stream":"stderr","text":"three"})"));
+        CPPUNIT_ASSERT(
+            lines[0].ends_with(R"("invocation_id":"01A","stream":"stdout","text":"two"})"));
+        CPPUNIT_ASSERT(
+            lines[1].ends_with(R"("invocation_id":"","stream":"stderr","text":"three"})"));
         const std::string text = readFile(*folder_ / "hello/logs/function.log");
         CPPUNIT_ASSERT_EQUAL(3l, std::count(text.begin(), text.end(), '\n'));
         CPPUNIT_ASSERT(logs_->tail("fn_unknown", {}).empty());
@@ -54,9 +57,12 @@ public:
 
     void oneInvocation() {
         logs_->ensureFunction("fn_1", "hello");
-        for (const char* id : {"01A", "01B", "01C", "01A"}) logs_->write("fn_1", id, LogStream::output, std::string("of ") + id);
-        CPPUNIT_ASSERT_EQUAL(size_t{2}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A"}}).size());
-        CPPUNIT_ASSERT_EQUAL(size_t{3}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A", "01C"}}).size());
+        for (const char* id : {"01A", "01B", "01C", "01A"})
+            logs_->write("fn_1", id, LogStream::output, std::string("of ") + id);
+        CPPUNIT_ASSERT_EQUAL(size_t{2},
+                             logs_->tail("fn_1", {.tail = 100, .invocations = {"01A"}}).size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{3}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A", "01C"}}).size());
         CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 100, .invocations = {"01Z"}}).empty());
     }
 
@@ -69,7 +75,8 @@ public:
         writer_->flush();
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "old")));
         const std::string text = readFile(*folder_ / "new/logs/function.log");
-        CPPUNIT_ASSERT(text.find("before") != std::string::npos && text.find("after") != std::string::npos);
+        CPPUNIT_ASSERT(text.find("before") != std::string::npos &&
+                       text.find("after") != std::string::npos);
     }
 
     void namesChangeHands() {
@@ -80,7 +87,8 @@ public:
         logs_->renameFunction("fn_1", "c");
         logs_->write("fn_2", "", LogStream::output, "second");
         writer_->flush();
-        CPPUNIT_ASSERT(readFile(*folder_ / "a/logs/function.log").find("second") != std::string::npos);
+        CPPUNIT_ASSERT(readFile(*folder_ / "a/logs/function.log").find("second") !=
+                       std::string::npos);
         CPPUNIT_ASSERT(fs::exists(*folder_ / "c/logs/function.log"));
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "b")));
     }
@@ -105,8 +113,10 @@ public:
         writeFile(*folder_ / "notes.txt", "of the operator");
         open({});
         logs_->begin({{"fn_1", "stays"}, {"fn_3", "goes"}, {"fn_4", "fresh"}});
-        CPPUNIT_ASSERT(readFile(*folder_ / "stays/logs/function.log").find("kept") != std::string::npos);
-        CPPUNIT_ASSERT_EQUAL(std::string(".by-id/fn_3"), fs::read_symlink(*folder_ / "goes").string());
+        CPPUNIT_ASSERT(readFile(*folder_ / "stays/logs/function.log").find("kept") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string(".by-id/fn_3"),
+                             fs::read_symlink(*folder_ / "goes").string());
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "moved")));
         CPPUNIT_ASSERT(!fs::exists(*folder_ / ".by-id/fn_2"));
         CPPUNIT_ASSERT(fs::exists(*folder_ / "fresh/logs/function.log"));
@@ -127,12 +137,15 @@ public:
         open({.functionBytes = 1000, .queuedBytes = 1500});
         logs_->ensureFunction("fn_1", "loud");
         logs_->ensureFunction("fn_2", "quiet");
-        for (int i = 0; i < 100; ++i) logs_->write("fn_1", "01A", LogStream::output, std::string(99, 'x') + "\n");
+        for (int i = 0; i < 100; ++i)
+            logs_->write("fn_1", "01A", LogStream::output, std::string(99, 'x') + "\n");
         logs_->write("fn_2", "01B", LogStream::output, "heard\n");
         CPPUNIT_ASSERT_EQUAL(size_t{1}, logs_->tail("fn_2", {}).size());
         const auto lines = logs_->tail("fn_1", {});
         CPPUNIT_ASSERT_EQUAL(size_t{11}, lines.size());
-        CPPUNIT_ASSERT(lines.back().find("[cut: 9000 bytes were printed faster than they can be kept]") != std::string::npos);
+        CPPUNIT_ASSERT(
+            lines.back().find("[cut: 9000 bytes were printed faster than they can be kept]") !=
+            std::string::npos);
         CPPUNIT_ASSERT_EQUAL(uint64_t{9000}, logs_->cutBytes());
         // The next interval has room again.
         logs_->write("fn_1", "01A", LogStream::output, "again\n");

@@ -1,11 +1,12 @@
 // Rotation: nothing is lost but the oldest, and the active file stays the same file.
+#include "telemetry/log_file.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/stat.h>
 #include <utime.h>
 
 #include <filesystem>
 
-#include "telemetry/log_file.hpp"
 #include "temp_folder.hpp"
 
 namespace cf::test {
@@ -31,12 +32,15 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("8234567\n9234567\n"), readFile(file()));
         CPPUNIT_ASSERT_EQUAL(std::string("6234567\n7234567\n"), readFile(file() + ".1"));
         CPPUNIT_ASSERT_EQUAL(std::string("4234567\n5234567\n"), readFile(file() + ".2"));
-        CPPUNIT_ASSERT_EQUAL(std::ptrdiff_t{3}, std::distance(std::filesystem::directory_iterator(folder_->path()), {}));
+        CPPUNIT_ASSERT_EQUAL(
+            std::ptrdiff_t{3},
+            std::distance(std::filesystem::directory_iterator(folder_->path()), {}));
     }
 
     void keepsItsInode() {
         CPPUNIT_ASSERT(append("first\n"));
-        struct stat before {}, after {};
+        struct stat before {
+        }, after{};
         ::stat(file().c_str(), &before);
         for (int i = 0; i < 20; ++i) CPPUNIT_ASSERT(append("1234567\n"));
         ::stat(file().c_str(), &after);
@@ -71,11 +75,15 @@ public:
         CPPUNIT_ASSERT(!std::filesystem::exists(file() + ".2"));
     }
 
-    void noSuchFolder() { CPPUNIT_ASSERT(!telemetry::appendToLog(*folder_ / "no/where.log", "x\n", retention_)); }
+    void noSuchFolder() {
+        CPPUNIT_ASSERT(!telemetry::appendToLog(*folder_ / "no/where.log", "x\n", retention_));
+    }
 
 private:
     std::string file() const { return *folder_ / "function.log"; }
-    bool append(const std::string& line) { return telemetry::appendToLog(file(), line, retention_); }
+    bool append(const std::string& line) {
+        return telemetry::appendToLog(file(), line, retention_);
+    }
 
     std::unique_ptr<TempFolder> folder_;
     LogRetention retention_{20, 3, std::chrono::hours(24)};

@@ -1,10 +1,12 @@
-// Records on disk: what is written comes back, pages, filters, old ones go, a damaged file does not stop the platform.
+// Records on disk: what is written comes back, pages, filters, old ones go, a damaged file does not
+// stop the platform.
+#include "telemetry/record_store.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <filesystem>
 
 #include "samples.hpp"
-#include "telemetry/record_store.hpp"
 #include "temp_folder.hpp"
 
 namespace cf::test {
@@ -45,11 +47,14 @@ public:
         CPPUNIT_ASSERT(store_->write({record}));
         // A NUL would end the text where it stands.
         record.log = "line\n\xEF\xBF\xBDzero\xff";
-        record.errorMessage = "a\xEF\xBF\xBD" "b";
+        record.errorMessage =
+            "a\xEF\xBF\xBD"
+            "b";
         open();
         const auto found = store_->find(sampleId(1));
         CPPUNIT_ASSERT(found);
-        CPPUNIT_ASSERT_EQUAL(telemetry::recordJson(record, "n", true), telemetry::recordJson(*found, "n", true));
+        CPPUNIT_ASSERT_EQUAL(telemetry::recordJson(record, "n", true),
+                             telemetry::recordJson(*found, "n", true));
         CPPUNIT_ASSERT_EQUAL(record.log, found->log);
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), store_->find(sampleId(2)).failure().reason);
     }
@@ -71,7 +76,8 @@ public:
     }
 
     void filters() {
-        CPPUNIT_ASSERT(store_->write({sampleRecord(1), sampleRecord(2, Status::error), sampleRecord(3, Status::failure), sampleRecord(4)}));
+        CPPUNIT_ASSERT(store_->write({sampleRecord(1), sampleRecord(2, Status::error),
+                                      sampleRecord(3, Status::failure), sampleRecord(4)}));
         for (const Status status : {Status::success, Status::error, Status::failure}) {
             const auto list = store_->list({.functionId = "fn_a", .status = status});
             CPPUNIT_ASSERT_EQUAL(status == Status::success ? size_t{2} : size_t{1}, list->size());

@@ -1,10 +1,12 @@
-// The way of a record from a loop to the disk: seen at once by readers, bounded, failures before successes.
+// The way of a record from a loop to the disk: seen at once by readers, bounded, failures before
+// successes.
+#include "telemetry/recorder.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <thread>
 
 #include "samples.hpp"
-#include "telemetry/recorder.hpp"
 #include "temp_folder.hpp"
 
 namespace cf::test {
@@ -47,7 +49,8 @@ public:
         open({}, std::chrono::milliseconds(5));
         recorder_->record(sampleRecord(1));
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-        while (recorder_->counts().written == 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        while (recorder_->counts().written == 0 && std::chrono::steady_clock::now() < end)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, recorder_->counts().written);
     }
 
@@ -62,12 +65,15 @@ public:
     void successesAboveTheRate() {
         open({.successesPerSecond = 100}, std::chrono::hours(1));
         for (uint64_t i = 0; i < 1000; ++i) {
-            if (recorder_->wantsSuccess()) recorder_->record(sampleRecord(i));
-            else recorder_->skipped();
+            if (recorder_->wantsSuccess())
+                recorder_->record(sampleRecord(i));
+            else
+                recorder_->skipped();
         }
         for (uint64_t i = 2000; i < 2010; ++i) recorder_->record(sampleRecord(i, Status::error));
         CPPUNIT_ASSERT(!recorder_->wantsSuccess());
-        CPPUNIT_ASSERT_EQUAL(size_t{110}, recorder_->list({.functionId = "fn_a", .limit = 5000})->size());
+        CPPUNIT_ASSERT_EQUAL(size_t{110},
+                             recorder_->list({.functionId = "fn_a", .limit = 5000})->size());
         const auto counts = recorder_->counts();
         CPPUNIT_ASSERT_EQUAL(uint64_t{110}, counts.written);
         CPPUNIT_ASSERT_EQUAL(uint64_t{900}, counts.sampledOut);
@@ -78,8 +84,10 @@ public:
         open({.successesPerSecond = 5, .queuedFailures = 10}, std::chrono::hours(1));
         for (uint64_t i = 0; i < 20; ++i) recorder_->record(sampleRecord(i));
         for (uint64_t i = 100; i < 120; ++i) recorder_->record(sampleRecord(i, Status::failure));
-        CPPUNIT_ASSERT_EQUAL(size_t{10}, recorder_->list({.functionId = "fn_a", .status = Status::failure})->size());
-        CPPUNIT_ASSERT_EQUAL(size_t{5}, recorder_->list({.functionId = "fn_a", .status = Status::success})->size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{10}, recorder_->list({.functionId = "fn_a", .status = Status::failure})->size());
+        CPPUNIT_ASSERT_EQUAL(
+            size_t{5}, recorder_->list({.functionId = "fn_a", .status = Status::success})->size());
         CPPUNIT_ASSERT_EQUAL(uint64_t{10}, recorder_->counts().dropped);
     }
 
@@ -105,11 +113,14 @@ public:
             std::vector<std::jthread> threads;
             for (uint64_t t = 0; t < 4; ++t)
                 threads.emplace_back([this, t] {
-                    for (uint64_t i = 0; i < 500; ++i) recorder_->record(sampleRecord(t * 1000 + i, i % 2 == 0 ? Status::success : Status::error));
+                    for (uint64_t i = 0; i < 500; ++i)
+                        recorder_->record(sampleRecord(
+                            t * 1000 + i, i % 2 == 0 ? Status::success : Status::error));
                 });
             for (int i = 0; i < 20; ++i) (void)recorder_->list({.functionId = "fn_a"});
         }
-        CPPUNIT_ASSERT_EQUAL(size_t{2000}, recorder_->list({.functionId = "fn_a", .limit = 5000})->size());
+        CPPUNIT_ASSERT_EQUAL(size_t{2000},
+                             recorder_->list({.functionId = "fn_a", .limit = 5000})->size());
     }
 
 private:

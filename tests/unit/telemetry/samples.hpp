@@ -16,8 +16,9 @@ inline std::string sampleId(uint64_t number) {
     return text;
 }
 
-inline telemetry::InvocationRecord sampleRecord(uint64_t number, telemetry::Status status = telemetry::Status::success,
-                                                const std::string& functionId = "fn_a") {
+inline telemetry::InvocationRecord sampleRecord(
+    uint64_t number, telemetry::Status status = telemetry::Status::success,
+    const std::string& functionId = "fn_a") {
     telemetry::InvocationRecord record;
     record.invocationId = sampleId(number);
     record.requestId = "request-" + std::to_string(number);

@@ -50,7 +50,8 @@ base::Result<End> runChild(const Request& request) {
     argv.push_back(nullptr);
     std::vector<std::string> variables;
     if (request.environment != nullptr)
-        for (const auto& [name, value] : *request.environment) variables.push_back(name + "=" + value);
+        for (const auto& [name, value] : *request.environment)
+            variables.push_back(name + "=" + value);
     for (auto& one : variables) environment.push_back(one.data());
     environment.push_back(nullptr);
 
@@ -67,24 +68,29 @@ base::Result<End> runChild(const Request& request) {
                                      request.environment != nullptr ? environment.data() : environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
-    if (failed != 0) return base::Failure{.reason = "sandbox_failed", .detail = request.argv[0] + ": " + std::strerror(failed)};
+    if (failed != 0)
+        return base::Failure{.reason = "sandbox_failed",
+                             .detail = request.argv[0] + ": " + std::strerror(failed)};
     in.read.reset();
     out.write.reset();
     err.write.reset();
     // Inputs of these tests are smaller than a pipe, so this never waits.
-    [[maybe_unused]] const ssize_t put = ::write(in.write.get(), request.input.data(), request.input.size());
+    [[maybe_unused]] const ssize_t put =
+        ::write(in.write.get(), request.input.data(), request.input.size());
     in.write.reset();
 
     End end;
     bool ended = false;
     char piece[65536];
-    for (pollfd fds[2] = {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}}; !ended || fds[0].fd >= 0 || fds[1].fd >= 0;) {
+    for (pollfd fds[2] = {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}};
+         !ended || fds[0].fd >= 0 || fds[1].fd >= 0;) {
         ::poll(fds, 2, ended ? 0 : 10);
         bool moved = false;
         for (int i = 0; i < 2; ++i) {
             if (fds[i].fd < 0 || fds[i].revents == 0) continue;
             const ssize_t got = ::read(fds[i].fd, piece, sizeof piece);
-            if (got <= 0) fds[i].fd = -1;
+            if (got <= 0)
+                fds[i].fd = -1;
             else {
                 moved = true;
                 request.receive(i == 1, {piece, static_cast<size_t>(got)});
@@ -105,11 +111,14 @@ int signalOf(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 
 }  // namespace
 
-base::Result<executors::ProcessRunner::Outcome> PlainProcessRunner::run(const std::vector<std::string>& argv, std::string_view input,
-                                                                        std::chrono::milliseconds timeout) {
+base::Result<executors::ProcessRunner::Outcome> PlainProcessRunner::run(
+    const std::vector<std::string>& argv, std::string_view input,
+    std::chrono::milliseconds timeout) {
     Outcome outcome;
     auto end = runChild({argv, nullptr, input,
-                         [&](bool isErrors, std::string_view bytes) { (isErrors ? outcome.errors : outcome.output).append(bytes); },
+                         [&](bool isErrors, std::string_view bytes) {
+                             (isErrors ? outcome.errors : outcome.output).append(bytes);
+                         },
                          Clock::now() + timeout, nullptr});
     if (!end) return std::move(end).failure();
     outcome.exitCode = exitCodeOf(end->status);
@@ -118,15 +127,21 @@ base::Result<executors::ProcessRunner::Outcome> PlainProcessRunner::run(const st
     return outcome;
 }
 
-base::Result<executors::ToolRunner::Outcome> PlainToolRunner::run(const sandbox::ToolSpec& spec, std::string_view input, const Receive& receive,
-                                                                  Clock::time_point deadline, const std::atomic<bool>& cancel) {
+base::Result<executors::ToolRunner::Outcome> PlainToolRunner::run(const sandbox::ToolSpec& spec,
+                                                                  std::string_view input,
+                                                                  const Receive& receive,
+                                                                  Clock::time_point deadline,
+                                                                  const std::atomic<bool>& cancel) {
     last = spec;
     ++runs;
     auto end = runChild({spec.argv, &spec.environment, input,
-                         [&](bool isErrors, std::string_view bytes) { receive(isErrors ? Stream::errors : Stream::output, bytes); },
+                         [&](bool isErrors, std::string_view bytes) {
+                             receive(isErrors ? Stream::errors : Stream::output, bytes);
+                         },
                          deadline, &cancel});
     if (!end) return std::move(end).failure();
-    return Outcome{{exitCodeOf(end->status), signalOf(end->status), false, 0}, end->timedOut, end->cancelled};
+    return Outcome{
+        {exitCodeOf(end->status), signalOf(end->status), false, 0}, end->timedOut, end->cancelled};
 }
 
 }  // namespace cf::test

@@ -8,8 +8,10 @@
 
 namespace cf::test {
 
-TempFolder::TempFolder() : path_(std::filesystem::temp_directory_path() / "cloudfunction-test-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::generic_category(), path_);
+TempFolder::TempFolder()
+    : path_(std::filesystem::temp_directory_path() / "cloudfunction-test-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr)
+        throw std::system_error(errno, std::generic_category(), path_);
 }
 
 TempFolder::~TempFolder() {
@@ -22,6 +24,8 @@ std::string readFile(const std::string& path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void writeFile(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
+void writeFile(const std::string& path, const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+}
 
 }  // namespace cf::test
