@@ -61,11 +61,12 @@ base::Result<void> keepReachable(const KernelUser& user, const std::vector<std::
     for (const auto& path : keep)
         if (const auto parent = blockedParent(path, user); !parent.empty()) covered[parent].push_back(path);
     if (covered.empty()) return {};
+    if (::unshare(CLONE_NEWNS) != 0) return failure("cannot make a mount namespace");
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return failure("cannot make mounts private");
+    // Opened in the new namespace: mounts of another one cannot be bound (mount(2), EINVAL).
     std::map<std::string, base::UniqueFd> handles;
     for (const auto& [parent, paths] : covered)
         for (const auto& path : paths) handles[path].reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (::unshare(CLONE_NEWNS) != 0) return failure("cannot make a mount namespace");
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return failure("cannot make mounts private");
     for (const auto& [parent, paths] : covered) {
         if (::mount("tmpfs", parent.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k") != 0) return failure("cannot cover " + parent);
         for (const auto& path : paths) {

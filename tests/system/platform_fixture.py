@@ -140,11 +140,11 @@ class Platform:
     def __init__(self, properties=None, environment=None, data=None, arguments=(), user=None):
         # Orphans of the platform come to this process, where stop() finds them.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self.own_data = data is None
         if data is None:
             data = tempfile.mkdtemp(prefix='cloudfunction-test-')
             os.chmod(data, 0o755)
         self.home = pathlib.Path(data)
+        self.home.mkdir(exist_ok=True)
         self.data = self.home / 'data'
         self.port = free_port()
         self.url = f'http://127.0.0.1:{self.port}'
@@ -226,8 +226,7 @@ class Platform:
             raise AssertionError(f'mounts left behind: {mounts}')
 
     def remove(self):
-        if self.own_data:
-            shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def describe(pid):
