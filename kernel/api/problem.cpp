@@ -84,6 +84,7 @@ constexpr Reason reasons[] = {
     {"starting", 503, "Platform is starting", 1},
     {"draining", 503, "Platform is stopping", 5},
     {"too_many_connections", 503, "Too many connections", 1},
+    {"overloaded", 503, "Platform is overloaded", 1},
     {"internal_error", 500, "Internal error"},
 };
 

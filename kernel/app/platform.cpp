@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <thread>
 
+#include <Poco/String.h>
+
 #include "api/problem.hpp"
 #include "app/serve.hpp"
 #include "base/clock.hpp"
@@ -79,7 +81,7 @@ base::Result<std::vector<std::string>> Platform::listen() {
         urls.push_back("http://" + host + ":" + std::to_string(port));
         if (!any) guards_.allowedHosts.push_back(host);
     }
-    guards_.allowedHosts.insert(guards_.allowedHosts.end(), settings_.allowedHosts.begin(), settings_.allowedHosts.end());
+    for (const auto& host : settings_.allowedHosts) guards_.allowedHosts.push_back(Poco::toLower(host));
     return urls;
 }
 

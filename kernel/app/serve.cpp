@@ -1,8 +1,10 @@
 #include "app/serve.hpp"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -63,6 +65,18 @@ base::LogLevel levelOf(const std::string& name) {
     return name == "debug" ? base::LogLevel::debug : name == "warning" ? base::LogLevel::warning : name == "error" ? base::LogLevel::error : base::LogLevel::info;
 }
 
+// A connection is a descriptor, a worker five; the usual soft limit of 1024 would be met long before the platform's own.
+void raiseDescriptorLimit(const Settings& settings) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    const rlim_t wanted = settings.maxConnections + 6 * rlim_t{settings.maxWorkers} + 512;
+    if (limit.rlim_cur >= wanted) return;
+    if (::geteuid() == 0) limit.rlim_max = std::max(limit.rlim_max, wanted);
+    limit.rlim_cur = std::min(limit.rlim_max, wanted);
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        base::logWarning("app", "the limit on open files (" + std::to_string(limit.rlim_cur) + ") is too low for server.max_connections and workers.max");
+}
+
 void waitForLauncher(pid_t launcher) {
     const auto until = std::chrono::steady_clock::now() + launcherPatience;
     while (::waitpid(launcher, nullptr, WNOHANG) == 0 && std::chrono::steady_clock::now() < until) ::usleep(2000);
@@ -79,6 +93,8 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     const Settings settings = std::move(read.settings);
     base::setLogLevel(levelOf(settings.logLevel));
     const Places places = findPlaces(settings);
+
+    raiseDescriptorLimit(settings);
 
     auto data = DataDirectory::open(settings.dataDir);
     if (!data) return complain(data.failure());
