@@ -326,7 +326,8 @@ base::Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions
         return corrupt(options.path, "it does not begin as an SQLite file does");
     try {
         sqlite::Connector::registerConnector();
-        Session session(sqlite::Connector::KEY, options.path);
+        // One second: for a file that cannot be opened Poco tries again for as long as this, by default a minute.
+        Session session(sqlite::Connector::KEY, options.path, 1);
         session << "PRAGMA busy_timeout = " + std::to_string(options.busyTimeoutMs), now;
         if (const auto damage = damageOf(session, options.path); !damage.empty())
             return corrupt(options.path, damage);
