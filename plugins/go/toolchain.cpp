@@ -76,6 +76,9 @@ bool newEnough(const std::string& version) {
     return major > 1 || (major == 1 && minor >= floorMinor);
 }
 
+// A probe's right to look below private folders is a capability, which access(2) leaves out.
+bool runs(const std::string& program) { return ::faccessat(AT_FDCWD, program.c_str(), X_OK, AT_EACCESS) == 0; }
+
 }  // namespace
 
 std::string versionIn(std::string_view output) {
@@ -95,7 +98,7 @@ Toolchain findToolchain(const cloudfunction::Host& host) {
     const std::string configured = host.property("path");
     std::string tooOld;
     for (const std::string& path : candidates(configured)) {
-        if (::access(path.c_str(), X_OK) != 0) continue;
+        if (!runs(path)) continue;
         const std::string version = versionIn(outputOf({path, "version"}));
         if (version.empty()) continue;
         if (!newEnough(version)) {
@@ -103,7 +106,7 @@ Toolchain findToolchain(const cloudfunction::Host& host) {
             continue;
         }
         const std::string root = outputOf({path, "env", "GOROOT"});
-        if (!root.empty() && root[0] == '/' && ::access((root + "/bin/go").c_str(), X_OK) == 0)
+        if (!root.empty() && root[0] == '/' && runs(root + "/bin/go"))
             return {version, path, root};
     }
     const std::string floor = "1." + std::to_string(floorMinor);

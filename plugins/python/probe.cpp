@@ -126,13 +126,19 @@ std::optional<Answer> ask(const std::string& program) {
     return answer;
 }
 
+// Asked with the effective capabilities: a probe may look below home directories where its user alone may not, and
+// access(2) would leave that right out.
+bool runs(const std::string& program) {
+    return ::faccessat(AT_FDCWD, program.c_str(), X_OK, AT_EACCESS) == 0;
+}
+
 std::string onPath(const std::string& name) {
     const char* path = std::getenv("PATH");
     std::string_view rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
     while (!rest.empty()) {
         const auto end = rest.find(':');
         const std::string candidate = std::string{rest.substr(0, end)} + "/" + name;
-        if (candidate.front() == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+        if (candidate.front() == '/' && runs(candidate)) return candidate;
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     }
     return {};
@@ -140,7 +146,7 @@ std::string onPath(const std::string& name) {
 
 // Says why `program` will not do, or fills `found`.
 std::string judge(const std::string& program, Interpreter& found) {
-    if (::access(program.c_str(), X_OK) != 0) return "there is no program " + program;
+    if (!runs(program)) return "there is no program " + program;
     auto answer = ask(program);
     // The file behind a link or a script must give the same answer by itself: that is what workers
     // run.
@@ -198,7 +204,7 @@ Interpreter findInterpreter(const std::string& configured) {
     }
     std::string reasons;
     for (const auto& candidate : {onPath("python3"), std::string{"/usr/bin/python3"}}) {
-        if (candidate.empty() || ::access(candidate.c_str(), X_OK) != 0) continue;
+        if (candidate.empty() || !runs(candidate)) continue;
         const std::string reason = judge(candidate, found);
         if (reason.empty()) return found;
         if (reasons.find(reason) == std::string::npos)
