@@ -56,6 +56,8 @@ public:
     base::Result<std::vector<std::string>> listen();
     // After root was given up: starts the loop, which answers "starting" from then on, loads executors and functions.
     base::Result<void> start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token);
+    // Main thread, every few minutes: deletes what nobody uses any more.
+    void tidy() { functions_->collectGarbage(); }
     // Lets running invocations finish, at most `patience`, then ends everything.
     void stop(std::chrono::milliseconds patience);
 

@@ -30,6 +30,7 @@ const char* const platformVersion = CLOUDFUNCTION_VERSION;
 
 namespace {
 
+constexpr auto tidyInterval = 5min;
 constexpr auto drainPatience = 30s;
 constexpr auto launcherPatience = 5s;
 
@@ -130,7 +131,11 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
                     token->generated.c_str(), token->generated.c_str());
     std::fflush(stdout);
 
-    for (int signal = 0; signal != SIGTERM && signal != SIGINT;) signal = ::sigwaitinfo(&signals, nullptr);
+    for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
+        const timespec interval{.tv_sec = std::chrono::seconds(tidyInterval).count(), .tv_nsec = 0};
+        signal = ::sigtimedwait(&signals, nullptr, &interval);
+        if (signal < 0 && errno == EAGAIN) platform.tidy();
+    }
     base::logInfo("app", "stopping: running invocations may finish");
     platform.stop(drainPatience);
     waitForLauncher(launcherPid);
