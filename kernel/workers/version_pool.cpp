@@ -12,6 +12,8 @@ namespace {
 constexpr double shortRunUs = 1000;   // functions below it may wait inside a busy worker's socket
 constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
 constexpr size_t maxDepth = 32;
+constexpr size_t callsPerDepth = 4;   // short answers in a row that allow one more waiting call
+constexpr auto stuck = 5ms;           // a call that runs longer is no short one: nothing more waits behind it
 constexpr auto growDelay = 5ms;       // after which a function that did not answer yet counts as a long one
 constexpr double newSample = 0.1;
 }  // namespace
@@ -46,7 +48,8 @@ void VersionPool::submit(InvocationPtr invocation) {
 size_t VersionPool::depthNow() const {
     if (target_->concurrency > 1) return target_->concurrency;
     if (meanRunUs_ < 0 || meanRunUs_ >= shortRunUs) return 1;
-    return std::clamp(static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0)), size_t{1}, maxDepth);
+    const auto affordable = static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0));
+    return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth), size_t{1}, maxDepth);
 }
 
 // Most recently used idle worker first; for short functions and parallel ones otherwise the least loaded.
@@ -70,7 +73,7 @@ Worker* VersionPool::pick() {
     }
     // Waiting in a socket pays only once the function has the workers that it can use.
     const size_t wanted = std::min<size_t>(context_.options.cores, target_->maxWorkers == 0 ? SIZE_MAX : target_->maxWorkers);
-    if (least == nullptr || ready < wanted) return nullptr;
+    if (least == nullptr || ready < wanted || least->headAge(context_.loop.now()) > stuck) return nullptr;
     return least->load() < depthNow() ? least : nullptr;
 }
 
@@ -97,15 +100,16 @@ void VersionPool::grow() {
     size_t wanted = (queue_.size() + parallel - 1) / parallel;
     const bool isShort = meanRunUs_ >= 0 && meanRunUs_ < shortRunUs;
     if (isShort || meanRunUs_ < 0) {
+        // Workers whose call runs for longer than a short one are no help to those that wait: they do not count.
+        const auto now = context_.loop.now();
+        const auto helpful = static_cast<size_t>(
+            std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w->headAge(now) <= stuck; }));
         const size_t cores = context_.options.cores;
-        const bool unknownForLong = meanRunUs_ < 0 && growTimer_ == 0 && busy() >= cores;
-        if (!unknownForLong) {
-            const size_t alive = workers_.size();
-            wanted = std::min(wanted, alive >= cores ? 0 : cores - alive);
-            if (meanRunUs_ < 0) armGrow();
-        }
+        wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
+        armGrow();
     }
-    if (target_->maxWorkers > 0) wanted = std::min<size_t>(wanted, target_->maxWorkers > workers_.size() ? target_->maxWorkers - workers_.size() : 0);
+    const size_t started = workers_.size() - starting_;
+    if (target_->maxWorkers > 0) wanted = std::min<size_t>(wanted, target_->maxWorkers > started ? target_->maxWorkers - started : 0);
     while (starting_ < wanted) {
         const size_t before = workers_.size();
         startOne();
@@ -123,8 +127,7 @@ void VersionPool::armGrow() {
     if (growTimer_ != 0) return;
     growTimer_ = context_.loop.after(growDelay, [this] {
         growTimer_ = 0;
-        if (starting_ > 0 && meanRunUs_ < 0) armGrow();
-        else grow();
+        grow();
     });
 }
 
@@ -158,6 +161,7 @@ void VersionPool::workerReady(Worker& worker) {
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
     const auto run = static_cast<double>(outcome.run.count());
     meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
+    shortInARow_ = run < shortRunUs ? shortInARow_ + 1 : 0;
     if (draining_ && worker.load() == 0) worker.stop();
     else if (!queue_.empty()) feed();
     finish(std::move(call), outcome);

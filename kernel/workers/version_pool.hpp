@@ -78,6 +78,7 @@ private:
     std::deque<InvocationPtr> queue_;
     size_t starting_ = 0;      // workers that are not ready yet
     double meanRunUs_ = -1;    // moving mean of what the handler takes; -1 before the first answer
+    size_t shortInARow_ = 0;   // answers since the last one that was not short
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
     size_t preloadLeft_ = 0;

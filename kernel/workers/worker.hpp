@@ -72,6 +72,8 @@ public:
     State state() const { return state_; }
     const TargetPtr& target() const { return target_; }
     size_t load() const { return inFlight_.size(); }
+    // How long the invocation in front has been running.
+    Clock::duration headAge(Clock::time_point now) const { return inFlight_.empty() ? Clock::duration{} : now - inFlight_.front()->begun; }
     bool takesWork() const { return state_ == State::ready && !leaving_; }
     bool wasCold() const { return !answeredOnce_; }
     Clock::time_point lastUsed() const { return lastUsed_; }

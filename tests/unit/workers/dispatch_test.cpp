@@ -21,6 +21,7 @@ class DispatchTest : public DispatcherFixture {
     CPPUNIT_TEST(slowCallsGetWorkersOfTheirOwn);
     CPPUNIT_TEST(maxWorkersHolds);
     CPPUNIT_TEST(shortCallsWaitInTheSocketsOfBusyWorkers);
+    CPPUNIT_TEST(nothingWaitsBehindACallThatTurnedOutLong);
     CPPUNIT_TEST(aFullPlatformSaysSo);
     CPPUNIT_TEST(aFullPlatformTakesTheLongestIdleWorker);
     CPPUNIT_TEST(aNewVersionTakesOverWithoutAFailedCall);
@@ -139,6 +140,22 @@ public:
         const size_t before = worker.calls.size();
         for (int i = 0; i < 3; ++i) call(t);
         until([&] { return worker.calls.size() == before + 3; }, "all three in the socket of one worker");
+    }
+
+    void nothingWaitsBehindACallThatTurnedOutLong() {
+        options.cores = 1;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& slow = *bound()[0];
+        slow.autoAnswer = false;
+        call(t);
+        until([&] { return slow.calls.size() == 41; }, "the slow call");
+        turn(20ms);
+        CPPUNIT_ASSERT(wait(call(t)).kind == Outcome::Kind::result);  // on a worker of its own
+        CPPUNIT_ASSERT_EQUAL(size_t{41}, slow.calls.size());
     }
 
     void aFullPlatformSaysSo() {
