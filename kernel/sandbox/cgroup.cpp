@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,6 +234,19 @@ CgroupTree CgroupTree::find(const std::string& instance, const std::vector<pid_t
     return tree;
 }
 
+bool CgroupTree::claim() {
+    if (parents_.empty()) return true;
+    const std::string& first = parents_.front();
+    base::UniqueFd folder(::open(first.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat held {}, there {};
+    if (!folder || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0 ||
+        ::fstat(folder.get(), &held) != 0 || ::stat(first.c_str(), &there) != 0 ||
+        held.st_ino != there.st_ino)
+        return false;
+    claim_ = std::move(folder);
+    return std::all_of(parents_.begin(), parents_.end(), exists);
+}
+
 TaskCgroup CgroupTree::describe(TaskId task) const {
     TaskCgroup group;
     const std::string name = "/" + taskName(task);
@@ -346,7 +360,8 @@ bool CgroupTree::sweep(const std::function<bool(TaskId)>& keep) const {
 
 void CgroupTree::removeSelf() const {
     // The leaf stays: the platform is still in it.
-    for (const std::string& parent : parents_) ::rmdir(parent.c_str());
+    for (auto parent = parents_.rbegin(); parent != parents_.rend(); ++parent)
+        ::rmdir(parent->c_str());
 }
 
 }  // namespace cf::sandbox

@@ -64,6 +64,11 @@ public:
     static CgroupTree find(const std::string& instance, const std::vector<pid_t>& platform,
                            const std::string& mountinfo, const std::string& own);
 
+    // Makes the instance's folders this process's own until it ends. False while a platform that ran
+    // on the same data before is still clearing them away, or has just removed them: find them anew
+    // and try again.
+    bool claim();
+
     bool memory() const { return !memory_.empty(); }
     bool swap() const { return swap_; }
     bool processes() const { return !pids_.empty(); }
@@ -83,7 +88,7 @@ public:
     TaskCgroup open(TaskId task) const;
     // Kills and removes groups of tasks that `keep` does not want. True when none of them is left.
     bool sweep(const std::function<bool(TaskId)>& keep) const;
-    // Removes the instance's own folders, after a sweep.
+    // Removes the instance's own folders, after a sweep; the one that is claimed comes last.
     void removeSelf() const;
 
 private:
@@ -97,6 +102,7 @@ private:
     void watchMemory(TaskCgroup& group) const;
 
     std::vector<std::string> parents_;
+    base::UniqueFd claim_;  // locked (flock(2)): the first of parents_
     std::string memory_, pids_, cpu_,
         unified_;       // parents by what they control; several may be the same folder
     std::string leaf_;  // where the platform's own processes are, on pure v2

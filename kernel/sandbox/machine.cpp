@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
@@ -24,6 +26,10 @@ namespace cf::sandbox {
 namespace {
 
 constexpr int testTimeoutMs = 4000;
+// How long an earlier platform on the same data may take to clear up; less than the kernel process
+// waits for the launcher.
+constexpr auto claimPause = std::chrono::milliseconds(5);
+constexpr int claimTries = 500;
 constexpr uid_t nobody = 65534;
 
 struct NamespaceKind {
@@ -162,8 +168,13 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
         machine.reportsIn.reset(fds[0]);
         machine.reportsOut.reset(fds[1]);
     }
-    machine.cgroups = CgroupTree::find(options.instance, platform, readFile("/proc/self/mountinfo"),
-                                       readFile("/proc/self/cgroup"));
+    const std::string mountinfo = readFile("/proc/self/mountinfo");
+    const std::string own = readFile("/proc/self/cgroup");
+    for (int tries = 0; tries < claimTries; ++tries) {
+        if (tries > 0) std::this_thread::sleep_for(claimPause);
+        machine.cgroups = CgroupTree::find(options.instance, platform, mountinfo, own);
+        if (machine.cgroups.claim()) break;
+    }
     machine.cgroups.sweep([](TaskId) { return false; });
     if (!machine.root) machine.options.uidBase = 0;
     return machine;

@@ -28,6 +28,8 @@ struct Outcome {
     std::chrono::microseconds queued{0};
     std::chrono::microseconds init{0};  // what a cold start cost; 0 when warm
     std::chrono::microseconds run{0};
+    // What the worker says the handler took: without its wait for a core. A lie costs only the function that tells it.
+    std::chrono::microseconds handler{0};
     bool cold = false;
     uint64_t memoryPeakBytes = 0;  // of the worker so far; 0 when unknown
 };

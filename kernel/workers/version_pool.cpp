@@ -159,9 +159,10 @@ void VersionPool::workerReady(Worker& worker) {
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
-    const auto run = static_cast<double>(outcome.run.count());
+    const auto run = static_cast<double>(outcome.handler.count());
     meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
-    shortInARow_ = run < shortRunUs ? shortInARow_ + 1 : 0;
+    // One that lost its core for a moment says little; several that are long bring the depth down quickly.
+    shortInARow_ = run < shortRunUs ? std::min(shortInARow_ + 1, maxDepth * callsPerDepth) : shortInARow_ / 2;
     if (draining_ && worker.load() == 0) worker.stop();
     else if (!queue_.empty()) feed();
     finish(std::move(call), outcome);

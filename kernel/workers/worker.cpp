@@ -350,6 +350,8 @@ bool Worker::onAnswer(const Frame& frame) {
     InvocationPtr call = std::move(*at);
     inFlight_.erase(at);
     outcome.run = since(call->begun, now);
+    outcome.handler = outcome.run;
+    if (answer.runNs > 0) outcome.handler = std::min(outcome.run, std::chrono::microseconds(answer.runNs / 1000));
     outcome.cold = call->cold;
     outcome.init = call->init;
     sampleMemory(!answeredOnce_);
