@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
@@ -17,6 +18,7 @@ class CgroupTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testPureV2LimitsByItsFiles);
     CPPUNIT_TEST(testPureV2GoesUpWhenOthersAreInside);
     CPPUNIT_TEST(testNothingMounted);
+    CPPUNIT_TEST(testSuccessorWaitsForItsPredecessor);
     CPPUNIT_TEST_SUITE_END();
 
     // A folder with the files that Linux would put there.
@@ -90,6 +92,24 @@ class CgroupTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!tree.any() && !tree.memory() && !tree.treeKill());
         CPPUNIT_ASSERT(tree.description().find("no cgroup file system") != std::string::npos);
         CPPUNIT_ASSERT(tree.create(1, {}));
+    }
+
+    void testSuccessorWaitsForItsPredecessor() {
+        TemporaryFolder machine;
+        const auto parent = machine.path / "cloudfunction-abc";
+        makeGroup(machine.path, "memory pids cpu\n", "");
+        makeGroup(parent, "memory pids cpu\n", "");
+        const auto find = [&] {
+            return CgroupTree::find("abc", {4711}, mountinfo(machine), "0::/\n");
+        };
+        auto predecessor = std::make_unique<CgroupTree>(find());
+        CPPUNIT_ASSERT(predecessor->claim());
+        auto successor = find();
+        CPPUNIT_ASSERT_MESSAGE("while it clears up", !successor.claim());
+        std::filesystem::rename(parent, machine.path / "removed");
+        makeGroup(parent, "memory pids cpu\n", "");
+        predecessor.reset();
+        CPPUNIT_ASSERT(find().claim());
     }
 };
 
