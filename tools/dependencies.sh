@@ -47,7 +47,8 @@ missing_packages() {
         return 0
     fi
     local installed package
-    installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p')
+    # dpkg-query fails when it has never heard of one of them; that is an answer, too.
+    installed=$( (dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null || true) | sed -n 's/^ii *//p')
     for package in "$@"; do
         grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"
     done
