@@ -60,7 +60,7 @@ missing_toolchains() {
     for entry in "${toolchains[@]}"; do
         read -r command floor package <<<"$entry"
         if command -v "$command" >/dev/null 2>&1; then
-            version=$(toolchain_version "$command")
+            version=$(toolchain_version "$command" || true)
             if [ -n "$version" ] && not_older "$version" "$floor"; then
                 continue
             fi
