@@ -1,0 +1,16 @@
+// Runs the tests of app/, or one of them by name.
+#include <cppunit/CompilerOutputter.h>
+#include <cppunit/extensions/TestFactoryRegistry.h>
+#include <cppunit/ui/text/TestRunner.h>
+
+#include <iostream>
+
+#include "base/log.hpp"
+
+int main(int argc, char** argv) {
+    cf::base::setLogLevel(cf::base::LogLevel::error);
+    CppUnit::TextUi::TestRunner runner;
+    runner.addTest(CppUnit::TestFactoryRegistry::getRegistry().makeTest());
+    runner.setOutputter(new CppUnit::CompilerOutputter(&runner.result(), std::cerr));
+    return runner.run(argc > 1 ? argv[1] : "", false, true, false) ? 0 : 1;
+}

@@ -1,0 +1,151 @@
+// The properties file and the environment: what overrides what, and how mistakes are told.
+#include <cppunit/extensions/HelperMacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "app/data_directory.hpp"
+#include "app/settings.hpp"
+
+namespace cf::app::test {
+
+class SettingsTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(SettingsTest);
+    CPPUNIT_TEST(defaultsHoldWithoutAFile);
+    CPPUNIT_TEST(theFileIsRead);
+    CPPUNIT_TEST(theEnvironmentOverridesTheFile);
+    CPPUNIT_TEST(theThreeShortNamesWork);
+    CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
+    CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
+    CPPUNIT_TEST(everyMistakeIsToldAtOnce);
+    CPPUNIT_TEST(anUnknownVariableIsRefused);
+    CPPUNIT_TEST(familiesOfKeysAreCollected);
+    CPPUNIT_TEST(aTokenIsNeverShown);
+    CPPUNIT_TEST(aMissingFileIsAnError);
+    CPPUNIT_TEST(aDataDirectoryHasOnePlatform);
+    CPPUNIT_TEST_SUITE_END();
+
+    std::filesystem::path folder_;
+
+    std::string file(const std::string& text) {
+        const auto path = folder_ / "cloudfunction.properties";
+        std::ofstream(path) << text;
+        return path;
+    }
+    void set(const char* name, const char* value) { ::setenv(name, value, 1); }
+    static bool holds(const SettingsResult& result, const std::string& text) {
+        return std::any_of(result.errors.begin(), result.errors.end(), [&](const auto& e) { return e.find(text) != std::string::npos; });
+    }
+
+public:
+    void setUp() override {
+        for (char** variable = environ; *variable != nullptr;) {
+            const std::string text = *variable;
+            if (text.rfind("CLOUDFUNCTION_", 0) != 0) ++variable;
+            else ::unsetenv(text.substr(0, text.find('=')).c_str());
+        }
+        char name[] = "/tmp/cloudfunction-settings-XXXXXX";
+        folder_ = ::mkdtemp(name);
+    }
+    void tearDown() override {
+        for (const char* name : {"CLOUDFUNCTION_PORT", "CLOUDFUNCTION_WORKDIR", "CLOUDFUNCTION_TIMEOUT", "CLOUDFUNCTION_QUEUE_SIZE",
+                                 "CLOUDFUNCTION_NONSENSE", "CLOUDFUNCTION_EXECUTOR_LUA_PATH"})
+            ::unsetenv(name);
+        std::filesystem::remove_all(folder_);
+    }
+
+    void defaultsHoldWithoutAFile() {
+        const auto result = readSettings("");
+        CPPUNIT_ASSERT(result.errors.empty());
+        CPPUNIT_ASSERT_EQUAL(uint16_t{8080}, result.settings.port);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, result.settings.addresses.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1"), result.settings.addresses[0]);
+        CPPUNIT_ASSERT(result.settings.timeout == std::chrono::seconds(30));
+        CPPUNIT_ASSERT_EQUAL((std::filesystem::current_path() / "functions").string(), result.settings.dataDir);
+    }
+
+    void theFileIsRead() {
+        const auto result = readSettings(file("server.port = 9000\nserver.address = 127.0.0.1, ::1\ninvoke.timeout = 1.5\n# queue.size = 3\n"));
+        CPPUNIT_ASSERT(result.errors.empty());
+        CPPUNIT_ASSERT_EQUAL(uint16_t{9000}, result.settings.port);
+        CPPUNIT_ASSERT_EQUAL(std::string("::1"), result.settings.addresses.at(1));
+        CPPUNIT_ASSERT(result.settings.timeout == std::chrono::milliseconds(1500));
+        CPPUNIT_ASSERT_EQUAL(1000u, result.settings.queueSize);
+    }
+
+    void theEnvironmentOverridesTheFile() {
+        set("CLOUDFUNCTION_QUEUE_SIZE", "7");
+        CPPUNIT_ASSERT_EQUAL(7u, readSettings(file("queue.size = 3\n")).settings.queueSize);
+    }
+
+    void theThreeShortNamesWork() {
+        set("CLOUDFUNCTION_PORT", "9001");
+        set("CLOUDFUNCTION_WORKDIR", "/tmp/elsewhere/");
+        set("CLOUDFUNCTION_TIMEOUT", "2");
+        const auto result = readSettings("");
+        CPPUNIT_ASSERT_EQUAL(uint16_t{9001}, result.settings.port);
+        CPPUNIT_ASSERT_EQUAL(std::string("/tmp/elsewhere"), result.settings.dataDir);
+        CPPUNIT_ASSERT(result.settings.timeout == std::chrono::seconds(2));
+    }
+
+    void anUnknownKeyIsNamedWithTheOneMeant() {
+        const auto result = readSettings(file("server.prot = 9000\n"));
+        CPPUNIT_ASSERT(holds(result, "unknown property \"server.prot\""));
+        CPPUNIT_ASSERT(holds(result, "did you mean \"server.port\"?"));
+    }
+
+    void aBadValueIsNamedWithItsRange() {
+        for (const char* value : {"65536", "-1", "80x", "", "8 0"}) {
+            const auto result = readSettings(file(std::string("server.port = ") + value + "\n"));
+            CPPUNIT_ASSERT_MESSAGE(value, holds(result, "server.port = \"" + std::string(value) + "\" is not accepted; it takes 0-65535"));
+        }
+        CPPUNIT_ASSERT(holds(readSettings(file("auth.mode = maybe\n")), "it takes auto, token, none"));
+        CPPUNIT_ASSERT(holds(readSettings(file("invoke.timeout = nan\n")), "it takes 0.1-900 seconds"));
+    }
+
+    void everyMistakeIsToldAtOnce() {
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, readSettings(file("server.port = x\nqueue.size = y\nwho.knows = z\n")).errors.size());
+    }
+
+    void anUnknownVariableIsRefused() {
+        set("CLOUDFUNCTION_NONSENSE", "1");
+        CPPUNIT_ASSERT(holds(readSettings(""), "CLOUDFUNCTION_NONSENSE names no property"));
+    }
+
+    void familiesOfKeysAreCollected() {
+        set("CLOUDFUNCTION_EXECUTOR_LUA_PATH", "/opt/lua");
+        const auto result = readSettings(file("health.services.crawler = http://localhost:1/\nexecutor.lua.jit = on\n"));
+        CPPUNIT_ASSERT(result.errors.empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("http://localhost:1/"), result.settings.companions.at("crawler"));
+        CPPUNIT_ASSERT_EQUAL(std::string("on"), result.settings.executorProperties.at("lua.jit"));
+        CPPUNIT_ASSERT_EQUAL(std::string("/opt/lua"), result.settings.executorProperties.at("lua.path"));
+        CPPUNIT_ASSERT(holds(readSettings(file("health.services.crawler = ftp://x\n")), "it takes an http:// URL"));
+    }
+
+    void aTokenIsNeverShown() {
+        const auto good = readSettings(file("auth.token = 0123456789abcdef\n"));
+        CPPUNIT_ASSERT(good.errors.empty());
+        for (const auto& [key, value] : good.effective) CPPUNIT_ASSERT(value.find("0123456789") == std::string::npos);
+        const auto bad = readSettings(file("auth.token = secret\n"));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, bad.errors.size());
+        CPPUNIT_ASSERT(bad.errors[0].find("secret") == std::string::npos);
+    }
+
+    void aMissingFileIsAnError() { CPPUNIT_ASSERT(holds(readSettings("/nonexistent/x.properties"), "cannot read the properties file")); }
+
+    void aDataDirectoryHasOnePlatform() {
+        const auto first = DataDirectory::open(folder_ / "data");
+        CPPUNIT_ASSERT(static_cast<bool>(first));
+        const auto second = DataDirectory::open(folder_ / "data");
+        CPPUNIT_ASSERT(!second);
+        CPPUNIT_ASSERT(second.failure().detail.find("is in use by another platform (process " + std::to_string(::getpid()) + ")") != std::string::npos);
+        CPPUNIT_ASSERT(static_cast<bool>(DataDirectory::open(folder_ / "other")));
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(SettingsTest);
+
+}  // namespace cf::app::test
