@@ -86,7 +86,8 @@ void addOverlay(const NewRoot& root, const Mount& mount, size_t index) {
     base::UniqueFd top(::openat(root.fd(), upper.c_str() + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     setup.check(top && ::fchown(top.get(), launch.uid, launch.gid) == 0,
                 "preparing a scratch layer");
-    if (launch.machine.root && launch.uid != launch.machine.options.kernelUid)
+    struct stat owner {};
+    if (::fstat(lower.get(), &owner) == 0 && owner.st_uid != launch.uid)
         repeatDirectories(root, ::fcntl(lower.get(), F_DUPFD_CLOEXEC, 0), top.release());
 
     std::string options = "lowerdir=" + escaped(mount.source) +

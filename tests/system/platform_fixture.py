@@ -152,6 +152,8 @@ class Platform:
         self.environment = environment or {}
         self.arguments = list(arguments)
         self.user = user
+        if user is not None:
+            shutil.chown(self.home, user)
         self.process = None
 
     def command(self):
@@ -406,12 +408,12 @@ class OwnPlatformTest(SystemTest):
             platform.stop()
         platform.log_file.close()
 
-    def refused(self, properties=None, environment=None, arguments=()):
+    def refused(self, properties=None, environment=None, **more):
         """Starts a platform that is expected to refuse; returns what it said."""
-        platform = Platform(properties, environment, arguments=arguments)
+        platform = Platform(properties, environment, **more)
         self.addCleanup(platform.remove)
         done = subprocess.run(platform.command(), env=platform.clean_environment(), cwd=platform.home,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              user=platform.user, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=START_SECONDS)
         self.assertNotEqual(0, done.returncode, done.stdout)
         return done.stdout.decode()

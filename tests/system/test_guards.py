@@ -1,5 +1,6 @@
 """Who may call: other web pages, DNS rebinding and strangers are kept out."""
 import re
+import urllib.parse
 
 from platform_fixture import OwnPlatformTest, SystemTest, request
 
@@ -106,3 +107,18 @@ class Tokens(OwnPlatformTest):
     def test_no_login_only_when_asked_for(self):
         self.start({'server.address': '0.0.0.0', 'auth.mode': 'none'})
         self.assertEqual(200, self.get(FUNCTIONS).status)
+
+
+class Network(SystemTest):
+    def test_a_function_without_network_reaches_nobody(self):
+        name = self.function('python', '''\
+import socket
+def handler(address):
+    try:
+        socket.create_connection(address, 5).close()
+        return "connected"
+    except OSError:
+        return "refused"
+''', network={'mode': 'none'})
+        parts = urllib.parse.urlsplit(self.url)
+        self.assertEqual('refused', self.result(name, [parts.hostname, parts.port]))

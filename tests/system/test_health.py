@@ -66,6 +66,20 @@ class Runtimes(SystemTest):
                     self.assertEqual(200, answer.status, answer)
 
 
+class Page(SystemTest):
+    def test_the_page_and_its_parts(self):
+        page = self.get('/')
+        self.assertEqual((200, 'text/html'), (page.status, page.headers.get_content_type()))
+        parts = re.findall(r'(?:src|href)="([^":]+)"', page.text)
+        self.assertTrue(parts)
+        for part in parts:
+            with self.subTest(part):
+                self.assertEqual(200, self.get('/' + part.lstrip('/')).status)
+
+    def test_what_is_not_there(self):
+        self.assertEqual(404, self.get('/nothing-of-that-name').status)
+
+
 class Openapi(SystemTest):
     def test_the_reference_is_served(self):
         answer = self.get('/api/openapi.yaml')

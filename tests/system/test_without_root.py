@@ -1,0 +1,57 @@
+"""Started by an ordinary user: everything works, and what needs root is said to be missing."""
+import os
+import subprocess
+import unittest
+
+from examples import ANALYZE_PYTHON, HELLO_NODE, PROCESS_GO
+from platform_fixture import BINARY, OwnPlatformTest, descendants
+
+USER = 'nobody'
+
+
+class WithoutRoot(OwnPlatformTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = USER if os.geteuid() == 0 else None
+        if cls.user and subprocess.run([BINARY, '--version'], user=USER, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL).returncode != 0:
+            raise unittest.SkipTest(f'the user {USER} may not run {BINARY}')
+
+    def test_functions_in_each_language(self):
+        self.start(user=self.user)
+        for runtime, code, handler, event in (('python', ANALYZE_PYTHON, 'analyze_data', {'data': [1, 1, 2]}),
+                                              ('node', HELLO_NODE, 'handler', {'data': 1}),
+                                              ('go', PROCESS_GO, 'processData', {'data': [1, 2]})):
+            with self.subTest(runtime):
+                self.assertTrue(self.result(self.function(runtime, code, handler), event))
+
+    def test_it_says_what_is_missing(self):
+        platform = self.start(user=self.user)
+        layers = {layer['name']: layer for layer in self.get('/api/health').json['sandbox']['layers']}
+        self.assertFalse(layers['own_user']['active'])
+        self.assertIn('root', layers['own_user']['detail'])
+        self.assertIn('own_user', platform.log())
+
+    def test_timeouts_and_crashes(self):
+        platform = self.start({'workers.prewarmed': 0}, user=self.user)
+        name = self.function('python', 'import os, time\ndef handler(event):\n    if event: os._exit(event)\n'
+                                       '    os.fork()\n    time.sleep(60)\n', timeout=0.5)
+        before = len(descendants(platform.process.pid))
+        self.assertProblem(self.invoke(name, 0, expect=None), 504, 'function_timeout')
+        self.assertProblem(self.invoke(name, 3, expect=None), 502, 'worker_crashed')
+        self.assertLessEqual(len(descendants(platform.process.pid)), before + 2)
+
+    def test_memory_has_an_end(self):
+        self.start(user=self.user)
+        name = self.function('python', 'def handler():\n    kept = []\n    while True: kept.append(bytearray(1 << 20))\n',
+                             memory=96)
+        answer = self.invoke(name, expect=None)
+        if answer.status == 200:  # where only the process itself can be limited, the language notices
+            self.assertEqual('MemoryError', answer.json['error']['type'], answer)
+        else:
+            self.assertProblem(answer, 502, 'memory_exceeded')
+
+    def test_strict_refuses(self):
+        said = self.refused({'sandbox.strict': 'true'}, user=self.user)
+        self.assertIn('sandbox.strict', said)
