@@ -38,8 +38,27 @@ struct Limits {
 };
 
 enum class Network : uint8_t {
-    none,  // an empty network namespace with lo
-    host,  // the machine's own network, where the properties file allows it
+    none,      // an empty network namespace with lo
+    host,      // the machine's own network, where the properties file allows it
+    outbound,  // its own network namespace with a way out: never to the machine itself, to private
+               // ranges or to other sandboxes, but for what the properties file allows
+};
+
+// What a sandbox can reach.
+struct NetworkPolicy {
+    Network mode = Network::none;
+    // With `outbound`: only these, each "host", "host:port", "address" or "address/prefix:port";
+    // empty: whatever the platform allows.
+    std::vector<std::string> allow{};
+    bool operator==(const NetworkPolicy&) const = default;
+};
+
+// What a prewarmed worker gets when it is bound to a version.
+struct Attachment {
+    std::string artifactDir{};          // absolute; appears read-only at /function
+    std::vector<std::string> layers{};  // absolute; each appears read-only at /layers/<its name>
+    Limits limits{};
+    NetworkPolicy network{};
 };
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
@@ -51,7 +70,7 @@ struct WorkerSpec {
     Environment environment{};  // the whole environment
     std::vector<Mount> mounts{};
     Limits limits{};
-    Network network = Network::none;
+    NetworkPolicy network{};
     bool execStub = false;
 };
 
@@ -62,7 +81,7 @@ struct ToolSpec {
     std::vector<Mount> mounts{};
     std::string directory{};  // where it starts, a path inside its sandbox
     Limits limits{};
-    Network network = Network::none;
+    NetworkPolicy network{};
 };
 
 // How a worker, tool or probe ended.

@@ -248,7 +248,7 @@ void LauncherClient::startWorker(const WorkerSpec& spec, WorkerCallback started,
         request.environment.push_back(name + "=" + value);
     request.mounts = spec.mounts;
     request.limits = spec.limits;
-    request.network = spec.network;
+    request.network = spec.network.mode;
     request.execStub = spec.execStub;
     State::Known task;
     task.workerStarted = std::move(started);
@@ -266,7 +266,7 @@ void LauncherClient::startTool(const ToolSpec& spec, ToolCallback started, Ended
     request.mounts = spec.mounts;
     request.directory = spec.directory;
     request.limits = spec.limits;
-    request.network = spec.network;
+    request.network = spec.network.mode;
     State::Known task;
     task.toolStarted = std::move(started);
     task.ended = std::move(ended);
@@ -287,11 +287,11 @@ void LauncherClient::startProbe(const std::vector<std::string>& argv,
     state_->start(request, std::move(task));
 }
 
-void LauncherClient::attach(TaskId worker, const std::string& artifactDir, const Limits& limits,
-                            DoneCallback done) {
+void LauncherClient::attach(TaskId worker, const Attachment& attachment, DoneCallback done) {
     const uint64_t request = state_->nextAttach++;
     state_->attaching.emplace(request, std::move(done));
-    if (!state_->lost) return state_->send(encodeAttach(worker, request, artifactDir, limits));
+    if (!state_->lost) return state_->send(
+            encodeAttach(worker, request, attachment.artifactDir, attachment.limits));
     state_->loop.post([state = state_] { state->failPending(); });
 }
 

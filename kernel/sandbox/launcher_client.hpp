@@ -55,8 +55,7 @@ public:
     ~LauncherClient() override;
 
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
-    void attach(TaskId worker, const std::string& artifactDir, const Limits& limits,
-                DoneCallback done) override;
+    void attach(TaskId worker, const Attachment& attachment, DoneCallback done) override;
     std::string artifactPath(const std::string& artifactDir) const override;
     void kill(TaskId task) override;
 

@@ -299,7 +299,7 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
     if (reader.malformed()) return refuse("the message is malformed");
     if (kind < 1 || kind > 3) return refuse("it names no kind of task");
     request.kind = static_cast<TaskKind>(kind);
-    if (network > static_cast<uint64_t>(Network::host))
+    if (network > static_cast<uint64_t>(Network::outbound))
         return refuse("it names no kind of network");
     request.network = static_cast<Network>(network);
     if (request.task == 0) return refuse("the task has no id");

@@ -32,9 +32,9 @@ public:
     virtual ~WorkerLauncher() = default;
     // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
     virtual void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) = 0;
-    // Binds a prewarmed worker to a version: its cgroup gets the version's `limits` (memory, processes, cpus), then
-    // `artifactDir` appears read-only at /function inside it.
-    virtual void attach(TaskId worker, const std::string& artifactDir, const Limits& limits, DoneCallback done) = 0;
+    // Binds a prewarmed worker to a version: its cgroup gets the version's limits (memory, processes, cpus), its network
+    // the version's policy, then artifact and layers appear inside it.
+    virtual void attach(TaskId worker, const Attachment& attachment, DoneCallback done) = 0;
     // Where an attached artifact is for the worker, for LOAD: /function; `artifactDir` itself on a machine without mount
     // namespaces.
     virtual std::string artifactPath(const std::string& artifactDir) const = 0;

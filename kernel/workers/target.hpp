@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sandbox/launch_spec.hpp"
 
@@ -25,6 +26,8 @@ struct Target {
     uint64_t version = 0;
     std::string runtime{};      // key of the prewarmed pool: the executor's id
     std::string artifactDir{};
+    std::vector<std::string> layers{};  // folders of the dependency layers its artifact links to
+    sandbox::NetworkPolicy network{};
     std::string handler{};
     sandbox::Environment environment{};
     uint32_t memoryMb = 128;

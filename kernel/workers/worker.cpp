@@ -101,10 +101,13 @@ void Worker::bind(TargetPtr target) {
 
 void Worker::attach() {
     state_ = State::binding;
-    sandbox::Limits limits = context_.options.limits;
-    limits.memoryBytes = uint64_t{target_->memoryMb} << 20;
+    sandbox::Attachment attachment{.artifactDir = target_->artifactDir,
+                                   .layers = target_->layers,
+                                   .limits = context_.options.limits,
+                                   .network = target_->network};
+    attachment.limits.memoryBytes = uint64_t{target_->memoryMb} << 20;
     std::weak_ptr<bool> alive = alive_;
-    context_.launcher.attach(task_, target_->artifactDir, limits, [this, alive](base::Result<void> done) {
+    context_.launcher.attach(task_, attachment, [this, alive](base::Result<void> done) {
         if (alive.expired() || state_ != State::binding) return;
         if (done) sendLoad();
         else kill(WorkerEnd::Cause::notStarted, done.failure().detail);

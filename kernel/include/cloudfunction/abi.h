@@ -22,7 +22,7 @@ extern "C" {
 
 /* Majors must be equal. A plugin loads when the minor it requires is not above the host's. */
 #define CF_ABI_MAJOR 1
-#define CF_ABI_MINOR 0
+#define CF_ABI_MINOR 1
 
 #if defined(_WIN32)
 #error "CloudFunction runs on Linux"

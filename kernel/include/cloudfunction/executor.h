@@ -42,7 +42,12 @@ typedef struct cf_function {
 #define CF_MOUNT_OVERLAY 2u  /* tools only: readable as it is, writes go to a scratch layer thrown away afterwards */
 #define CF_MOUNT_OPTIONAL 0x100u
 
-/* A program to run in the build sandbox: own user, no network, limits on time, memory, processes and disk. */
+/* What a tool can reach. */
+#define CF_NETWORK_NONE 0u
+#define CF_NETWORK_BUILD 1u /* what the properties file allows builds (build.network); for tools that fetch, never for
+                               those that run code of the packages they fetched */
+
+/* A program to run in the build sandbox: own user, limits on time, memory, processes and disk. */
 typedef struct cf_tool {
     CF_PREFIX;
     const cf_view *argv; /* argv[0] is an absolute path */
@@ -56,6 +61,7 @@ typedef struct cf_tool {
     const cf_sink *output; /* standard output; NULL sends it to the build log */
     const cf_sink *errors; /* standard error; NULL sends it to the build log */
     uint64_t timeout_ms;   /* 0: what is left of the job's time */
+    uint64_t network;      /* since 1.1: CF_NETWORK_* */
 } cf_tool;
 
 typedef struct cf_tool_result {
@@ -94,6 +100,13 @@ typedef struct cf_plan {
 #define CF_PLAN_NOT_PREWARMED 4u /* 1: this version needs a worker of its own from the start (start-time environment,
                                     another memory class); the plan is not the generic one */
 
+/* Fills a new dependency layer: whatever lies in `directory` (absolute, empty, writable for the job's tools) when it
+ * returns CF_OK becomes the layer. Runs on the job's thread, inside cf_host.layer. */
+typedef cf_status (*cf_layer_fill)(void *context, cf_view directory, cf_error *error);
+
+#define CF_LAYER_BUILD_ONLY 1u /* workers do not need it, only builds do */
+#define CF_LOCK_OF_ANY_AGE 1u  /* recall_lock: rather an old lock than none, e.g. when the registry does not answer */
+
 /* What the platform offers an executor. Valid from cf_executor_entry until the process ends. */
 typedef struct cf_host {
     CF_PREFIX;
@@ -118,6 +131,24 @@ typedef struct cf_host {
     void (*diagnostic)(cf_job *job, const cf_diagnostic *diagnostic);
     /* [job] One line of the build log, without line end. */
     void (*build_log)(cf_job *job, cf_view line);
+    /* All that follows: since 1.1. */
+    /* [job] Writes the path of a folder for this job's own files (configuration, downloads). Absolute, private to the
+     * job, not part of the artifact, gone with the job. Tools see it read-only unless it is mounted writable. */
+    void (*scratch)(cf_job *job, const cf_sink *path);
+    /* [job] A lock file that an earlier build kept under the same `name` and exactly the same `made_from` (the manifest
+     * it locks and whatever else decides): of this function, else of another one on this platform when it is not older
+     * than build.lock_age. CF_FAILED: there is none, resolve anew. `flags`: CF_LOCK_OF_ANY_AGE. */
+    cf_status (*recall_lock)(cf_job *job, cf_view name, cf_view made_from, uint32_t flags, const cf_sink *content);
+    /* [job] Keeps a lock file with the version, so that building it again gives the same. Not for locks that the user
+     * sent: these are sources. */
+    void (*keep_lock)(cf_job *job, cf_view name, cf_view made_from, cf_view content);
+    /* [job] The dependency layer for `key` (the lock's content and whatever else decides; the host adds executor and
+     * toolchain). Calls `fill` when there is none yet, once, however many jobs ask; a failed fill leaves nothing.
+     * `directory` gets its absolute path, read-only from now on and mounted for the job's tools. `link` gets where a
+     * symbolic link at the top of the artifact has to point so that a worker finds the layer there. Until no artifact
+     * uses it any more it stays. At most one that is not CF_LAYER_BUILD_ONLY a job. */
+    cf_status (*layer)(cf_job *job, cf_view key, uint32_t flags, cf_layer_fill fill, void *context,
+                       const cf_sink *directory, const cf_sink *link, cf_error *error);
 } cf_host;
 
 /* The operations of an executor. `self` is what `create` returned. */
@@ -156,6 +187,12 @@ typedef struct cf_executor {
     void (*discard)(void *self, cf_view artifact_key);
     /* [any] A feature of the executor by id; NULL when there is none. */
     const void *(*get_extension)(void *self, cf_view id);
+    /* [any] Since 1.1, optional. Writes the manifest file that asks for `dependencies`, each as a user of the language
+     * would write it ("left-pad@1"): its name, then its content. `function` has its files without that manifest.
+     * CF_INVALID: one of them makes no sense; the error names it. */
+    cf_status (*write_dependencies)(void *self, const cf_function *function, const cf_view *dependencies,
+                                    uint64_t count, uint32_t stride, const cf_sink *name, const cf_sink *content,
+                                    cf_error *error);
 } cf_executor;
 
 /* [load] The one exported symbol. The struct stays valid for ever. NULL: refuses, `error` says why. */

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,6 +122,20 @@ struct Tool {
     std::string directory;
     std::string input;
     uint64_t timeoutMs = 0;
+    bool network = false;  // CF_NETWORK_BUILD
+    bool logged = false;   // both streams also go to the build log, while it runs
+};
+
+// A dependency layer; see cf_host.layer.
+struct Layer {
+    std::string directory;
+    std::string link;
+};
+
+// A manifest file; see cf_executor.write_dependencies.
+struct ManifestFile {
+    std::string name;
+    std::string content;
 };
 
 // The host as an executor sees it.
@@ -173,7 +189,8 @@ public:
         std::vector<cf_pair> environment;
         for (const auto& [name, value] : tool.environment) environment.push_back({view(name), view(value)});
         ToolRun run;
-        const auto output = sinkTo(run.output), errors = sinkTo(run.errors);
+        Stream outputs{*this, run.output, tool.logged, {}}, problems{*this, run.errors, tool.logged, {}};
+        const auto output = outputs.sink(), errors = problems.sink();
         auto call = prefixed<cf_tool>();
         call.argv = argv.data();
         call.argc = argv.size();
@@ -186,6 +203,7 @@ public:
         call.output = &output;
         call.errors = &errors;
         call.timeout_ms = tool.timeoutMs;
+        call.network = tool.network ? CF_NETWORK_BUILD : CF_NETWORK_NONE;
         auto result = prefixed<cf_tool_result>();
         auto error = prefixed<cf_error>();
         const cf_status status = host_->run_tool(job_, &call, &result, &error);
@@ -193,10 +211,68 @@ public:
         run.exitCode = result.exit_code;
         run.signal = result.signal;
         run.outOfMemory = result.out_of_memory != 0;
+        outputs.finish();
+        problems.finish();
         return run;
+    }
+    // See cf_host.scratch.
+    std::string scratch() const {
+        std::string path;
+        const auto sink = sinkTo(path);
+        host_->scratch(job_, &sink);
+        return path;
+    }
+    // See cf_host.recall_lock.
+    std::optional<std::string> recallLock(std::string_view name, std::string_view madeFrom, uint32_t flags = 0) const {
+        std::string content;
+        const auto sink = sinkTo(content);
+        if (host_->recall_lock(job_, view(name), view(madeFrom), flags, &sink) != CF_OK) return std::nullopt;
+        return content;
+    }
+    void keepLock(std::string_view name, std::string_view madeFrom, std::string_view content) const {
+        host_->keep_lock(job_, view(name), view(madeFrom), view(content));
+    }
+    // See cf_host.layer. `fill` gets the folder to fill and may throw Failed.
+    Layer layer(std::string_view key, uint32_t flags, const std::function<void(const std::string&)>& fill) const {
+        Layer layer;
+        const auto directory = sinkTo(layer.directory), link = sinkTo(layer.link);
+        auto error = prefixed<cf_error>();
+        const cf_status status = host_->layer(job_, view(key), flags, &callFill,
+                                              const_cast<void*>(static_cast<const void*>(&fill)), &directory, &link, &error);
+        if (status != CF_OK) throw Failed(status, error.message, error.hint);
+        return layer;
     }
 
 private:
+    // Keeps what a tool writes and, where wanted, sends its lines to the build log.
+    struct Stream {
+        const Job& job;
+        std::string& kept;
+        bool logged;
+        std::string line;
+        cf_sink sink() {
+            auto s = prefixed<cf_sink>();
+            s.context = this;
+            s.write = [](void* context, cf_view bytes) { static_cast<Stream*>(context)->take(text(bytes)); };
+            return s;
+        }
+        void take(std::string_view bytes) {
+            kept.append(bytes);
+            if (!logged) return;
+            for (size_t end; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
+                line.append(bytes.substr(0, end));
+                job.log(line);
+                line.clear();
+            }
+            line.append(bytes);
+        }
+        void finish() const {
+            if (logged && !line.empty()) job.log(line);
+        }
+    };
+
+    static cf_status callFill(void* context, cf_view directory, cf_error* error);
+
     const cf_host* host_;
     cf_job* job_;
 };
@@ -243,6 +319,9 @@ public:
     virtual void plan(const FunctionInfo* function, const Plan&) = 0;
     virtual bool describeExit(const Exit&, std::string& /*message*/, std::string& /*hint*/) { return false; }
     virtual void discard(std::string_view /*artifactKey*/) {}
+    virtual ManifestFile writeDependencies(const FunctionInfo&, const std::vector<std::string_view>& /*dependencies*/) {
+        throw Failed(CF_INVALID, "this runtime knows no dependencies");
+    }
 
 protected:
     const Host& host() const { return host_; }
@@ -296,6 +375,10 @@ inline std::string asJson(const Remarks& remarks) {
 }
 
 }  // namespace detail
+
+inline cf_status Job::callFill(void* context, cf_view directory, cf_error* error) {
+    return detail::guarded(error, [&] { (*static_cast<const std::function<void(const std::string&)>*>(context))(string(directory)); });
+}
 
 // The table of operations for an Executor class that has `static constexpr const char* id, *version`.
 template <typename Class>
@@ -352,6 +435,17 @@ const cf_executor* executorTable() {
             detail::guarded(nullptr, [&] { static_cast<Executor*>(self)->discard(text(key)); });
         };
         t.get_extension = [](void*, cf_view) -> const void* { return nullptr; };
+        t.write_dependencies = [](void* self, const cf_function* function, const cf_view* dependencies, uint64_t count, uint32_t stride,
+                                  const cf_sink* name, const cf_sink* content, cf_error* error) {
+            return detail::guarded(error, [&] {
+                std::vector<std::string_view> wanted;
+                const auto* at = reinterpret_cast<const char*>(dependencies);
+                for (uint64_t i = 0; i < count; ++i, at += stride) wanted.push_back(text(*reinterpret_cast<const cf_view*>(at)));
+                const ManifestFile file = static_cast<Executor*>(self)->writeDependencies(FunctionInfo{*function}, wanted);
+                name->write(name->context, view(file.name));
+                content->write(content->context, view(file.content));
+            });
+        };
         return t;
     }();
     return &table;

@@ -58,7 +58,7 @@ public:
         CPPUNIT_ASSERT(mounts[1].kind == sandbox::MountKind::writable);
         CPPUNIT_ASSERT_EQUAL(loaded_->folder / "source", tools_.last.directory);
         CPPUNIT_ASSERT_EQUAL(uint64_t{77} << 20, tools_.last.limits.memoryBytes);
-        CPPUNIT_ASSERT(tools_.last.network == sandbox::Network::none);
+        CPPUNIT_ASSERT(tools_.last.network.mode == sandbox::Network::none);
         CPPUNIT_ASSERT_EQUAL(size_t{1}, tools_.last.environment.size());
     }
 

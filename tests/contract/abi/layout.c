@@ -60,6 +60,7 @@ int main(void) {
     FIELD(cf_tool, output);
     FIELD(cf_tool, errors);
     FIELD(cf_tool, timeout_ms);
+    FIELD(cf_tool, network);
     PREFIXED(cf_tool_result);
     FIELD(cf_tool_result, exit_code);
     FIELD(cf_tool_result, signal);
@@ -87,6 +88,10 @@ int main(void) {
     FIELD(cf_host, check);
     FIELD(cf_host, diagnostic);
     FIELD(cf_host, build_log);
+    FIELD(cf_host, scratch);
+    FIELD(cf_host, recall_lock);
+    FIELD(cf_host, keep_lock);
+    FIELD(cf_host, layer);
     PREFIXED(cf_executor);
     FIELD(cf_executor, requires_minor);
     FIELD(cf_executor, reserved);
@@ -104,5 +109,6 @@ int main(void) {
     FIELD(cf_executor, describe_exit);
     FIELD(cf_executor, discard);
     FIELD(cf_executor, get_extension);
+    FIELD(cf_executor, write_dependencies);
     return 0;
 }
