@@ -95,7 +95,7 @@ class ControlTest : public CppUnit::TestFixture {
             refused([](StartRequest& r) { r.mounts[0].kind = static_cast<MountKind>(3); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts.resize(200, r.mounts[0]); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.directory = "build"; }));
-        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network = static_cast<Network>(2); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network = static_cast<Network>(3); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = 0; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = UINT64_MAX; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.processes = 0; }));

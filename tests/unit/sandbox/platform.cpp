@@ -225,7 +225,7 @@ void Platform::kill(Run& run) {
 std::string Platform::attach(TaskId worker, const std::string& artifact, const Limits& limits) {
     auto answer = std::make_shared<std::optional<std::string>>();
     onLoop([&](LauncherClient& client) {
-        client.attach(worker, artifact, limits, [answer](base::Result<void> result) {
+        client.attach(worker, {.artifactDir = artifact, .limits = limits}, [answer](base::Result<void> result) {
             *answer = result ? std::string() : result.failure().detail;
         });
     });

@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
         bool mounted = false;
         platform.onLoop([&](LauncherClient& client) {
             began = Clock::now();
-            client.attach(run->task, artifact.path.string(), {}, [&](auto) {
+            client.attach(run->task, {.artifactDir = artifact.path.string()}, [&](auto) {
                 done = Clock::now();
                 mounted = true;
             });

@@ -140,9 +140,9 @@ public:
             if (hello) worker.hello();
         });
     }
-    void attach(sandbox::TaskId task, const std::string& artifactDir, const sandbox::Limits& limits, DoneCallback done) override {
-        workers[task - 1]->attached = artifactDir;
-        memory[task - 1] = limits.memoryBytes;
+    void attach(sandbox::TaskId task, const sandbox::Attachment& attachment, DoneCallback done) override {
+        workers[task - 1]->attached = attachment.artifactDir;
+        memory[task - 1] = attachment.limits.memoryBytes;
         loop_.post([done] { done({}); });
     }
     std::string artifactPath(const std::string&) const override { return "/function"; }
