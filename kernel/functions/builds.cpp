@@ -32,17 +32,11 @@ BuildRequest requestFor(const Builds::Subject& subject, const Version& version) 
 // Lines and remarks of one build, bounded.
 class Builds::Log final : public BuildListener {
 public:
+    Log(const LogFollowers& followers, LogFollowers::Id id)
+        : followers_(followers), id_(std::move(id)) {}
     void log(std::string_view line) override {
-        const std::lock_guard lock(mutex_);
-        if (text_.size() + line.size() > maxLogBytes) {
-            if (!full_) text_ += "(the build log ends here: it may have 1 MB)\n";
-            full_ = true;
-            return;
-        }
-        // Kept as text in the store, which ends at a NUL.
-        std::string clean = base::toValidUtf8(line);
-        std::replace(clean.begin(), clean.end(), '\0', ' ');
-        (text_ += clean) += '\n';
+        add(line);
+        followers_.tell(id_);
     }
     void remark(const base::SourceRemark& remark) override {
         log(place(remark) + (remark.warning ? ": warning: " : ": error: ") + remark.message);
@@ -59,6 +53,21 @@ public:
     }
 
 private:
+    void add(std::string_view line) {
+        const std::lock_guard lock(mutex_);
+        if (text_.size() + line.size() > maxLogBytes) {
+            if (!full_) text_ += "(the build log ends here: it may have 1 MB)\n";
+            full_ = true;
+            return;
+        }
+        // Kept as text in the store, which ends at a NUL.
+        std::string clean = base::toValidUtf8(line);
+        std::replace(clean.begin(), clean.end(), '\0', ' ');
+        (text_ += clean) += '\n';
+    }
+
+    const LogFollowers& followers_;
+    const LogFollowers::Id id_;
     mutable std::mutex mutex_;
     std::string text_;
     bool full_ = false;
@@ -79,8 +88,9 @@ base::Result<void> Builds::checkHandler(const Subject& subject, const Version& v
 }
 
 Builds::Outcome Builds::run(const Subject& subject, Version version) {
-    const auto log = std::make_shared<Log>();
     const auto id = std::pair(version.functionId, version.number);
+    const auto log = std::make_shared<Log>(followers_, id);
+    Shown running(*this, id.first, id.second, log);
     {
         Version shown = version;
         shown.sources.reset();
@@ -125,9 +135,24 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
         version.state = VersionState::ready;
         version.artifactKey = key;
     }
-    const std::lock_guard lock(mutex_);
-    running_.erase(id);
-    return {std::move(version), log->text()};
+    return {std::move(version), std::move(running)};
+}
+
+Builds::Shown::~Shown() {
+    if (builds_ == nullptr) return;
+    {
+        const std::lock_guard lock(builds_->mutex_);
+        builds_->running_.erase(id_);
+    }
+    builds_->followers_.tell(id_);
+}
+
+void Builds::Shown::log(std::string_view line) const { log_->log(line); }
+std::string Builds::Shown::text() const { return log_->text(); }
+
+LogSubscription Builds::follow(const std::string& functionId, uint64_t number,
+                               std::function<void()> changed) {
+    return {followers_, {functionId, number}, std::move(changed)};
 }
 
 std::vector<std::shared_ptr<const Version>> Builds::running(const std::string& functionId) const {

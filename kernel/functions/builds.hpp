@@ -2,6 +2,7 @@
 // FunctionService on control-plane threads; thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "functions/artifacts.hpp"
+#include "functions/build_log.hpp"
 #include "functions/function.hpp"
 #include "functions/ports.hpp"
 
@@ -19,15 +21,38 @@ namespace cf::functions {
 class Builds {
 public:
     Builds(Artifacts& artifacts, Builder& builder) : artifacts_(artifacts), builder_(builder) {}
+    Builds(const Builds&) = delete;
+    Builds& operator=(const Builds&) = delete;
 
     struct Subject {
         const std::string& functionName;
         const Settings& settings;
         const RuntimeInfo& runtime;
     };
+    class Log;
+    // A build that is over but not stored yet. As long as it is there, readers find the build among
+    // those that run, so that none of them looks between the two places and sees nothing.
+    class Shown {
+    public:
+        Shown(Builds& builds, std::string functionId, uint64_t number, std::shared_ptr<Log> log)
+            : builds_(&builds), id_(std::move(functionId), number), log_(std::move(log)) {}
+        Shown(Shown&& other) noexcept
+            : builds_(std::exchange(other.builds_, nullptr)),
+              id_(std::move(other.id_)),
+              log_(std::move(other.log_)) {}
+        Shown& operator=(Shown&&) = delete;
+        ~Shown();
+        void log(std::string_view line) const;
+        std::string text() const;
+
+    private:
+        Builds* builds_;
+        std::pair<std::string, uint64_t> id_;
+        std::shared_ptr<Log> log_;
+    };
     struct Outcome {
         Version version{};  // ready with its key, or failed with its failure
-        std::string log{};
+        Shown shown;        // to be kept until the version is stored
     };
 
     // The executor's cheap look before anything is stored. Failure invalid_function names a refused
@@ -38,9 +63,11 @@ public:
     // Versions of a function that are being built right now, without sources.
     std::vector<std::shared_ptr<const Version>> running(const std::string& functionId) const;
     std::optional<std::string> runningLog(const std::string& functionId, uint64_t number) const;
+    // See FunctionService::followBuildLog.
+    LogSubscription follow(const std::string& functionId, uint64_t number,
+                           std::function<void()> changed);
 
 private:
-    class Log;
     struct Running {
         std::shared_ptr<const Version> version{};
         std::shared_ptr<Log> log{};
@@ -48,6 +75,7 @@ private:
 
     Artifacts& artifacts_;
     Builder& builder_;
+    LogFollowers followers_;
     mutable std::mutex mutex_;
     std::map<std::pair<std::string, uint64_t>, Running> running_;
 };

@@ -37,7 +37,7 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
                 if (auto kept = store.apply({.function = next.function,
                                              .keepRevision = true,
                                              .version = next.versions.front(),
-                                             .buildLog = outcome.log,
+                                             .buildLog = outcome.shown.text(),
                                              .audit = {"platform", "rebuild", nowMs()}});
                     !kept)
                     base::logWarning("functions",

@@ -134,7 +134,7 @@ Result<Saved> FunctionService::State::create(SaveRequest request) {
     auto revision = store.apply({.function = entry->function,
                                  .create = true,
                                  .version = std::make_shared<const Version>(outcome.version),
-                                 .buildLog = outcome.log,
+                                 .buildLog = outcome.shown.text(),
                                  .audit = audit});
     if (!revision) {
         activator.abandon(next);
@@ -274,14 +274,14 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
         outcome.version.state = VersionState::failed;
         outcome.version.artifactKey.clear();
         outcome.version.failure = asBuildFailure(std::move(loaded).failure());
-        outcome.log += outcome.version.failure->detail + "\n";
+        outcome.shown.log(outcome.version.failure->detail);
         return keepFailed(present, std::move(outcome), audit);
     }
     auto kept = std::make_shared<Version>(outcome.version);
     if (stored) kept->sources.reset();
     auto revision = store.apply({.function = entry->function,
                                  .version = kept,
-                                 .buildLog = outcome.log,
+                                 .buildLog = outcome.shown.text(),
                                  .dropVersions = expired(entry->function, previousLive),
                                  .audit = std::move(audit)});
     if (!revision) {
@@ -311,7 +311,7 @@ Failure FunctionService::State::keepFailed(const FunctionPtr& present, Builds::O
     auto revision = store.apply({.function = entry->function,
                                  .keepRevision = entry->callable(),
                                  .version = std::make_shared<const Version>(outcome.version),
-                                 .buildLog = outcome.log,
+                                 .buildLog = outcome.shown.text(),
                                  .audit = {audit.principal, "build_failed", audit.atMs}});
     if (!revision) return std::move(revision).failure();
     entry->function.revision = *revision;

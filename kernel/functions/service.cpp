@@ -229,6 +229,38 @@ Result<std::string> FunctionService::buildLog(const FunctionEntry& entry, uint64
     return state_->store.buildLog(entry.function.id, number);
 }
 
+Result<LogTail> FunctionService::readBuildLog(const FunctionEntry& entry, uint64_t number,
+                                              uint64_t offset, size_t limit) const {
+    LogTail tail{.next = offset};
+    auto text = state_->builds->runningLog(entry.function.id, number);
+    if (!text) {
+        // The state is read first: what is stored as ended has its whole log.
+        const auto version = state_->store.version(entry.function.id, number);
+        if (!version) return version.failure();
+        auto log = state_->store.buildLog(entry.function.id, number);
+        if (!log) return std::move(log).failure();
+        text = std::move(*log);
+        tail.state = version->state;
+    }
+    if (offset < text->size()) {
+        size_t end = text->size();
+        if (end - offset > limit) {
+            const size_t cut = text->rfind('\n', offset + limit);
+            const size_t line = cut == text->npos || cut < offset ? text->find('\n', offset) : cut;
+            if (line != text->npos) end = line + 1;
+        }
+        tail.text = text->substr(offset, end - offset);
+        tail.next = end;
+    }
+    tail.ended = tail.state != VersionState::building && tail.next >= text->size();
+    return tail;
+}
+
+LogSubscription FunctionService::followBuildLog(const FunctionEntry& entry, uint64_t number,
+                                                std::function<void()> changed) const {
+    return state_->builds->follow(entry.function.id, number, std::move(changed));
+}
+
 Result<Sources> FunctionService::sources(const std::string& functionId, uint64_t number) const {
     return state_->store.sources(functionId, number);
 }

@@ -13,6 +13,7 @@
 
 #include "base/failure.hpp"
 #include "functions/artifacts.hpp"
+#include "functions/build_log.hpp"
 #include "functions/document.hpp"
 #include "functions/function.hpp"
 #include "functions/limits.hpp"
@@ -92,6 +93,15 @@ public:
     base::Result<std::shared_ptr<const Version>> version(const FunctionEntry& entry,
                                                          uint64_t number) const;
     base::Result<std::string> buildLog(const FunctionEntry& entry, uint64_t number) const;
+    // The log from `offset` on, at most about `limit` bytes of whole lines (at least one line);
+    // also of a build that runs or waits for its turn. Failure: not_found.
+    base::Result<LogTail> readBuildLog(const FunctionEntry& entry, uint64_t number, uint64_t offset,
+                                       size_t limit) const;
+    // Calls `changed` whenever readBuildLog() has more to say about this build, from whatever
+    // thread builds: it must be quick and not call the service. Subscribe first, then read: so
+    // nothing is missed. What ended already calls nobody.
+    LogSubscription followBuildLog(const FunctionEntry& entry, uint64_t number,
+                                   std::function<void()> changed) const;
     base::Result<Sources> sources(const std::string& functionId, uint64_t number) const;
     // For callers of a function that no call can reach yet, or any more: why. Thread-safe and
     // quick.
