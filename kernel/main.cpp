@@ -9,6 +9,7 @@
 
 #include "app/serve.hpp"
 #include "app/settings.hpp"
+#include "app/unpack.hpp"
 #include "executors/probe.hpp"
 #include "sandbox/launcher_client.hpp"
 
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
     }
     if (command == "launcher") return cf::sandbox::launcherMain(controlSocket);
     if (command == "probe-executor") cf::executors::probeMain({arguments.begin() + 1, arguments.end()});
+    if (command == "unpack") return cf::app::unpackMain({arguments.begin() + 1, arguments.end()});
     if (command == "--version") return std::printf("cloudfunction %s\n", cf::app::platformVersion), 0;
     if (command == "--help" || command == "-h") return usage(stdout);
     if (command != "serve" && command != "config") return command.empty() ? usage(stderr) : unknown(command);

@@ -9,7 +9,7 @@
 # Debian packages without which nothing can be built.
 build_packages=(
     g++ cmake ninja-build pkg-config
-    libpoco-dev libsimdjson-dev libsqlite3-dev
+    libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev
 )
 # Debian packages that only the tests need.
 test_packages=(libcppunit-dev git curl)
