@@ -228,7 +228,7 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
         KeyLocks::Guard function;
         std::optional<KeyLocks::Guard> name;
     };
-    auto held = std::make_shared<Locks>(std::move(lock), std::move(nameLock));
+    auto held = std::make_shared<Locks>(Locks{std::move(lock), std::move(nameLock)});
     background->add([this, entry, next = std::move(next), version = std::move(version),
                      runtime = draft->runtime, audit, held]() mutable {
         if (auto done =

@@ -43,7 +43,7 @@ Result<void> FunctionService::start() {
                         .hint = "save it again"};
     for (const auto& [id, number] : *interrupted) {
         const auto entry =
-            std::ranges::find_if(*entries, [&](const auto& e) { return e.function.id == id; });
+            std::ranges::find_if(*entries, [&wanted = id](const auto& e) { return e.function.id == wanted; });
         auto version = state_->store.version(id, number);
         if (entry == entries->end() || !version) continue;
         version->state = VersionState::failed;
