@@ -8,8 +8,13 @@ function(cloudfunction_compile_options target)
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion>
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion>)
   if(CLOUDFUNCTION_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${CLOUDFUNCTION_SANITIZE} -fno-omit-frame-pointer)
+    # What a sanitizer finds ends the process, so that no test can pass over it.
+    target_compile_options(${target} PRIVATE -fsanitize=${CLOUDFUNCTION_SANITIZE} -fno-omit-frame-pointer
+      -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${CLOUDFUNCTION_SANITIZE})
+  endif()
+  if(CLOUDFUNCTION_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
 
