@@ -140,7 +140,7 @@ std::string functionDocument(const FunctionEntry& entry, const Version& version)
     JsonObject object;
     object.text("id", function.id).text("name", function.name);
     object.text("runtime", version.spec.runtimeAlias).text("handler", version.spec.handler);
-    addCode(object, version);
+    if (version.sources) addCode(object, version);
     addLimits(object, function.settings);
     object.raw("environment", environmentJson(version.spec.environment))
         .raw("network", networkJson(version.spec.network))

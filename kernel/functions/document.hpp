@@ -24,6 +24,8 @@ struct Field {
 struct Patch {
     Field<std::string> name{}, description{}, runtime{}, handler{}, code{};
     Field<std::vector<SourceFile>> files{};
+    // A zip or tar file as it came; whoever reads a body makes `files` of it before it is saved.
+    Field<std::string> archive{};
     Field<Environment> environment{};
     Field<NetworkMode> network{};
     Field<std::chrono::milliseconds> timeout{}, initTimeout{};
@@ -47,7 +49,8 @@ std::string whyInvalidName(std::string_view name);
 
 // "ready", "building" or "failed".
 const char* stateName(VersionState state);
-// The whole document. `version` is the shown version with its sources.
+// The whole document. `version` is the shown version; without its sources the document has no
+// `code` and `files`.
 std::string functionDocument(const FunctionEntry& entry, const Version& version);
 // The same without `code` and `files`, for lists.
 std::string functionSummary(const FunctionEntry& entry);

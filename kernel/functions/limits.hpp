@@ -20,7 +20,7 @@ struct Limits {
     uint32_t maxWorkers = 1000;  // of one function
     std::chrono::seconds maxKeepAlive{86'400};
     uint64_t codeBytes = 10ull << 20;  // all files together
-    uint32_t files = 2000;
+    uint32_t files = 20'000;
     uint32_t pathBytes = 4096;              // PATH_MAX of Linux, with its NUL
     uint32_t environmentBytes = 64u << 10;  // names and values together
     uint32_t descriptionBytes = 4096;

@@ -2,9 +2,9 @@
 // wrong is named.
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "functions/document.hpp"
+#include "functions/file_names.hpp"
 #include "functions/json_text.hpp"
 #include "functions/registry.hpp"
 #include "functions/sources.hpp"
@@ -64,6 +64,9 @@ public:
         for (const auto [key, value] : body) field(key, value);
         if (patch_.code.value && patch_.files.value)
             refuse("/files", "give either \"code\" (one file) or \"files\", not both");
+        if (patch_.archive.value && (patch_.code.value || patch_.files.value))
+            refuse("/archive",
+                   "give one of \"code\" (one file), \"files\" and \"archive\", not two");
         return std::move(patch_);
     }
 
@@ -90,6 +93,8 @@ private:
             text(patch_.code, "/code", value, limits_.codeBytes);
         else if (key == "files")
             files(value);
+        else if (key == "archive")
+            archive(value);
         else if (key == "environment")
             environment(value);
         else if (key == "network")
@@ -209,7 +214,6 @@ private:
                    "an object of file names and contents"))
             return;
         std::vector<SourceFile> files;
-        std::set<std::string> seen;
         uint64_t bytes = 0;
         const size_t errorsBefore = patch_.errors.size();
         for (const auto [key, content] : simdjson::dom::object(value)) {
@@ -219,19 +223,15 @@ private:
                 refuse(pointer, why);
                 continue;
             }
-            if (!seen.insert(nameKey(key)).second)
-                refuse(pointer,
-                       "the same file name appears twice (upper and lower case count as equal)");
             if (auto read = fileContent(pointer, content)) {
                 bytes += read->size();
                 files.push_back({std::string(key), std::move(*read)});
             }
         }
-        for (const auto& name : seen)
-            for (size_t at = name.find('/'); at != name.npos; at = name.find('/', at + 1))
-                if (seen.contains(name.substr(0, at)))
-                    refuse("/files", inQuotes(name.substr(0, at)) +
-                                         " is a file and a folder at the same time");
+        std::vector<FileName> names;
+        for (const auto& file : files) names.push_back({file.name});
+        for (const auto& clash : findNameClashes(names))
+            refuse("/files/" + pointerToken(clash.name), clash.detail);
         if (files.size() > limits_.files)
             refuse("/files",
                    "there are " + std::to_string(files.size()) + " files, the limit is " +
@@ -244,6 +244,13 @@ private:
         std::sort(files.begin(), files.end(),
                   [](const auto& a, const auto& b) { return a.name < b.name; });
         patch_.files.value = std::move(files);
+    }
+
+    void archive(element value) {
+        if (!wants(patch_.archive, "/archive", value, value.is_string(), "text in base64")) return;
+        patch_.archive.value = decodeBase64(std::string_view(value));
+        if (!patch_.archive.value)
+            refuse("/archive", "is not valid base64 (RFC 4648, with padding)");
     }
 
     // Text, or {"base64":"..."} for what is no text.
