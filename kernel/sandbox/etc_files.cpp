@@ -30,7 +30,7 @@ void addEtc(const NewRoot& root) {
     root.file("/etc/group", groups);
     root.file("/etc/hostname", "function\n");
     root.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
-    if (root.launch().request.network == Network::host) {
+    if (root.launch().request.network.mode == Network::host) {
         if (!root.bind("/etc/resolv.conf", "/etc/resolv.conf", attributes))
             root.file("/etc/resolv.conf", "");
         root.bind("/etc/hosts", "/etc/hosts", attributes);

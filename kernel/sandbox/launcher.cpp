@@ -217,7 +217,8 @@ void Launcher::attach(const Packet& packet) {
     } else if (request) {
         task->limits = request->limits;
         auto done = machine_.cgroups.limit(task->cgroup, request->limits);
-        if (done && machine_.isolated()) done = attacher_.attach(task->pidfd.get(), request->path);
+        if (done && machine_.isolated()) 
+            done = attacher_.attach(task->pidfd.get(), request->path, request->layers);
         if (!done) failure = done.failure().detail;
     }
     send(encodeAttached(packet.task, decodeAttached(packet).request, failure));

@@ -248,7 +248,7 @@ void LauncherClient::startWorker(const WorkerSpec& spec, WorkerCallback started,
         request.environment.push_back(name + "=" + value);
     request.mounts = spec.mounts;
     request.limits = spec.limits;
-    request.network = spec.network.mode;
+    request.network = spec.network;
     request.execStub = spec.execStub;
     State::Known task;
     task.workerStarted = std::move(started);
@@ -266,7 +266,7 @@ void LauncherClient::startTool(const ToolSpec& spec, ToolCallback started, Ended
     request.mounts = spec.mounts;
     request.directory = spec.directory;
     request.limits = spec.limits;
-    request.network = spec.network.mode;
+    request.network = spec.network;
     State::Known task;
     task.toolStarted = std::move(started);
     task.ended = std::move(ended);
@@ -290,9 +290,20 @@ void LauncherClient::startProbe(const std::vector<std::string>& argv,
 void LauncherClient::attach(TaskId worker, const Attachment& attachment, DoneCallback done) {
     const uint64_t request = state_->nextAttach++;
     state_->attaching.emplace(request, std::move(done));
-    if (!state_->lost) return state_->send(
-            encodeAttach(worker, request, attachment.artifactDir, attachment.limits));
-    state_->loop.post([state = state_] { state->failPending(); });
+    std::string packet = encodeAttach(worker, request, attachment);
+    // The launcher could not receive it, and the answer must not come before this returns.
+    if (!state_->lost && packet.size() <= maxMessage) return state_->send(std::move(packet));
+    state_->loop.post([state = state_, request] {
+        const auto found = state->attaching.find(request);
+        if (found == state->attaching.end()) return;
+        const DoneCallback unanswered = std::move(found->second);
+        state->attaching.erase(found);
+        if (unanswered)
+            unanswered(sandboxFailed(
+                state->lost ? "The launcher is gone; restart the platform."
+                            : "The names of a version's layers and network destinations together "
+                              "are larger than 128 KiB; use fewer or shorter ones."));
+    });
 }
 
 void LauncherClient::reclaim(const std::string& directory, DoneCallback done) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "protocol/frame.hpp"
 
@@ -44,12 +45,17 @@ enum class Item : uint16_t {
     outOfMemory,
     peak,
     layer,
+    attachedLayer,
+    allowed,
 };
 
 constexpr size_t maxArguments = 1024;
 constexpr size_t maxVariables = 1024;
 constexpr size_t maxMounts = 128;
 constexpr size_t maxPath = 4095;
+constexpr size_t maxLayers = 64;
+constexpr size_t maxAllowed = 256;
+constexpr size_t maxAllowedText = 255;
 
 struct Header {
     uint16_t kind;
@@ -156,6 +162,31 @@ const char* limitsFault(const Limits& limits) {
     return nullptr;
 }
 
+void putNetwork(std::string& out, const NetworkPolicy& network) {
+    put(out, Item::network, static_cast<uint64_t>(network.mode));
+    for (const auto& entry : network.allow) put(out, Item::allowed, entry);
+}
+
+// Reads the item when it is one of the network's; false when it is another one.
+bool readNetwork(Item item, uint64_t number, std::string_view text, NetworkPolicy& network) {
+    if (item == Item::network)
+        network.mode = static_cast<Network>(std::min<uint64_t>(number, UINT8_MAX));
+    else if (item == Item::allowed)
+        network.allow.emplace_back(text);
+    else
+        return false;
+    return true;
+}
+
+const char* networkFault(const NetworkPolicy& network) {
+    if (network.mode > Network::outbound) return "it names no kind of network";
+    if (network.allow.size() > maxAllowed) return "the network's list has more than 256 entries";
+    for (const auto& entry : network.allow)
+        if (entry.empty() || entry.size() > maxAllowedText)
+            return "an entry of the network's list is empty or longer than 255 bytes";
+    return nullptr;
+}
+
 bool hasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 class Reader {
@@ -186,6 +217,12 @@ bool mountablePath(std::string_view path) {
         at = end + 1;
     }
     return true;
+}
+
+std::string layerName(std::string_view path) {
+    if (!mountablePath(path)) return {};
+    const std::string_view name = path.substr(path.find_last_of('/') + 1);
+    return name == "." || name.size() > 255 ? std::string() : std::string(name);
 }
 
 std::string encode(const LauncherOptions& options) {
@@ -244,7 +281,7 @@ std::string encode(const StartRequest& request) {
     putMounts(out, request.mounts);
     if (!request.directory.empty()) put(out, Item::directory, request.directory);
     putLimits(out, request.limits);
-    put(out, Item::network, static_cast<uint64_t>(request.network));
+    putNetwork(out, request.network);
     put(out, Item::execStub, request.execStub ? 1u : 0u);
     put(out, Item::timeoutMs, request.timeoutMs);
     return out;
@@ -259,9 +296,9 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
         return std::nullopt;
     };
     uint64_t kind = 0;
-    uint64_t network = 0;
     while (reader.next()) {
         if (readLimit(reader.item(), reader.number(), request.limits)) continue;
+        if (readNetwork(reader.item(), reader.number(), reader.view(), request.network)) continue;
         switch (reader.item()) {
             case Item::kind:
                 kind = reader.number();
@@ -274,9 +311,6 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
                 break;
             case Item::directory:
                 request.directory = reader.text();
-                break;
-            case Item::network:
-                network = reader.number();
                 break;
             case Item::execStub:
                 request.execStub = reader.number() != 0;
@@ -299,9 +333,7 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why) 
     if (reader.malformed()) return refuse("the message is malformed");
     if (kind < 1 || kind > 3) return refuse("it names no kind of task");
     request.kind = static_cast<TaskKind>(kind);
-    if (network > static_cast<uint64_t>(Network::outbound))
-        return refuse("it names no kind of network");
-    request.network = static_cast<Network>(network);
+    if (const char* fault = networkFault(request.network)) return refuse(fault);
     if (request.task == 0) return refuse("the task has no id");
     if (request.argv.empty()) return refuse("there is no program to run");
     if (request.argv.size() > maxArguments) return refuse("there are more than 1024 arguments");
@@ -449,12 +481,13 @@ std::vector<Layer> decodeLayers(const Packet& packet) {
     return layers;
 }
 
-std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact,
-                         const Limits& limits) {
+std::string encodeAttach(TaskId task, uint64_t request, const Attachment& attachment) {
     std::string out = begin(MessageKind::attach, task);
     put(out, Item::request, request);
-    put(out, Item::path, artifact);
-    putLimits(out, limits);
+    put(out, Item::path, attachment.artifactDir);
+    for (const auto& layer : attachment.layers) put(out, Item::attachedLayer, layer);
+    putLimits(out, attachment.limits);
+    putNetwork(out, attachment.network);
     return out;
 }
 
@@ -475,8 +508,21 @@ std::string encodeAttached(TaskId task, uint64_t request, std::string_view failu
 std::optional<AttachRequest> decodeAttach(const Packet& packet, std::string& why) {
     AttachRequest attach = decodeAttached(packet);
     Reader reader(packet);
-    while (reader.next()) readLimit(reader.item(), reader.number(), attach.limits);
+    while (reader.next()) {
+        if (readLimit(reader.item(), reader.number(), attach.limits)) continue;
+        if (readNetwork(reader.item(), reader.number(), reader.view(), attach.network)) continue;
+        if (reader.item() == Item::attachedLayer) attach.layers.push_back(reader.text());
+    }
     const char* fault = limitsFault(attach.limits);
+    if (fault == nullptr) fault = networkFault(attach.network);
+    if (attach.layers.size() > maxLayers) fault = "there are more than 64 layers";
+    std::set<std::string> names;
+    for (const auto& layer : attach.layers) {
+        if (layerName(layer).empty())
+            fault = "a layer is not an absolute path outside of /proc and /sys";
+        else if (!names.insert(layerName(layer)).second)
+            fault = "two layers have the same name";
+    }
     if (reader.malformed()) fault = "the message is malformed";
     if (!mountablePath(attach.path))
         fault = "the artifact is not an absolute path outside of /proc and /sys";

@@ -20,7 +20,7 @@ enum class MessageKind : uint16_t {
     // kernel -> launcher
     options = 1,
     start,   // fds: none
-    attach,  // items artifact, request
+    attach,  // items artifact, layers, limits, network, request
     kill,    // fds: the task's pidfd, which works when the launcher that knew the task is gone
     adopt,  // fds: pidfd, and the peak file where there is one; tells a new launcher of a task that
             // lives on
@@ -58,7 +58,7 @@ struct StartRequest {
     std::vector<Mount> mounts{};
     std::string directory{};
     Limits limits{};
-    Network network = Network::none;
+    NetworkPolicy network{};
     bool execStub = false;
     uint64_t timeoutMs = 0;  // probes only
 };
@@ -85,8 +85,7 @@ std::string encode(const AdoptRequest& request);
 std::string encode(TaskId task, const StartedReply& reply);
 std::string encode(TaskId task, const Ended& ended);
 std::string encode(const std::vector<Layer>& layers, bool strictRefusal);
-std::string encodeAttach(TaskId task, uint64_t request, std::string_view artifact,
-                         const Limits& limits);
+std::string encodeAttach(TaskId task, uint64_t request, const Attachment& attachment);
 std::string encodeReclaim(uint64_t request, std::string_view path);
 std::string encodeAttached(TaskId task, uint64_t request, std::string_view failure);
 std::string encodeFailed(TaskId task, std::string_view detail);
@@ -102,7 +101,10 @@ std::vector<Layer> decodeLayers(const Packet& packet);
 struct AttachRequest {
     uint64_t request = 0;
     std::string path{};  // the artifact; in answers: what failed
-    Limits limits{};     // the version's; requests only
+    // Requests only:
+    std::vector<std::string> layers{};
+    Limits limits{};  // the version's, and so is the network
+    NetworkPolicy network{};
 };
 std::optional<AttachRequest> decodeAttach(const Packet& packet, std::string& why);
 AttachRequest decodeAttached(const Packet& packet);
@@ -111,5 +113,7 @@ std::string decodeFailed(const Packet& packet);
 // True for an absolute path without "..", NUL or excess length, outside of /proc and /sys: what may
 // be mounted.
 bool mountablePath(std::string_view path);
+// The last part of a layer's path, which is its name inside; empty when it cannot be one.
+std::string layerName(std::string_view path);
 
 }  // namespace cf::sandbox

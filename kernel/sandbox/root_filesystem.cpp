@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint64_t readOnlyAttributes =
     sys::attributeReadOnly | sys::attributeNoSetuid | sys::attributeNoDevices;
+constexpr const char* layersOptions = "size=16k,nr_inodes=128,mode=0755";
 constexpr const char* rootOptions = "size=2m,nr_inodes=2k,mode=0755";
 
 // Directories of the machine's root that modern systems have as links into /usr; older ones have
@@ -194,6 +195,8 @@ void buildRoot(const Launch& launch, const Setup& setup) {
     addDevices(root);
     addEtc(root);
     root.directory("/function");
+    // Read-only before the program starts; the launcher makes a place for each layer (attach.cpp).
+    root.temporary("/layers", layersOptions);
     root.temporary("/tmp", "mode=1777,size=" + std::to_string(limits.tmpBytes) +
                                ",nr_inodes=" + std::to_string(limits.tmpInodes));
     addMounts(root);
@@ -206,7 +209,9 @@ void buildRoot(const Launch& launch, const Setup& setup) {
     setup.check(::chdir("/") == 0, "entering the new root");
     sys::MountAttributes readOnly;
     readOnly.set = readOnlyAttributes;
-    setup.check(sys::mountSetattr(AT_FDCWD, "/", 0, readOnly) == 0, "making the root read-only");
+    setup.check(sys::mountSetattr(AT_FDCWD, "/layers", 0, readOnly) == 0 &&
+                    sys::mountSetattr(AT_FDCWD, "/", 0, readOnly) == 0,
+                "making the root read-only");
 }
 
 }  // namespace cf::sandbox

@@ -54,7 +54,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 uint64_t namespacesFor(const Machine& machine, const StartRequest& request) {
     // A probe sees the machine as it is; the pid namespace makes it killable as a whole.
     if (request.kind == TaskKind::probe) return machine.namespaces & CLONE_NEWPID;
-    return request.network == Network::host
+    return request.network.mode == Network::host
                ? machine.namespaces & ~static_cast<uint64_t>(CLONE_NEWNET)
                : machine.namespaces;
 }

@@ -49,7 +49,7 @@ class ControlTest : public CppUnit::TestFixture {
         request.directory = "/build";
         request.limits.cpus = 1.5;
         request.limits.processes = 99;
-        request.network = Network::host;
+        request.network.mode = Network::host;
         return request;
     }
 
@@ -66,7 +66,7 @@ class ControlTest : public CppUnit::TestFixture {
                        back->argv == good().argv);
         CPPUNIT_ASSERT(back->environment == good().environment && back->directory == "/build");
         CPPUNIT_ASSERT(back->limits.cpus == 1.5 && back->limits.processes == 99 &&
-                       back->network == Network::host);
+                       back->network.mode == Network::host);
         CPPUNIT_ASSERT(back->mounts.size() == 1 && back->mounts[0].source == "/data/x" &&
                        back->mounts[0].target == "/build" &&
                        back->mounts[0].kind == MountKind::writable && back->mounts[0].optional);
@@ -95,7 +95,7 @@ class ControlTest : public CppUnit::TestFixture {
             refused([](StartRequest& r) { r.mounts[0].kind = static_cast<MountKind>(3); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.mounts.resize(200, r.mounts[0]); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.directory = "build"; }));
-        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network = static_cast<Network>(3); }));
+        CPPUNIT_ASSERT(refused([](StartRequest& r) { r.network.mode = static_cast<Network>(3); }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = 0; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.memoryBytes = UINT64_MAX; }));
         CPPUNIT_ASSERT(refused([](StartRequest& r) { r.limits.processes = 0; }));
@@ -234,7 +234,7 @@ class ControlTest : public CppUnit::TestFixture {
         fds.emplace_back(pidfd);
         socket.send(encodeBare(MessageKind::kill, 4711), std::move(fds));
         // The answer to a later request says that the kill has been dealt with.
-        socket.send(encodeAttach(1, 1, "/usr", Limits{}));
+        socket.send(encodeAttach(1, 1, {.artifactDir = "/usr"}));
         Packet packet;
         CPPUNIT_ASSERT(
             waitFor([&] { return socket.receive(packet) == ControlSocket::Received::packet; }));

@@ -223,9 +223,13 @@ void Platform::kill(Run& run) {
 }
 
 std::string Platform::attach(TaskId worker, const std::string& artifact, const Limits& limits) {
+    return attach(worker, Attachment{.artifactDir = artifact, .limits = limits});
+}
+
+std::string Platform::attach(TaskId worker, const Attachment& attachment) {
     auto answer = std::make_shared<std::optional<std::string>>();
     onLoop([&](LauncherClient& client) {
-        client.attach(worker, {.artifactDir = artifact, .limits = limits}, [answer](base::Result<void> result) {
+        client.attach(worker, attachment, [answer](base::Result<void> result) {
             *answer = result ? std::string() : result.failure().detail;
         });
     });
@@ -253,9 +257,12 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 
 std::vector<std::string> cgroupsOf(const std::string& instance) {
     std::vector<std::string> found;
-    for (const std::string& hierarchy : directoryNames("/sys/fs/cgroup")) {
-        const std::string parent = "/sys/fs/cgroup/" + hierarchy + "/cloudfunction-" + instance;
-        if (hierarchy == "cloudfunction-" + instance) found.push_back(hierarchy);
+    // One tree of version 2, or a folder for each hierarchy of version 1.
+    std::vector<std::string> trees{"/sys/fs/cgroup"};
+    for (const std::string& name : directoryNames("/sys/fs/cgroup"))
+        trees.push_back("/sys/fs/cgroup/" + name);
+    for (const std::string& tree : trees) {
+        const std::string parent = tree + "/cloudfunction-" + instance;
         if (!exists(parent)) continue;
         for (const std::string& name : directoryNames(parent))
             if (std::filesystem::is_directory(parent + "/" + name))

@@ -65,6 +65,7 @@ public:
     void waitStarted(Run& run);  // fails the test when it did not start
     void waitEnded(Run& run);    // and gathers its output
     void kill(Run& run);
+    std::string attach(TaskId worker, const Attachment& attachment);
     std::string attach(TaskId worker, const std::string& artifact,
                        const Limits& limits = {});  // failure, or ""
     // Closes the kernel's end and waits for the launcher to end.
