@@ -41,7 +41,8 @@ struct ChildProcesses::Shared {
 };
 
 base::Result<ChildProcesses::Verdict> ChildProcesses::drive(const std::shared_ptr<Shared>& shared, std::string_view input, const Receive& receive,
-                                                            Clock::time_point deadline, const std::atomic<bool>& cancel) {
+                                                            Clock::time_point deadline, const std::atomic<bool>& cancel,
+                                                            const Excess& excess) {
     {
         std::unique_lock lock(shared->mutex);
         if (!shared->changed.wait_for(lock, startPatience, [&] { return shared->started.has_value(); }))
@@ -78,9 +79,11 @@ base::Result<ChildProcesses::Verdict> ChildProcesses::drive(const std::shared_pt
             if (ended) break;
         }
         const auto now = Clock::now();
-        if (!killed && (now >= deadline || cancel)) {
-            verdict.timedOut = !cancel;
+        const bool exceeded = !killed && excess && excess();
+        if (!killed && (now >= deadline || cancel || exceeded)) {
             verdict.cancelled = cancel;
+            verdict.exceeded = !verdict.cancelled && exceeded;
+            verdict.timedOut = !verdict.cancelled && !exceeded;
             killed = true;
             giveUp = now + endPatience;
             loop_.post([this, task = tool.task] { launcher_.kill(task); });
@@ -122,7 +125,7 @@ base::Result<executors::ProcessRunner::Outcome> ChildProcesses::run(const std::v
         }
     };
     static const std::atomic<bool> never{false};
-    auto verdict = drive(shared, input, receive, Clock::now() + timeout, never);
+    auto verdict = drive(shared, input, receive, Clock::now() + timeout, never, {});
     if (!verdict) return std::move(verdict).failure();
     outcome.exitCode = verdict->ended.exitCode;
     outcome.signal = verdict->ended.signal;
@@ -131,15 +134,16 @@ base::Result<executors::ProcessRunner::Outcome> ChildProcesses::run(const std::v
 }
 
 base::Result<executors::ToolRunner::Outcome> ChildProcesses::run(const sandbox::ToolSpec& spec, std::string_view input, const Receive& receive,
-                                                                 Clock::time_point deadline, const std::atomic<bool>& cancel) {
+                                                                 Clock::time_point deadline, const std::atomic<bool>& cancel,
+                                                                 const Excess& excess) {
     auto shared = std::make_shared<Shared>();
     loop_.post([this, shared, spec] {
         launcher_.startTool(spec, [shared](auto tool) { shared->onStarted(std::move(tool)); },
                             [shared](const sandbox::Ended& end) { shared->onEnded(end); });
     });
-    auto verdict = drive(shared, input, receive, deadline, cancel);
+    auto verdict = drive(shared, input, receive, deadline, cancel, excess);
     if (!verdict) return std::move(verdict).failure();
-    return ToolRunner::Outcome{.ended = verdict->ended, .timedOut = verdict->timedOut, .cancelled = verdict->cancelled};
+    return ToolRunner::Outcome{.ended = verdict->ended, .timedOut = verdict->timedOut, .cancelled = verdict->cancelled, .exceeded = verdict->exceeded};
 }
 
 }  // namespace cf::app

@@ -15,7 +15,7 @@ public:
 
     base::Result<ProcessRunner::Outcome> run(const std::vector<std::string>& argv, std::string_view input, std::chrono::milliseconds timeout) override;
     base::Result<ToolRunner::Outcome> run(const sandbox::ToolSpec& spec, std::string_view input, const Receive& receive,
-                                          executors::Clock::time_point deadline, const std::atomic<bool>& cancel) override;
+                                          executors::Clock::time_point deadline, const std::atomic<bool>& cancel, const Excess& excess = {}) override;
 
 private:
     struct Shared;
@@ -23,9 +23,10 @@ private:
         sandbox::Ended ended{};
         bool timedOut = false;
         bool cancelled = false;
+        bool exceeded = false;
     };
     base::Result<Verdict> drive(const std::shared_ptr<Shared>& shared, std::string_view input, const Receive& receive,
-                                executors::Clock::time_point deadline, const std::atomic<bool>& cancel);
+                                executors::Clock::time_point deadline, const std::atomic<bool>& cancel, const Excess& excess);
 
     base::EventLoop& loop_;
     sandbox::LauncherClient& launcher_;

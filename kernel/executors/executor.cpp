@@ -103,6 +103,7 @@ base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, 
     if (!available()) return notAvailable();
     const PluginFunction function(spec);
     const std::string source = jobSpec.sourceDir, artifact = jobSpec.artifactDir;
+    const auto limit = std::chrono::ceil<std::chrono::seconds>(jobSpec.deadline - Clock::now());
     BuildJob job(std::move(jobSpec), facts_.id, tools, checker, cancel);
     auto error = prefixed<cf_error>();
     const cf_status status = guarded(error, [&] {
@@ -113,10 +114,17 @@ base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, 
     // A job that was stopped has failed, whatever its executor made of that.
     if (cancel.load(std::memory_order_relaxed))
         return base::Failure{.reason = "build_cancelled", .detail = "the build was cancelled"};
+    if (status != CF_OK && job.excess() != nullptr) {
+        base::Failure failure = *job.excess();
+        failure.remarks = remarks;
+        return failure;
+    }
     if (status == CF_CANCELLED || (status != CF_OK && job.outOfTime()))
         return base::Failure{
             .reason = "build_timeout",
-            .detail = errorMessage(error, "the build took too long and was stopped"),
+            .detail = job.outOfTime() ? "the build took longer than build.timeout (" +
+                                            std::to_string(limit.count()) + " s) and was stopped"
+                                      : errorMessage(error, "the build took too long and was stopped"),
             .hint = "make the function smaller, or raise build.timeout in the properties file"};
     if (status == CF_OK) return {};
     if (status == CF_INVALID)
@@ -157,6 +165,32 @@ std::optional<ExitWords> Executor::describeExit(const sandbox::Ended& ended, uin
     ExitWords words{errorMessage(error, ""), errorHint(error)};
     if (words.message.empty()) return std::nullopt;
     return words;
+}
+
+base::Result<ManifestFile> Executor::writeDependencies(
+    const FunctionSpec& spec, const std::vector<std::string>& dependencies) const {
+    if (!available()) return notAvailable();
+    if (table_.operations.write_dependencies == nullptr)
+        return base::Failure{.reason = "invalid_function",
+                             .detail = "the runtime \"" + std::string(spec.runtime) +
+                                       "\" does not know dependencies"};
+    const PluginFunction function(spec);
+    std::vector<cf_view> wanted;
+    for (const auto& one : dependencies) wanted.push_back(toView(one));
+    Bounded name(4096), content(remarksBytes);
+    auto error = prefixed<cf_error>();
+    const cf_status status = guarded(error, [&] {
+        return table_.operations.write_dependencies(self_, function.get(), wanted.data(),
+                                                    wanted.size(), sizeof(cf_view), &name.sink,
+                                                    &content.sink, &error);
+    });
+    if (status == CF_INVALID)
+        return base::Failure{.reason = "invalid_function",
+                             .detail = errorMessage(error, "is refused by the runtime"),
+                             .hint = errorHint(error)};
+    if (status != CF_OK || name.text.empty() || name.overflowed || content.overflowed)
+        return failureOf("write the manifest of the dependencies", status, error);
+    return ManifestFile{std::move(name.text), std::move(content.text)};
 }
 
 void Executor::discard(std::string_view artifactKey) const {

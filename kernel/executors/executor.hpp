@@ -46,6 +46,12 @@ struct LaunchPlan {
     bool notPrewarmed = false;  // this version's workers are not the generic one
 };
 
+// A file that names dependencies, as the language's own tools read it.
+struct ManifestFile {
+    std::string name{};
+    std::string content{};
+};
+
 // A worker's end in words.
 struct ExitWords {
     std::string message{};
@@ -83,9 +89,14 @@ public:
 
     // [any] Remarks without a file are about the handler. An error among them refuses the save.
     base::Result<std::vector<base::SourceRemark>> validate(const FunctionSpec& function) const;
+    // [any] The manifest that asks for `dependencies`; `function` comes without it. Failures:
+    // invalid_function (one of them makes no sense, or the runtime knows none; the detail says
+    // which), runtime_unavailable, executor_error.
+    base::Result<ManifestFile> writeDependencies(
+        const FunctionSpec& function, const std::vector<std::string>& dependencies) const;
     // [job] Turns spec.sourceDir into spec.artifactDir on this thread; may take minutes. `remarks`
     // gets what it said about places in the source, also when it fails. Failures: build_failed (the
-    // source is at fault), build_timeout, build_cancelled, runtime_unavailable, executor_error.
+    // source is at fault), build_timeout, build_memory_exceeded, build_disk_exceeded, build_cancelled, runtime_unavailable, executor_error.
     base::Result<void> prepare(const FunctionSpec& function, JobSpec spec, ToolRunner& tools,
                                SourceChecker& checker, const std::atomic<bool>& cancel,
                                std::vector<base::SourceRemark>& remarks) const;

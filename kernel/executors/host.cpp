@@ -63,6 +63,35 @@ void buildLog(cf_job* job, cf_view line) {
     });
 }
 
+void scratch(cf_job* job, const cf_sink* path) {
+    contained(nullptr, [&] {
+        if (job != nullptr) job->build->scratch(path);
+        return CF_OK;
+    });
+}
+
+cf_status recallLock(cf_job* job, cf_view name, cf_view madeFrom, uint32_t flags,
+                     const cf_sink* content) {
+    return contained(nullptr, [&] {
+        return job == nullptr ? CF_FAILED : job->build->recallLock(name, madeFrom, flags, content);
+    });
+}
+
+void keepLock(cf_job* job, cf_view name, cf_view madeFrom, cf_view content) {
+    contained(nullptr, [&] {
+        if (job != nullptr) job->build->keepLock(name, madeFrom, content);
+        return CF_OK;
+    });
+}
+
+cf_status layer(cf_job* job, cf_view key, uint32_t flags, cf_layer_fill fill, void* context,
+                const cf_sink* directory, const cf_sink* link, cf_error* error) {
+    return contained(error, [&] {
+        if (job == nullptr) return fillError(error, CF_FAILED, noJob);
+        return job->build->layer(key, flags, fill, context, directory, link, error);
+    });
+}
+
 base::LogLevel levelOf(int32_t level) {
     switch (level) {
         case CF_LOG_DEBUG:
@@ -91,6 +120,10 @@ ExecutorHost::ExecutorHost(std::map<std::string, std::string> properties, std::s
     table_.check = &check;
     table_.diagnostic = &diagnostic;
     table_.build_log = &buildLog;
+    table_.scratch = &scratch;
+    table_.recall_lock = &recallLock;
+    table_.keep_lock = &keepLock;
+    table_.layer = &layer;
 }
 
 void ExecutorHost::log(void* context, int32_t level, cf_view message) {

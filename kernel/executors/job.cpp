@@ -24,11 +24,6 @@ bool isPlainAbsolute(std::string_view path) {
     return true;
 }
 
-bool isInside(std::string_view path, std::string_view folder) {
-    return path.substr(0, folder.size()) == folder &&
-           (path.size() == folder.size() || path[folder.size()] == '/');
-}
-
 base::Failure misused(std::string what) {
     return {.reason = "executor_error", .detail = std::move(what)};
 }
@@ -87,18 +82,40 @@ private:
 
 }  // namespace
 
+bool isInside(std::string_view path, std::string_view folder) {
+    return path.substr(0, folder.size()) == folder &&
+           (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 BuildJob::BuildJob(JobSpec spec, std::string executorId, ToolRunner& tools, SourceChecker& checker,
                    const std::atomic<bool>& cancel)
     : spec_(std::move(spec)),
       executorId_(std::move(executorId)),
       tools_(tools),
       checker_(checker),
-      cancel_(cancel) {
+      cancel_(cancel),
+      disk_(spec_.diskBytes) {
     mounts_.push_back({spec_.sourceDir, spec_.sourceDir, sandbox::MountKind::readOnly, false});
     mounts_.push_back({spec_.artifactDir, spec_.artifactDir, sandbox::MountKind::writable, false});
+    if (!spec_.scratchDir.empty())
+        mounts_.push_back(
+            {spec_.scratchDir, spec_.scratchDir, sandbox::MountKind::readOnly, false});
 }
 
-bool BuildJob::stopped() const { return cancel_.load(std::memory_order_relaxed) || outOfTime(); }
+bool BuildJob::stopped() const {
+    return cancel_.load(std::memory_order_relaxed) || outOfTime() || diskExceeded_;
+}
+
+bool BuildJob::isOwn(std::string_view folder) const {
+    return isInside(folder, spec_.sourceDir) || isInside(folder, spec_.artifactDir) ||
+           (!spec_.scratchDir.empty() && isInside(folder, spec_.scratchDir)) ||
+           (!filling_.empty() && isInside(folder, filling_));
+}
+
+void BuildJob::replaceMount(sandbox::Mount mount) {
+    std::erase_if(mounts_, [&](const auto& other) { return other.target == mount.target; });
+    mounts_.push_back(std::move(mount));
+}
 
 void BuildJob::mount(cf_view source, cf_view target, uint32_t flags) {
     sandbox::Mount mount{std::string(viewText(source)), std::string(viewText(target)),
@@ -113,17 +130,13 @@ void BuildJob::mount(cf_view source, cf_view target, uint32_t flags) {
     else if (!isPlainAbsolute(mount.source) || !isPlainAbsolute(mount.target) ||
              mount.target == "/")
         badMount_ = "the executor asked for a mount whose paths are not absolute";
-    else if (mount.kind == sandbox::MountKind::writable &&
-             !isInside(mount.source, spec_.sourceDir) && !isInside(mount.source, spec_.artifactDir))
+    else if (mount.kind == sandbox::MountKind::writable && !isOwn(mount.source))
         badMount_ = "the executor asked for a writable mount outside of the build's own folders: " +
                     base::printable(mount.source);
     else if (mounts_.size() >= 100)
         badMount_ = "the executor asked for more than 100 mounts";
-    else {
-        std::erase_if(mounts_,
-                      [&](const sandbox::Mount& other) { return other.target == mount.target; });
-        mounts_.push_back(std::move(mount));
-    }
+    else
+        replaceMount(std::move(mount));
 }
 
 base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
@@ -156,6 +169,9 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
     if (spec.directory.empty()) spec.directory = spec_.sourceDir;
     if (!isPlainAbsolute(spec.directory))
         return misused("a tool's directory is not an absolute path");
+    if (tool.network > CF_NETWORK_BUILD)
+        return misused("the executor asked for a network that this platform does not know");
+    if (tool.network == CF_NETWORK_BUILD) spec.network = spec_.network;
     spec.mounts = mounts_;
     spec.limits = spec_.limits;
     return spec;
@@ -163,6 +179,8 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
 
 cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* error) {
     const cf_tool tool = copyPrefixed(&given);
+    if (diskExceeded_)
+        return fillError(error, CF_CANCELLED, excess_->detail, excess_->hint);
     if (stopped())
         return fillError(error, CF_CANCELLED,
                          outOfTime() ? "the build ran out of time" : "the build was cancelled");
@@ -183,7 +201,7 @@ cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* 
         [&](ToolRunner::Stream stream, std::string_view bytes) {
             (stream == ToolRunner::Stream::output ? output : errors).receive(bytes);
         },
-        deadline, cancel_);
+        deadline, cancel_, [&] { return disk_.exceeded(folders()); });
     output.finish();
     errors.finish();
     if (!outcome)
@@ -195,6 +213,7 @@ cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* 
             error, CF_CANCELLED,
             outOfTime() ? "the build ran out of time" : program + " took too long and was stopped");
     }
+    if (const cf_status status = noteExcess(*outcome, error); status != CF_OK) return status;
     if (result != nullptr) {
         auto filled = prefixed<cf_tool_result>();
         filled.exit_code = outcome->ended.exitCode;

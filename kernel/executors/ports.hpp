@@ -44,10 +44,13 @@ public:
     enum class Stream { output, errors };
     // Called on the thread that called run(), as bytes arrive.
     using Receive = std::function<void(Stream, std::string_view)>;
+    // Asked about every 50 ms on that thread; true ends the tool.
+    using Excess = std::function<bool()>;
     struct Outcome {
         sandbox::Ended ended{};
         bool timedOut = false;   // killed because `deadline` passed
         bool cancelled = false;  // killed because `*cancel` became true
+        bool exceeded = false;   // killed because `excess` said so
     };
 
     virtual ~ToolRunner() = default;
@@ -55,7 +58,8 @@ public:
     // Failures: the sandbox or the program could not be started.
     virtual base::Result<Outcome> run(const sandbox::ToolSpec& spec, std::string_view input,
                                       const Receive& receive, Clock::time_point deadline,
-                                      const std::atomic<bool>& cancel) = 0;
+                                      const std::atomic<bool>& cancel,
+                                      const Excess& excess = {}) = 0;
 };
 
 // Has a prewarmed worker parse a source without running it (CHECK and CHECKED frames).

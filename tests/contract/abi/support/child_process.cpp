@@ -25,12 +25,14 @@ struct Request {
     std::function<void(bool isErrors, std::string_view)> receive{};
     Clock::time_point deadline{};
     const std::atomic<bool>* cancel = nullptr;
+    executors::ToolRunner::Excess excess{};
 };
 
 struct End {
     int status = 0;
     bool timedOut = false;
     bool cancelled = false;
+    bool exceeded = false;
 };
 
 struct Pipe {
@@ -101,7 +103,8 @@ base::Result<End> runChild(const Request& request) {
         if (ended) continue;
         end.cancelled = end.cancelled || (request.cancel != nullptr && request.cancel->load());
         end.timedOut = end.timedOut || Clock::now() >= request.deadline;
-        if (end.cancelled || end.timedOut) ::kill(-pid, SIGKILL);
+        end.exceeded = end.exceeded || (request.excess && request.excess());
+        if (end.cancelled || end.timedOut || end.exceeded) ::kill(-pid, SIGKILL);
     }
     return end;
 }
@@ -119,7 +122,7 @@ base::Result<executors::ProcessRunner::Outcome> PlainProcessRunner::run(
                          [&](bool isErrors, std::string_view bytes) {
                              (isErrors ? outcome.errors : outcome.output).append(bytes);
                          },
-                         Clock::now() + timeout, nullptr});
+                         Clock::now() + timeout, nullptr, {}});
     if (!end) return std::move(end).failure();
     outcome.exitCode = exitCodeOf(end->status);
     outcome.signal = signalOf(end->status);
@@ -131,17 +134,20 @@ base::Result<executors::ToolRunner::Outcome> PlainToolRunner::run(const sandbox:
                                                                   std::string_view input,
                                                                   const Receive& receive,
                                                                   Clock::time_point deadline,
-                                                                  const std::atomic<bool>& cancel) {
+                                                                  const std::atomic<bool>& cancel,
+                                                                  const Excess& excess) {
     last = spec;
     ++runs;
     auto end = runChild({spec.argv, &spec.environment, input,
                          [&](bool isErrors, std::string_view bytes) {
                              receive(isErrors ? Stream::errors : Stream::output, bytes);
                          },
-                         deadline, &cancel});
+                         deadline, &cancel, excess});
     if (!end) return std::move(end).failure();
-    return Outcome{
-        {exitCodeOf(end->status), signalOf(end->status), false, 0}, end->timedOut, end->cancelled};
+    return Outcome{{exitCodeOf(end->status), signalOf(end->status), false, 0},
+                   end->timedOut,
+                   end->cancelled,
+                   end->exceeded};
 }
 
 }  // namespace cf::test

@@ -21,7 +21,8 @@ class PlainToolRunner : public executors::ToolRunner {
 public:
     base::Result<Outcome> run(const sandbox::ToolSpec& spec, std::string_view input,
                               const Receive& receive, executors::Clock::time_point deadline,
-                              const std::atomic<bool>& cancel) override;
+                              const std::atomic<bool>& cancel,
+                              const Excess& excess = {}) override;
     sandbox::ToolSpec last{};
     int runs = 0;
 };

@@ -1,0 +1,34 @@
+// Watches how much room the folders of a build take. A sandbox limits single files only, and a
+// build that fills the disk would stop every other save of the platform.
+//
+// Used by the thread that waits for a tool. Looking means walking all files, so the time between
+// two looks grows with the time that one took.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cf::executors {
+
+// Bytes on disk of everything below these folders; what cannot be read counts as nothing.
+uint64_t diskUse(const std::vector<std::string>& folders);
+
+class DiskWatch {
+public:
+    // `limit` in bytes; 0: no limit.
+    explicit DiskWatch(uint64_t limit) : limit_(limit) {}
+
+    // True from the first look on that found more than the limit. Cheap between two looks.
+    bool exceeded(const std::vector<std::string>& folders);
+    // Looks now, whenever the last look was.
+    bool look(const std::vector<std::string>& folders);
+
+private:
+    uint64_t limit_;
+    bool exceeded_ = false;
+    std::chrono::steady_clock::time_point next_{};
+};
+
+}  // namespace cf::executors
