@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
+#include "sandbox/landlock.hpp"
 #include "sandbox/syscalls.hpp"
 #include "sandbox/uid_slots.hpp"
 #include "sandbox/user_namespace.hpp"
@@ -74,6 +78,24 @@ bool mayChangeUser(const LauncherOptions& options) {
     return child > 0 && status == 0;
 }
 
+// Each of these works without the filter, whoever asks.
+std::string filterFault(const std::string& status) {
+    if (status.find("\nSeccomp:\t2") == std::string::npos) return "system calls are not filtered";
+    if (::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) >= 0 ||
+        errno != EPERM)
+        return "a system call that is not on the list was answered";
+    if (const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); fd >= 0 || errno != EPERM)
+        return "a socket that is not on the list was made";
+    return {};
+}
+
+// Files that belong to the process itself and that Linux alone would let it write.
+std::string fenceFault() {
+    const int fd = ::open("/proc/self/comm", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 || errno != EACCES) return "a file that no rule names could be written to";
+    return {};
+}
+
 // Runs inside the throw-away sandbox, as its program: one line "<layer> <ok or what is wrong>" for
 // each thing seen.
 void lookAround() {
@@ -101,6 +123,8 @@ void lookAround() {
         if (const int flags = ::fcntl(fd, F_GETFD); flags >= 0 && (flags & FD_CLOEXEC) == 0)
             leak = "descriptor " + std::to_string(fd) + " would stay open in the program";
     say("descriptors", leak);
+    say("seccomp", filterFault(status));
+    say("landlock", fenceFault());
 }
 
 struct TestRun {
@@ -168,6 +192,13 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
         machine.reportsIn.reset(fds[0]);
         machine.reportsOut.reset(fds[1]);
     }
+    machine.landlock = landlockVersion();
+    if (machine.landlock < firstUsefulLandlock) machine.landlock = 0;
+    machine.filter =
+        SyscallFilter::compile(SyscallFilter::Sockets::internet, machine.filterFault);
+    machine.filterWithoutInternet =
+        SyscallFilter::compile(SyscallFilter::Sockets::none, machine.filterFault);
+    if (!machine.filterWithoutInternet) machine.filter = {};
     const std::string mountinfo = readFile("/proc/self/mountinfo");
     const std::string own = readFile("/proc/self/cgroup");
     for (int tries = 0; tries < claimTries; ++tries) {
@@ -272,8 +303,17 @@ std::vector<Layer> testLayers(Machine& machine) {
         : cgroups.treeKill() ? "with the control group"
                              : "by looking for a worker's descendants again and again, without a "
                                "pid namespace or control group");
-    add("seccomp", false, "system calls are not filtered in this version");
-    add("landlock", false, "file access has no second fence in this version");
+    add("seccomp", saw("seccomp") == "ok",
+        saw("seccomp") == "ok"       ? "system calls are an allow-list"
+        : machine.filterFault.empty() ? saw("seccomp")
+                                      : machine.filterFault);
+    const std::string version = std::to_string(landlockVersion());
+    add("landlock", saw("landlock") == "ok",
+        saw("landlock") == "ok"   ? "version " + version
+        : machine.landlock != 0   ? saw("landlock")
+        : landlockVersion() == 0 ? "not available; Linux 5.19 or newer has it, unless its lsm= or "
+                                   "the container around the platform leaves it out"
+                                 : "version " + version + " is too old; Linux 5.19 has version 2");
     add("outbound_network", false,
         "a worker has either no network or the machine's own in this version");
     return layers;

@@ -2,6 +2,7 @@
 // bounding set goes before the user changes, because afterwards nobody may touch it any more.
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,6 +49,16 @@ void dropPrivileges(const Launch& launch, const Setup& setup) {
         setup.check(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) == 0,
                     "keeping the right to read");
     setup.check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "giving up new privileges");
+}
+
+void filterSyscalls(const Launch& launch, const Setup& setup) {
+    if (launch.request.kind == TaskKind::probe || !launch.machine.filter) return;
+    // Where no namespace keeps a program off the machine's network, the lack of sockets does.
+    const bool reachesMachine =
+        launch.request.network.mode == Network::host || (launch.namespaces & CLONE_NEWNET) != 0;
+    const SyscallFilter& filter =
+        reachesMachine ? launch.machine.filter : launch.machine.filterWithoutInternet;
+    setup.check(filter.install(), "filtering its system calls");
 }
 
 }  // namespace cf::sandbox

@@ -13,6 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "sandbox/cgroup.hpp"
 #include "sandbox/messages.hpp"
+#include "sandbox/seccomp.hpp"
 
 namespace cf::sandbox {
 
@@ -24,6 +25,9 @@ struct Machine {
     bool ownUserNamespace = false;  // not root: inside a user namespace in which this user is 0
     uint64_t namespaces = 0;        // CLONE_NEW* that work here; 0: plain processes
     CgroupTree cgroups{};
+    int landlock = 0;  // version of Landlock that is used; 0: none
+    SyscallFilter filter{}, filterWithoutInternet{};  // empty: none could be made
+    std::string filterFault{};                        // why
     base::UniqueFd stub{};        // the stub's executable
     base::UniqueFd reportsIn{};   // where Report records are read, by the launcher
     base::UniqueFd reportsOut{};  // where supervisor and pid 1s write them
@@ -89,6 +93,12 @@ void takeIdentity(const Launch& launch, const Setup& setup);
 void dropPrivileges(const Launch& launch, const Setup& setup);
 // 7  network.cpp
 void bringUpLoopback(const Launch& launch, const Setup& setup);
+// 8  landlock.cpp; made while there are privileges and descriptors left, closed when both are gone.
+//    `stub` is the executable that no path of the sandbox leads to, -1: none
+base::UniqueFd makeFence(const Launch& launch, const Setup& setup, int stub);
+void closeFence(const base::UniqueFd& fence, const Setup& setup);
+// 9  privileges.cpp, seccomp.hpp: from here on only calls of the list. The last step of all.
+void filterSyscalls(const Launch& launch, const Setup& setup);
 // and the two that tie them together: init.cpp (pid 1) and start.cpp
 [[noreturn]] void runInit(const Launch& launch, const Setup& setup);
 // A byte comes through `sealed` when pid 1 is ready.

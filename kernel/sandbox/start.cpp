@@ -92,6 +92,7 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     char go;
     if (::read(sealed, &go, 1) != 1) ::_exit(127);
     arrangeDescriptors(launch, setup, stub);
+    const base::UniqueFd fence = makeFence(launch, setup, stub);
     // After the descriptors: until execve there are more of them than a small limit allows.
     limitResources(launch, setup);
     // Linux should take the program, not its pid 1 or the platform, when memory runs out. Rising
@@ -101,10 +102,12 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
         ::close(score);
     }
     dropPrivileges(launch, setup);
+    closeFence(fence, setup);
     const std::string& start = request.directory;
     if (!start.empty())
         setup.check(::chdir(start.c_str()) == 0,
                     "The directory " + start + " cannot be entered in the sandbox");
+    filterSyscalls(launch, setup);
     if (launch.inspect != nullptr) {
         launch.inspect();
         ::_exit(0);

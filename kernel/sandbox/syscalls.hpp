@@ -50,6 +50,17 @@ constexpr uint64_t resolveInRoot = 0x10;
 
 constexpr unsigned closeRangeCloexec = 1u << 2;
 
+// landlock_create_ruleset(2), landlock_add_rule(2).
+struct LandlockRules {
+    uint64_t files = 0;
+    uint64_t network = 0;  // since version 4
+    uint64_t scoped = 0;   // since version 6
+};
+struct __attribute__((packed)) LandlockPath {
+    uint64_t rights = 0;
+    int32_t place = -1;
+};
+
 struct OpenHow {
     uint64_t flags = 0;
     uint64_t mode = 0;
@@ -81,6 +92,22 @@ inline int pidfdSendSignal(int pidfd, int signal) {
 }
 inline int closeRange(unsigned first, unsigned last, unsigned flags) {
     return static_cast<int>(::syscall(SYS_close_range, first, last, flags));
+}
+
+inline int landlockVersion() {
+    constexpr unsigned askVersion = 1;
+    return static_cast<int>(::syscall(SYS_landlock_create_ruleset, nullptr, size_t{0}, askVersion));
+}
+// An older Linux refuses a longer struct than it knows, unless the rest is zero.
+inline int landlockCreate(const LandlockRules& rules) {
+    return static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, sizeof rules, 0u));
+}
+inline int landlockAdd(int ruleset, const LandlockPath& path) {
+    constexpr int pathBeneath = 1;
+    return static_cast<int>(::syscall(SYS_landlock_add_rule, ruleset, pathBeneath, &path, 0u));
+}
+inline int landlockRestrict(int ruleset) {
+    return static_cast<int>(::syscall(SYS_landlock_restrict_self, ruleset, 0u));
 }
 
 }  // namespace cf::sandbox::sys

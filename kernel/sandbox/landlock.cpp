@@ -1,0 +1,110 @@
+#include "sandbox/landlock.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "sandbox/recipe.hpp"
+#include "sandbox/syscalls.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+// Rights as of linux/landlock.h; spelled out because the header of the oldest supported
+// distribution knows version 2 only.
+constexpr uint64_t execute = 1u << 0;
+constexpr uint64_t writeFile = 1u << 1;
+constexpr uint64_t readFile = 1u << 2;
+constexpr uint64_t readDirectory = 1u << 3;
+constexpr uint64_t makeDevice = 1u << 6 | 1u << 11;
+constexpr uint64_t refer = 1u << 13;     // since version 2
+constexpr uint64_t truncate = 1u << 14;  // since version 3
+constexpr uint64_t useDevice = 1u << 15;  // since version 5
+constexpr uint64_t scopeAbstractSockets = 1u << 0;  // since version 6, both
+constexpr uint64_t scopeSignals = 1u << 1;
+
+constexpr uint64_t reads = readFile | readDirectory;
+constexpr uint64_t runs = reads | execute;
+constexpr uint64_t onFiles = execute | writeFile | readFile | truncate | useDevice;
+
+uint64_t rightsOf(int version) {
+    uint64_t rights = (refer << 1) - 1;
+    if (version >= 3) rights |= truncate;
+    if (version >= 5) rights |= useDevice;
+    return rights;
+}
+
+class Fence {
+public:
+    Fence(const Setup& setup, int version) : setup_(setup), handled_(rightsOf(version)) {
+        sys::LandlockRules rules;
+        rules.files = handled_;
+        if (version >= 6) rules.scoped = scopeAbstractSockets | scopeSignals;
+        rules_.reset(sys::landlockCreate(rules));
+        setup.check(static_cast<bool>(rules_), "making rules for files");
+    }
+
+    // What cannot be opened cannot be used by the program either.
+    void allow(const char* path, uint64_t rights) const {
+        const base::UniqueFd place(::open(path, O_PATH | O_CLOEXEC));
+        if (place) allow(place.get(), rights);
+    }
+    void allow(int place, uint64_t rights) const {
+        struct stat status {};
+        setup_.check(::fstat(place, &status) == 0, "looking at a path of its rules for files");
+        if (!S_ISDIR(status.st_mode)) rights &= onFiles;
+        sys::LandlockPath rule;
+        rule.rights = rights & handled_;
+        rule.place = place;
+        setup_.check(sys::landlockAdd(rules_.get(), rule) == 0, "adding a rule for files");
+    }
+    // All but device nodes, which take a privilege that no program has.
+    uint64_t everything() const { return handled_ & ~makeDevice & ~useDevice; }
+    base::UniqueFd take() { return std::move(rules_); }
+
+private:
+    const Setup& setup_;
+    uint64_t handled_;
+    base::UniqueFd rules_;
+};
+
+void allowOwnRoot(const Fence& fence, const Launch& launch) {
+    // Artifact and layers come later, as mounts. Landlock does not look at the place where a mount
+    // lies but at that place's parent, which for /function is the root itself. The rule is about
+    // this root: no path of the machine leads there.
+    fence.allow("/", runs);
+    for (const char* path : {"/tmp", "/dev/shm"}) fence.allow(path, fence.everything());
+    for (const Mount& mount : launch.request.mounts)
+        if (mount.kind != MountKind::readOnly)
+            fence.allow(mount.target.c_str(), fence.everything());
+}
+
+}  // namespace
+
+int landlockVersion() { return std::max(0, sys::landlockVersion()); }
+
+base::UniqueFd makeFence(const Launch& launch, const Setup& setup, int stub) {
+    if (launch.machine.landlock < firstUsefulLandlock || launch.request.kind == TaskKind::probe)
+        return {};
+    if ((launch.namespaces & CLONE_NEWNS) == 0) return {};
+    Fence fence(setup, launch.machine.landlock);
+    for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
+        fence.allow(path, readFile | writeFile | truncate);
+    // It is in no file system that the sandbox sees.
+    if (stub >= 0) fence.allow(stub, runs);
+    allowOwnRoot(fence, launch);
+    return fence.take();
+}
+
+void closeFence(const base::UniqueFd& fence, const Setup& setup) {
+    if (!fence) return;
+    setup.check(sys::landlockRestrict(fence.get()) == 0, "applying its rules for files");
+}
+
+}  // namespace cf::sandbox

@@ -1,0 +1,158 @@
+#include "sandbox/seccomp.hpp"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "base/unique_fd.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+using Context = std::unique_ptr<void, decltype(&::seccomp_release)>;
+
+// The low byte of clone's flags is a signal; CLONE_NEWTIME would be part of it and is for clone3
+// and unshare alone.
+constexpr uint64_t newNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                   CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+constexpr uint64_t socketTypeMask = 0xf;
+constexpr uint32_t askPersonality = 0xffffffff;
+constexpr int mostNumbers = 2048;
+// Calls of the x32 ABI have this bit; libseccomp's part of the filter ends their process.
+constexpr uint32_t x32Bit = 0x40000000;
+
+class Rules {
+public:
+    explicit Rules(scmp_filter_ctx context) : context_(context) {}
+
+    template <typename... Conditions>
+    void add(uint32_t action, std::string_view name, Conditions... conditions) {
+        const int number = ::seccomp_syscall_resolve_name(std::string(name).c_str());
+        // This architecture has no such call, or libseccomp is older than the call.
+        if (number < 0) return;
+        note(::seccomp_rule_add(context_, action, number, sizeof...(conditions), conditions...));
+    }
+    void note(int result) {
+        if (error_ == 0 && result < 0) error_ = -result;
+    }
+    int error() const { return error_; }
+
+private:
+    scmp_filter_ctx context_;
+    int error_ = 0;
+};
+
+void addRules(Rules& rules, SyscallFilter::Sockets sockets) {
+    for (const std::string_view name : allowedSyscalls()) rules.add(SCMP_ACT_ALLOW, name);
+#ifdef __s390x__
+    const auto flags = SCMP_A1_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
+#else
+    const auto flags = SCMP_A0_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
+#endif
+    rules.add(SCMP_ACT_ALLOW, "clone", flags);
+    // Its flags lie in memory, where a filter cannot look; on this answer libc takes clone.
+    rules.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
+    for (const uint32_t persona : {0u, askPersonality})
+        rules.add(SCMP_ACT_ALLOW, "personality", SCMP_A0_32(SCMP_CMP_EQ, persona));
+    rules.add(SCMP_ACT_ALLOW, "socketpair", SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+    // Runtimes list network interfaces with it.
+    rules.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
+              SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
+    if (sockets == SyscallFilter::Sockets::none) return;
+    // TCP and UDP. Other protocols are code of the Linux kernel that hardly anybody runs, loaded
+    // on demand.
+    for (const unsigned family : {AF_INET, AF_INET6})
+        for (const auto& [type, own] :
+             {std::pair{SOCK_STREAM, IPPROTO_TCP}, std::pair{SOCK_DGRAM, IPPROTO_UDP}})
+            for (const int protocol : {int{IPPROTO_IP}, int{own}})
+                rules.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, family),
+                          SCMP_A1_64(SCMP_CMP_MASKED_EQ, socketTypeMask,
+                                     static_cast<scmp_datum_t>(type)),
+                          SCMP_A2_32(SCMP_CMP_EQ, static_cast<scmp_datum_t>(protocol)));
+}
+
+// The highest number libseccomp has a name for. What is above is newer than this list: programs are
+// prepared for a Linux without it (ENOSYS), but not for being forbidden it (EPERM).
+uint32_t newestNumber() {
+    for (int number = mostNumbers; number > 0; --number)
+        if (char* const name = ::seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number)) {
+            ::free(name);
+            return static_cast<uint32_t>(number);
+        }
+    return mostNumbers;
+}
+
+// Runs before libseccomp's program. Jumps of BPF are relative, so putting it in front is safe.
+std::vector<sock_filter> unknownCallsPrologue() {
+    const uint32_t refusal = SECCOMP_RET_ERRNO | ENOSYS;
+    return {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ::seccomp_arch_native(), 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, x32Bit, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, newestNumber(), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, refusal),
+    };
+}
+
+bool appendProgram(scmp_filter_ctx context, std::vector<sock_filter>& program) {
+    const base::UniqueFd memory(::memfd_create("filter", MFD_CLOEXEC));
+    if (!memory) return false;
+    if (const int result = ::seccomp_export_bpf(context, memory.get()); result < 0) {
+        errno = -result;
+        return false;
+    }
+    const off_t bytes = ::lseek(memory.get(), 0, SEEK_END);
+    if (bytes <= 0) return false;
+    const size_t first = program.size();
+    program.resize(first + static_cast<size_t>(bytes) / sizeof(sock_filter));
+    return ::pread(memory.get(), program.data() + first, static_cast<size_t>(bytes), 0) == bytes;
+}
+
+}  // namespace
+
+SyscallFilter SyscallFilter::compile(Sockets sockets, std::string& why) {
+    SyscallFilter filter;
+    const Context context(::seccomp_init(SCMP_ACT_ERRNO(EPERM)), &::seccomp_release);
+    if (!context) {
+        why = "libseccomp could not be initialised";
+        return filter;
+    }
+    Rules rules(context.get());
+    // An honest program never speaks another ABI, and with one every number means another call.
+    rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS));
+    // As a binary tree a decision takes some 9 comparisons instead of some 200.
+    rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
+    addRules(rules, sockets);
+    std::vector<sock_filter> program = unknownCallsPrologue();
+    if (rules.error() != 0) {
+        why = std::string("a rule was refused: ") + std::strerror(rules.error());
+    } else if (!appendProgram(context.get(), program) || program.size() > BPF_MAXINSNS) {
+        why = std::string("the filter could not be compiled: ") + std::strerror(errno);
+    } else {
+        filter.program_ = std::move(program);
+    }
+    return filter;
+}
+
+bool SyscallFilter::install() const {
+    const sock_fprog program{static_cast<unsigned short>(program_.size()),
+                             const_cast<sock_filter*>(program_.data())};
+    return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+}  // namespace cf::sandbox
