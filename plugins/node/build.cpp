@@ -52,15 +52,19 @@ Verdict ask(const Job& job, std::string_view file, std::string_view source) {
 class Build {
 public:
     Build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
-          const std::string& artifactDir)
+          const PackageRules& rules, const std::string& sourceDir, const std::string& artifactDir)
         : job_(job),
           function_(function),
+          toolchain_(toolchain),
+          rules_(rules),
+          source_(sourceDir),
           artifact_(artifactDir),
           entry_(entryOf(function)),
           esbuild_(job, toolchain.esbuild, toolchain.version),
           transpiles_(std::any_of(
               function.files.begin(), function.files.end(),
-              [](const File& file) { return languageOf(file.name) == Language::typed; })) {}
+              [](const File& file) { return languageOf(file.name) == Language::typed; })),
+          bundles_(transpiles_ && findFile(function, "tsconfig.json") != nullptr) {}
 
     void run() {
         if (!entry_.problem.empty()) throw Failed(CF_INVALID, entry_.problem);
@@ -70,21 +74,40 @@ public:
             take(file);
         }
         if (failed_) throw Failed(CF_INVALID, firstError_);
+        // Mistakes in the code are told before the minutes that packages may take.
+        const Packages packages =
+            providePackages(job_, function_, toolchain_, rules_, artifact_.string());
+        if (bundles_) bundle(packages);
+        if (failed_) throw Failed(CF_INVALID, firstError_);
         if (!transpiles_ && isModule(entry_.file)) makeModule();
         writeManifest();
         for (const auto& [name, content] : outputs_) write(name, content);
+        if (!packages.link.empty()) link("node_modules", packages.link);
     }
 
 private:
     void take(const File& file) {
         const Language language = languageOf(file.name);
         if (language == Language::none) return;
-        if (language == Language::typed) return transpile(file);
+        if (language == Language::typed) return bundles_ ? void() : transpile(file);
         const Verdict verdict = ask(job_, file.name, file.content);
         for (const auto& remark : verdict.errors) report(remark);
         if (!verdict.errors.empty()) return;
         modules_[std::string(file.name)] = verdict.module;
-        if (verdict.module && transpiles_) transpile(file);
+        if (verdict.module && transpiles_ && !bundles_) transpile(file);
+    }
+
+    // What the entry imports comes into its own file. All else stays apart, for imports that are
+    // computed while it runs.
+    void bundle(const Packages& packages) {
+        Bundle made = esbuild_.bundle(source_, entry_.file, packages.names);
+        for (const auto& file : function_.files) {
+            const auto module = modules_.find(std::string(file.name));
+            const bool compiles = languageOf(file.name) == Language::typed ||
+                                  (module != modules_.end() && module->second);
+            if (compiles && made.files.count(std::string(file.name)) == 0) transpile(file);
+        }
+        outputs_[entry_.file] = std::move(made.code);
     }
 
     void transpile(const File& file) {
@@ -170,6 +193,14 @@ private:
             ",\"transpiled\":" + (transpiles_ ? "true" : "false") + "}\n";
     }
 
+    void link(const std::string& name, const std::string& target) const {
+        std::error_code problem;
+        fs::create_symlink(target, artifact_ / name, problem);
+        if (problem)
+            throw Failed(CF_FAILED, "cannot link " + name + " into the artifact: " +
+                                        problem.message());
+    }
+
     void write(const std::string& name, const std::string& content) const {
         const fs::path path = artifact_ / name;
         std::error_code problem;
@@ -185,10 +216,14 @@ private:
 
     const Job& job_;
     const FunctionInfo& function_;
+    const Toolchain& toolchain_;
+    const PackageRules& rules_;
+    std::string source_;
     fs::path artifact_;
     Entry entry_;
     Esbuild esbuild_;
     bool transpiles_;
+    bool bundles_;
     bool failed_ = false;
     std::string firstError_;
     std::map<std::string, std::string> outputs_;  // by name in the artifact
@@ -198,8 +233,9 @@ private:
 }  // namespace
 
 void build(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
+           const PackageRules& rules, const std::string& sourceDir,
            const std::string& artifactDir) {
-    Build(job, function, toolchain, artifactDir).run();
+    Build(job, function, toolchain, rules, sourceDir, artifactDir).run();
 }
 
 }  // namespace node_executor

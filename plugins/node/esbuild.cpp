@@ -1,6 +1,9 @@
 #include "esbuild.hpp"
 
+#include <simdjson.h>
+
 #include <charconv>
+#include <filesystem>
 #include <utility>
 
 #include "toolchain.hpp"
@@ -22,6 +25,15 @@ uint32_t number(std::string_view text) {
     uint32_t value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
+}
+
+// `Could not resolve "axios"` with the line that adds it.
+std::string missingPackage(const std::string& message) {
+    const size_t begin = message.find('"') + 1;
+    const std::string name = message.substr(begin, message.find('"', begin) - begin);
+    if (name.empty() || name[0] == '.' || name[0] == '/') return message;
+    return message + "; if it is a package, add it: \"dependencies\": [\"" + name +
+           "\"], or to the dependencies of package.json";
 }
 
 // "    index.ts:3:6:" into `remark`.
@@ -66,6 +78,33 @@ Esbuild::Esbuild(const cloudfunction::Job& job, std::string program, std::string
     : job_(job), program_(std::move(program)), target_(std::move(target)) {}
 
 std::string Esbuild::transform(std::string_view file, std::string_view source) {
+    cloudfunction::Tool tool;
+    tool.argv = {"--loader=" + loaderOf(file), "--sourcefile=" + std::string(file)};
+    tool.input = source;
+    return run(file, std::move(tool));
+}
+
+Bundle Esbuild::bundle(const std::string& folder, const std::string& entry,
+                       const std::vector<std::string>& packages) {
+    cloudfunction::Tool tool;
+    const std::string notes = job_.scratch() + "/bundle";
+    std::error_code failed;
+    std::filesystem::create_directories(notes, failed);
+    job_.mount(notes, notes, CF_MOUNT_WRITABLE);
+    tool.argv = {"./" + entry, "--bundle", "--platform=node",
+                 "--metafile=" + notes + "/files.json"};
+    for (const auto& name : packages) tool.argv.push_back("--external:" + name);
+    tool.directory = folder;
+    Bundle bundle{.code = run(entry, std::move(tool)), .files = {}};
+    simdjson::dom::parser parser;
+    simdjson::dom::object inputs;
+    if (parser.load(notes + "/files.json")["inputs"].get(inputs) != simdjson::SUCCESS)
+        throw Failed(CF_FAILED, "esbuild did not say which files it took");
+    for (const auto [name, input] : inputs) bundle.files.emplace(name);
+    return bundle;
+}
+
+std::string Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
     if (program_.empty()) {
         throw Failed(CF_UNAVAILABLE,
                      std::string(file) + " needs esbuild, which this machine does not have",
@@ -74,20 +113,14 @@ std::string Esbuild::transform(std::string_view file, std::string_view source) {
     }
     if (!mounted_ && !belowUsr(program_)) job_.mount(program_, program_, CF_MOUNT_READ_ONLY);
     mounted_ = true;
-    cloudfunction::Tool tool;
-    tool.argv = {program_,
-                 "--loader=" + loaderOf(file),
-                 "--sourcefile=" + std::string(file),
-                 "--format=cjs",
-                 "--target=node" + target_,
-                 "--sourcemap=inline",
-                 "--sources-content=false",
-                 "--charset=utf8",
-                 "--log-limit=50",
-                 "--color=false"};
+    tool.argv.insert(tool.argv.begin(), program_);
+    for (const std::string& flag :
+         {std::string("--format=cjs"), "--target=node" + target_, std::string("--sourcemap=inline"),
+          std::string("--sources-content=false"), std::string("--charset=utf8"),
+          std::string("--log-limit=50"), std::string("--color=false")})
+        tool.argv.push_back(flag);
     // esbuild is a Go program; one thread is enough for one file and keeps it small.
     tool.environment = {{"HOME", "/tmp"}, {"PATH", "/usr/bin:/bin"}, {"GOMAXPROCS", "1"}};
-    tool.input = source;
     tool.timeoutMs = 60000;
     cloudfunction::ToolRun run = job_.run(tool);
     const auto remarks = parseEsbuildOutput(run.errors);
@@ -97,6 +130,8 @@ std::string Esbuild::transform(std::string_view file, std::string_view source) {
             remark.message =
                 "await outside of a function works in JavaScript modules only; put it into an "
                 "async function";
+        } else if (remark.message.starts_with("Could not resolve \"")) {
+            remark.message = missingPackage(remark.message);
         }
         job_.report(remark);
     }

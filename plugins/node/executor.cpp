@@ -2,12 +2,16 @@
 // this one.
 #include "cloudfunction/executor.hpp"
 
-#include <utility>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "build.hpp"
 #include "launch.hpp"
 #include "manifest.hpp"
+#include "packages.hpp"
 #include "source.hpp"
+#include "specifier.hpp"
 #include "toolchain.hpp"
 
 namespace node_executor {
@@ -21,12 +25,15 @@ using cloudfunction::Remarks;
 class NodeExecutor final : public cloudfunction::Executor {
 public:
     static constexpr const char* id = "node";
-    static constexpr const char* version = "1.0.0";
+    static constexpr const char* version = "1.1.0";
 
     NodeExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),
           home_(host().property("home")),
-          toolchain_(Toolchain::fromJson(foundBefore)) {}
+          toolchain_(Toolchain::fromJson(foundBefore)) {
+        rules_.scripts = host().property("install_scripts", "true") != "false";
+        rules_.scriptsNetwork = host().property("install_scripts_network", "false") == "true";
+    }
 
     std::string probe() override { return probeToolchain(host()).json(); }
 
@@ -38,9 +45,15 @@ public:
         return {{.file = {}, .message = entry.problem}};
     }
 
-    void prepare(const Job& job, const FunctionInfo& function, const std::string& /*sourceDir*/,
+    void prepare(const Job& job, const FunctionInfo& function, const std::string& sourceDir,
                  const std::string& artifactDir) override {
-        build(job, function, toolchain_, artifactDir);
+        build(job, function, toolchain_, rules_, sourceDir, artifactDir);
+    }
+
+    cloudfunction::ManifestFile writeDependencies(
+        const FunctionInfo& /*function*/,
+        const std::vector<std::string_view>& dependencies) override {
+        return writePackageJson(dependencies);
     }
 
     void plan(const FunctionInfo* function, const Plan& plan) override {
@@ -55,6 +68,7 @@ public:
 private:
     std::string home_;
     Toolchain toolchain_;
+    PackageRules rules_;
 };
 
 }  // namespace node_executor

@@ -12,8 +12,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <sstream>
+#include <utility>
 #include <vector>
+
+#include "source.hpp"
 
 namespace node_executor {
 
@@ -23,6 +28,8 @@ using cloudfunction::Failed;
 namespace {
 
 constexpr int probeTimeoutMs = 10000;
+// Since then it can leave the registry's addresses out of a lock.
+constexpr std::pair<int, int> oldestNpm = {8, 12};
 constexpr const char* installNode =
     "apt install nodejs, or set executor.node.path to a node program";
 
@@ -106,6 +113,56 @@ std::string prefixOf(const std::string& program) {
     return installation && prefix != prefix.root_path() ? prefix.string() : std::string{};
 }
 
+std::string textOf(const fs::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::stringstream content;
+    content << in.rdbuf();
+    return content.str();
+}
+
+// "9.2.0" to {9, 2}.
+std::pair<int, int> majorMinor(const std::string& version) {
+    const size_t dot = version.find('.');
+    return {std::atoi(version.c_str()),
+            dot == std::string::npos ? 0 : std::atoi(version.c_str() + dot + 1)};
+}
+
+// npm is a script that comes with Node.js, so Node.js says where it lies: what is called npm on
+// PATH may be a version manager's shim that works in a home directory only.
+void findNpm(const cloudfunction::Host& host, Toolchain& toolchain) {
+    const fs::path prefix = fs::path(toolchain.node).parent_path().parent_path();
+    const std::string given = host.property("npm");
+    std::vector<fs::path> candidates = {given};
+    if (given.empty()) {
+        candidates = {prefix / "lib/node_modules/npm/bin/npm-cli.js",
+                      "/usr/share/nodejs/npm/bin/npm-cli.js", "/usr/share/npm/bin/npm-cli.js"};
+        std::error_code failed;
+        const fs::path onThePath = fs::canonical(onPath("npm"), failed);
+        if (!failed && onThePath.filename() == "npm-cli.js") candidates.push_back(onThePath);
+    }
+    toolchain.npmProblem = given.empty() ? "npm was not found" : "there is no npm at " + given;
+    for (const auto& candidate : candidates) {
+        std::error_code failed;
+        const fs::path real = fs::canonical(candidate, failed);
+        if (failed) continue;
+        std::string version =
+            packageMember(textOf(real.parent_path().parent_path() / "package.json"), "version");
+        if (majorMinor(version) < oldestNpm) {
+            toolchain.npmProblem = "npm " + version + " at " + real.string() +
+                                   " is too old; version " + std::to_string(oldestNpm.first) + "." +
+                                   std::to_string(oldestNpm.second) + " or later is needed";
+            continue;
+        }
+        toolchain.npm = real.string();
+        toolchain.npmVersion = std::move(version);
+        toolchain.npmProblem.clear();
+        toolchain.config = collectOperatorConfig(toolchain.npm);
+        break;
+    }
+    std::error_code ignored;
+    if (fs::exists(prefix / "include/node/node.h", ignored)) toolchain.headers = prefix.string();
+}
+
 std::string findEsbuild(const cloudfunction::Host& host) {
     const std::string given = host.property("esbuild");
     const std::string program = given.empty() ? onPath("esbuild") : given;
@@ -128,10 +185,28 @@ bool belowUsr(std::string_view path) {
 
 bool Toolchain::outsideOfUsr() const { return !node.empty() && !belowUsr(node); }
 
+int Toolchain::npmMajor() const { return majorMinor(npmVersion).first; }
+
+std::string Toolchain::path() const {
+    const std::string folder = fs::path(node).parent_path().string();
+    return (belowUsr(folder + "/") ? "" : folder + ":") + "/usr/local/bin:/usr/bin:/bin";
+}
+
+void Toolchain::mountForTools(const cloudfunction::Job& job) const {
+    const std::string ours = prefix.empty() ? node : prefix;
+    if (outsideOfUsr()) job.mount(ours, ours, CF_MOUNT_READ_ONLY);
+    const std::string root = fs::path(npm).parent_path().parent_path().string();
+    const bool seen = belowUsr(npm) || (!prefix.empty() && npm.starts_with(prefix + "/"));
+    if (!npm.empty() && !seen) job.mount(root, root, CF_MOUNT_READ_ONLY);
+}
+
 std::string Toolchain::json() const {
     using cloudfunction::jsonString;
     return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(node) +
            ",\"prefix\":" + jsonString(prefix) + ",\"esbuild\":" + jsonString(esbuild) +
+           ",\"npm\":" + jsonString(npm) + ",\"npm_version\":" + jsonString(npmVersion) +
+           ",\"npm_problem\":" + jsonString(npmProblem) + ",\"headers\":" + jsonString(headers) +
+           ",\"config\":" + config.json() +
            (esbuild.empty() ? ",\"warning\":\"TypeScript is unavailable: esbuild was not found; "
                               "apt install esbuild\""
                             : "") +
@@ -151,6 +226,13 @@ Toolchain Toolchain::fromJson(std::string_view found) {
     toolchain.version = read("version");
     toolchain.prefix = read("prefix");
     toolchain.esbuild = read("esbuild");
+    toolchain.npm = read("npm");
+    toolchain.npmVersion = read("npm_version");
+    toolchain.npmProblem = read("npm_problem");
+    toolchain.headers = read("headers");
+    simdjson::dom::object config;
+    if (object["config"].get(config) == simdjson::SUCCESS)
+        toolchain.config = OperatorConfig::fromJson(simdjson::minify(config));
     return toolchain;
 }
 
@@ -182,6 +264,7 @@ Toolchain probeToolchain(const cloudfunction::Host& host) {
     }
     if (!belowUsr(toolchain.node)) toolchain.prefix = prefixOf(toolchain.node);
     toolchain.esbuild = findEsbuild(host);
+    findNpm(host, toolchain);
     return toolchain;
 }
 

@@ -1,10 +1,14 @@
 """A host for one executor plugin, in Python: enough of kernel/include/cloudfunction/executor.h to probe, validate,
 build and plan. Tools run as plain processes; CHECK frames go to a worker that the plugin itself planned."""
+import collections
 import ctypes as c
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'protocol'))
 from harness import Shim  # noqa: E402
@@ -64,7 +68,8 @@ class Tool(c.Structure):
     _fields_ = PREFIX + [('argv', c.POINTER(View)), ('argc', c.c_uint64), ('argv_stride', c.c_uint32),
                          ('environment_stride', c.c_uint32), ('environment', c.POINTER(Pair)),
                          ('environment_count', c.c_uint64), ('directory', View), ('input', View),
-                         ('output', c.POINTER(Sink)), ('errors', c.POINTER(Sink)), ('timeout_ms', c.c_uint64)]
+                         ('output', c.POINTER(Sink)), ('errors', c.POINTER(Sink)), ('timeout_ms', c.c_uint64),
+                         ('network', c.c_uint64)]
 
 
 class ToolResult(c.Structure):
@@ -86,6 +91,7 @@ class PlanTable(c.Structure):
     _fields_ = PREFIX + [('context', c.c_void_p)] + PLAN_CALLS
 
 
+LAYER_FILL = c.CFUNCTYPE(c.c_int32, c.c_void_p, View, c.POINTER(Error))
 HOST_CALLS = [('log', c.CFUNCTYPE(None, c.c_void_p, c.c_int32, View)),
               ('property', c.CFUNCTYPE(c.c_int32, c.c_void_p, View, c.POINTER(Sink))),
               ('get_extension', c.CFUNCTYPE(c.c_void_p, c.c_void_p, View)),
@@ -95,7 +101,12 @@ HOST_CALLS = [('log', c.CFUNCTYPE(None, c.c_void_p, c.c_int32, View)),
                                        c.POINTER(Error))),
               ('check', c.CFUNCTYPE(c.c_int32, c.c_void_p, View, View, c.POINTER(Sink), c.POINTER(Error))),
               ('diagnostic', c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Diagnostic))),
-              ('build_log', c.CFUNCTYPE(None, c.c_void_p, View))]
+              ('build_log', c.CFUNCTYPE(None, c.c_void_p, View)),
+              ('scratch', c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Sink))),
+              ('recall_lock', c.CFUNCTYPE(c.c_int32, c.c_void_p, View, View, c.c_uint32, c.POINTER(Sink))),
+              ('keep_lock', c.CFUNCTYPE(None, c.c_void_p, View, View, View)),
+              ('layer', c.CFUNCTYPE(c.c_int32, c.c_void_p, View, c.c_uint32, LAYER_FILL, c.c_void_p, c.POINTER(Sink),
+                                    c.POINTER(Sink), c.POINTER(Error)))]
 
 
 class Host(c.Structure):
@@ -117,12 +128,14 @@ class Executor(c.Structure):
         ('prepare', c.CFUNCTYPE(c.c_int32, S, c.c_void_p, c.POINTER(Function), View, View, E)),
         ('plan', c.CFUNCTYPE(c.c_int32, S, c.POINTER(Function), c.POINTER(PlanTable), E)),
         ('describe_exit', c.CFUNCTYPE(c.c_int32, S, c.POINTER(Exit), E)),
-        ('discard', c.CFUNCTYPE(None, S, View)), ('get_extension', c.CFUNCTYPE(c.c_void_p, S, View))]
+        ('discard', c.CFUNCTYPE(None, S, View)), ('get_extension', c.CFUNCTYPE(c.c_void_p, S, View)),
+        ('write_dependencies', c.CFUNCTYPE(c.c_int32, S, c.POINTER(Function), c.POINTER(View), c.c_uint64, c.c_uint32,
+                                           K, K, E))]
 
 
 def prefixed(kind, **values):
     value = kind(**values)
-    value.struct_size, value.major, value.minor = c.sizeof(kind), 1, 0
+    value.struct_size, value.major, value.minor = c.sizeof(kind), 1, 1
     return value
 
 
@@ -140,6 +153,10 @@ class Refused(Exception):
         self.status, self.hint = status, error.hint.decode()
 
 
+# A tool that ran, with what it could write to and which files lay in the scratch folder when it started.
+Run = collections.namedtuple('Run', 'argv environment network writable scratch')
+
+
 class Plan:
     def __init__(self):
         self.argv, self.environment, self.mounts, self.flags = [], {}, [], {}
@@ -151,6 +168,9 @@ class Plugin:
     def __init__(self, folder, id, properties=None, probe=True):
         self.properties = dict({'home': os.path.join(folder, id)}, **(properties or {}))
         self.tools, self.mounts, self.diagnostics, self.checker = [], [], [], None
+        self.runs, self.log, self.locks = [], [], {}
+        self.network, self.old_locks, self.layers_made = True, False, 0
+        self.work = tempfile.mkdtemp(prefix='plugin-host-')  # layers, scratch and sources
         self.host = prefixed(Host)
         for name, kind in HOST_CALLS:
             setattr(self.host, name, kind(getattr(self, '_' + name)))
@@ -164,6 +184,7 @@ class Plugin:
             self.self = self.table.create(c.byref(self.host), View.of(json.dumps(self.found)), None)
 
     def close(self):
+        shutil.rmtree(self.work, ignore_errors=True)
         if self.checker:
             self.checker.close()
         self.table.destroy(self.self)
@@ -207,9 +228,26 @@ class Plugin:
 
     def prepare(self, files, artifact, handler='handler', runtime='node'):
         """Builds into the folder `artifact`; self.diagnostics, .tools and .mounts say what happened."""
-        self.tools, self.mounts, self.diagnostics = [], [], []
+        self.tools, self.mounts, self.diagnostics, self.runs, self.log = [], [], [], [], []
+        self.writable = {artifact}
+        self.scratch = tempfile.mkdtemp(dir=self.work)
+        sources = tempfile.mkdtemp(dir=self.work)
+        for name, content in files.items():
+            path = os.path.join(sources, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'wb') as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
         self._call(self.table.prepare, None, c.byref(self.function(files, handler, runtime=runtime)),
-                   View.of('/nonexistent'), View.of(artifact))
+                   View.of(sources), View.of(artifact))
+
+    def write_dependencies(self, dependencies):
+        """(name, content) of the manifest."""
+        name, name_pieces = collector()
+        content, content_pieces = collector()
+        views = [View.of(one) for one in dependencies]
+        self._call(self.table.write_dependencies, c.byref(self.function({'index.js': ''})), (View * len(views))(*views),
+                   len(views), c.sizeof(View), c.byref(name), c.byref(content))
+        return b''.join(name_pieces).decode(), b''.join(content_pieces).decode()
 
     def plan(self, function=None):
         plan = Plan()
@@ -262,6 +300,7 @@ class Plugin:
 
     def _tool_mount(self, _job, source, target, flags):
         self.mounts.append((source.text(), target.text()))
+        (self.writable.add if flags & 0xff else self.writable.discard)(target.text())
 
     def _run_tool(self, _job, tool, result, error):
         tool = tool.contents
@@ -269,7 +308,11 @@ class Plugin:
         environment = {tool.environment[i].name.text(): tool.environment[i].value.text()
                        for i in range(tool.environment_count)}
         self.tools.append(argv)
-        done = subprocess.run(argv, env=environment, input=tool.input.bytes(), capture_output=True)
+        self.runs.append(Run(argv, environment, bool(tool.network), set(self.writable), self._files_in_scratch()))
+        if tool.network and not self.network:
+            environment['npm_config_registry'] = 'http://127.0.0.1:1/'
+        done = subprocess.run(argv, env=environment, input=tool.input.bytes(), capture_output=True,
+                              cwd=tool.directory.text() or None)
         tool.output.contents.write(tool.output.contents.context, View.of(done.stdout))
         tool.errors.contents.write(tool.errors.contents.context, View.of(done.stderr))
         result.contents.exit_code = done.returncode
@@ -287,4 +330,37 @@ class Plugin:
         self.diagnostics.append((d.file.text(), d.line, d.column, ('error', 'warning')[d.severity], d.message.text()))
 
     def _build_log(self, _job, line):
-        pass
+        self.log.append(line.text())
+
+    def _files_in_scratch(self):
+        return sorted(os.path.relpath(os.path.join(folder, name), self.scratch)
+                      for folder, _, names in os.walk(self.scratch) for name in names)
+
+    def _scratch(self, _job, path):
+        path.contents.write(path.contents.context, View.of(self.scratch))
+
+    def _recall_lock(self, _job, name, made_from, flags, content):
+        kept = self.locks.get((name.text(), made_from.bytes()))
+        if kept is None or (self.old_locks and not flags & 1):
+            return FAILED
+        content.contents.write(content.contents.context, View.of(kept))
+        return OK
+
+    def _keep_lock(self, _job, name, made_from, content):
+        self.locks[name.text(), made_from.bytes()] = content.bytes()
+
+    def _layer(self, _job, key, flags, fill, context, directory, link, error):
+        name = hashlib.sha256(key.bytes()).hexdigest()[:16]
+        folder = os.path.join(self.work, 'layers', name)
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            self.writable.add(folder)
+            status = fill(context, View.of(folder), error)
+            self.writable.discard(folder)
+            if status != OK:
+                shutil.rmtree(folder)
+                return status
+            self.layers_made += 1
+        directory.contents.write(directory.contents.context, View.of(folder))
+        link.contents.write(link.contents.context, View.of(folder))
+        return OK

@@ -1,0 +1,421 @@
+"""Packages of the Node.js executor: real npm, a registry on this machine, a stand-in for the host.
+
+    CF_PLUGINS=<build>/executors python3 -m unittest test_packages      (in this folder)
+"""
+import json
+import os
+import shutil
+import tempfile
+import unittest
+
+from npm_registry import Registry
+from plugin_host import FAILED, INVALID, UNAVAILABLE, Plugin, Refused
+
+PLUGINS = os.environ.get('CF_PLUGINS', '')
+HAS_ESBUILD = shutil.which('esbuild') is not None
+TOKEN = 'npm_secret0123456789'
+
+
+def manifest(**dependencies):
+    return json.dumps({'dependencies': {name.replace('_', '-'): r for name, r in dependencies.items()}}, indent=2)
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(PLUGINS, 'node.so')), 'CF_PLUGINS names no folder with node.so')
+@unittest.skipUnless(shutil.which('node'), 'there is no node on PATH')
+@unittest.skipUnless(shutil.which('npm'), 'there is no npm on PATH')
+class PackagesTest(unittest.TestCase):
+    token = None
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='node-packages-')
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.registry = Registry(self.token)
+        self.addCleanup(self.registry.close)
+        self.registry.add('left', '1.0.0', 'module.exports = "left 1";')
+        self.registry.add('left', '2.0.0', 'module.exports = "left 2";')
+        self.registry.add('right', '1.0.0', 'module.exports = "right, " + require("left");',
+                          dependencies={'left': '^1.0.0'})
+        self.registry.add('@scope/es', '1.2.3', 'export default "es"; export const named = 3;', type='module')
+        self.environ({'npm_config_registry': self.registry.url})
+        self.plugin = self.start()
+
+    def environ(self, values):
+        for name, value in values.items():
+            old = os.environ.get(name)
+            os.environ[name] = value
+            self.addCleanup(os.environ.pop if old is None else os.environ.__setitem__, name,
+                            *([None] if old is None else [old]))
+
+    def start(self, properties=None):
+        plugin = Plugin(PLUGINS, 'node', properties)
+        self.addCleanup(plugin.close)
+        return plugin
+
+    def build(self, files, handler='handler', runtime='node'):
+        artifact = tempfile.mkdtemp(dir=self.folder)
+        self.plugin.prepare(files, artifact, handler, runtime)
+        return artifact
+
+    def run_artifact(self, artifact, event=b'{}', handler='handler'):
+        worker = self.plugin.start()
+        self.addCleanup(worker.close)
+        answer = worker.load(artifact, handler)
+        self.assertTrue(answer.ok, answer)
+        return worker.invoke(event)
+
+    def result(self, files, handler='handler', runtime='node'):
+        answer = self.run_artifact(self.build(files, handler, runtime), handler=handler)
+        self.assertTrue(answer.ok, answer)
+        return answer.value
+
+    def refused(self, files, status=INVALID):
+        with self.assertRaises(Refused) as caught:
+            self.build(files)
+        self.assertEqual(status, caught.exception.status, (str(caught.exception), self.plugin.log))
+        return caught.exception
+
+    def uses(self, name='left', **more):
+        return {'index.js': f'const it = require("{name}");\nfunction handler() {{ return it; }}\n', **more}
+
+    def lock(self, packages):
+        """A lock as npm makes it for these, with addresses of the registry."""
+        self.build(self.uses(**{'package.json': packages}))
+        return next(iter(self.plugin.locks.values())).decode()
+
+
+class Install(PackagesTest):
+    def test_a_package_and_what_it_needs(self):
+        self.assertEqual('right, left 1', self.result(self.uses('right', **{'package.json': manifest(right='1')})))
+        self.assertEqual([['install', '--package-lock-only'], ['ci', '--prefer-offline']],
+                         [tool[2:4] for tool in self.plugin.tools])
+        self.assertTrue(any('right' in line for line in self.plugin.log), self.plugin.log)
+
+    def test_modules_and_scopes(self):
+        self.assertEqual(['es', 3], self.result({
+            'index.mjs': 'import es, { named } from "@scope/es";\nexport const handler = () => [es, named];\n',
+            'package.json': manifest(**{'@scope/es': '^1'})}))
+
+    def test_versions_side_by_side(self):
+        one = self.build(self.uses(**{'package.json': manifest(left='1')}))
+        two = self.build(self.uses(**{'package.json': manifest(left='2')}))
+        self.assertEqual(['left 1', 'left 2'], [self.run_artifact(a).value for a in (one, two)])
+
+    def test_the_same_again_starts_nothing(self):
+        files = self.uses(**{'package.json': manifest(left='1')})
+        self.build(files)
+        self.registry.close()
+        self.assertEqual('left 1', self.result({**files, 'index.js': files['index.js'] + '// changed\n'}))
+        self.assertEqual([], self.plugin.tools)
+        other = json.dumps({'name': 'other', 'version': '7.0.0', 'dependencies': {'left': '1'}})
+        self.assertEqual('left 1', self.result({**files, 'package.json': other}))
+        self.assertEqual(([], 1), (self.plugin.tools, self.plugin.layers_made))
+
+    def test_a_new_manifest_is_resolved_anew(self):
+        self.build(self.uses(**{'package.json': manifest(left='1')}))
+        self.assertEqual('left 2', self.result(self.uses(**{'package.json': manifest(left='2')})))
+
+    def test_the_lock_names_no_registry(self):
+        lock = self.lock(manifest(right='1'))
+        self.assertNotIn('127.0.0.1', lock)
+        self.assertIn('sha512-', lock)
+
+    def test_a_lock_of_the_users(self):
+        lock = json.loads(self.lock(manifest(left='*')))
+        self.assertEqual('2.0.0', lock['packages']['node_modules/left']['version'])
+        old = self.registry.packages['left']['1.0.0']['dist']
+        lock['packages']['node_modules/left'] = {'version': '1.0.0', 'resolved': old['tarball'],
+                                                 'integrity': old['integrity']}
+        for name in ('package-lock.json', 'npm-shrinkwrap.json'):
+            self.plugin.locks = {}
+            self.assertEqual('left 1', self.result(self.uses(**{'package.json': manifest(left='*'),
+                                                                name: json.dumps(lock)})))
+            self.assertEqual({}, self.plugin.locks, 'it is a source; nobody has to keep it')
+
+    def test_a_lock_of_something_else(self):
+        refused = self.refused(self.uses(**{'package.json': manifest(left='1', right='1'),
+                                            'package-lock.json': self.lock(manifest(left='1'))}))
+        self.assertIn('right', str(refused))
+        self.assertIn('lock', refused.hint)
+        self.assertIn(('package.json', 4), [d[:2] for d in self.plugin.diagnostics])
+
+    def test_the_layer_is_node_modules_and_no_more(self):
+        artifact = self.build(self.uses(**{'package.json': manifest(right='1')}))
+        link = os.path.join(artifact, 'node_modules')
+        self.assertTrue(os.path.islink(link))
+        layer = os.path.realpath(os.path.join(link, '..'))
+        self.assertEqual(['node_modules'], os.listdir(layer))
+        self.assertEqual(['left', 'right'], sorted(n for n in os.listdir(link) if not n.startswith('.bin')))
+
+    def test_packages_under_files_need_no_npm(self):
+        files = self.uses(**{'package.json': manifest(left='1'), 'node_modules/left/index.js': 'module.exports = 7;'})
+        self.assertEqual(7, self.result(files))
+        self.assertEqual(([], []), (self.plugin.tools, self.registry.requests))
+
+    def test_nothing_asked_for(self):
+        for package in ('{}', '{"name": "x", "dependencies": {}}', '{"devDependencies": {"left": "1"}}'):
+            artifact = self.build({'index.js': 'function handler() { return 1; }', 'package.json': package})
+            self.assertEqual([], self.plugin.tools)
+            self.assertFalse(os.path.lexists(os.path.join(artifact, 'node_modules')))
+
+    def test_developers_packages_stay_away(self):
+        package = json.dumps({'dependencies': {'left': '1'}, 'devDependencies': {'@scope/es': '1'}})
+        artifact = self.build(self.uses(**{'package.json': package}))
+        self.assertEqual(['left'], [n for n in os.listdir(artifact + '/node_modules') if not n.startswith('.')])
+
+    def test_mistakes_in_the_code_come_before_npm(self):
+        self.refused({'index.js': 'function handler( {', 'package.json': manifest(left='1')})
+        self.assertEqual([], self.plugin.tools)
+
+    def test_without_npm(self):
+        self.plugin = self.start({'npm': '/nonexistent/npm-cli.js'})
+        refused = self.refused(self.uses(**{'package.json': manifest(left='1')}), UNAVAILABLE)
+        self.assertIn('apt install npm', refused.hint)
+        self.assertEqual(7, self.result({'index.js': 'function handler() { return 7; }', 'package.json': '{}'}))
+
+
+class Failures(PackagesTest):
+    def test_no_such_package(self):
+        refused = self.refused(self.uses('nosuch', **{'package.json': manifest(left='1', nosuch='1')}))
+        self.assertIn('nosuch', str(refused))
+        self.assertNotIn('127.0.0.1', str(refused))
+        self.assertEqual([('package.json', 4)], [d[:2] for d in self.plugin.diagnostics])
+
+    def test_no_such_version(self):
+        refused = self.refused(self.uses(**{'package.json': manifest(left='^99.1')}))
+        self.assertIn('no version of left is ^99.1', str(refused))
+        self.assertEqual([('package.json', 3)], [d[:2] for d in self.plugin.diagnostics])
+
+    def test_another_archive_than_locked(self):
+        packages = manifest(left='2')
+        lock = self.lock(packages)
+        self.registry.corrupt('left', '2.0.0')
+        self.plugin = self.start()
+        refused = self.refused(self.uses(**{'package.json': packages, 'package-lock.json': lock}))
+        self.assertIn('left is not what the lock file says', str(refused))
+        self.assertEqual(0, self.plugin.layers_made)
+
+    def test_nobody_answers(self):
+        self.plugin.network = False
+        files = self.uses(**{'package.json': manifest(left='1')})
+        refused = self.refused(files, FAILED)
+        self.assertIn('cannot be reached', str(refused))
+        self.assertIn('build.network', refused.hint)
+
+    def test_nobody_answers_and_there_is_an_old_lock(self):
+        files = self.uses(**{'package.json': manifest(left='1')})
+        self.build(files)
+        self.plugin.network, self.plugin.old_locks = False, True
+        self.assertEqual('left 1', self.result(files))
+        self.assertEqual('warning', self.plugin.diagnostics[0][3])
+        self.assertTrue([line for line in self.plugin.log if line.startswith('warning: ')])
+
+    def test_what_is_not_from_a_registry(self):
+        for spec, word in (('file:../x', 'folder'), ('./lib', 'folder'), ('git+https://x.org/y.git', 'git'),
+                           ('user/repo', 'git'), ('github:user/repo', 'git'), ('https://x.org/y.git#v1', 'git'),
+                           ('git@x.org:y/z.git', 'git'), ('workspace:*', 'folder')):
+            with self.subTest(spec):
+                refused = self.refused(self.uses('x', **{'package.json': manifest(x=spec)}))
+                self.assertIn(word, str(refused))
+                self.assertEqual([('package.json', 3)], [d[:2] for d in self.plugin.diagnostics])
+        self.assertEqual([], self.plugin.tools)
+
+    def test_git_behind_the_first_package(self):
+        self.registry.add('sly', '1.0.0', '', dependencies={'x': 'git+file:///etc'})
+        refused = self.refused(self.uses('sly', **{'package.json': manifest(sly='1')}))
+        self.assertIn('git', str(refused))
+
+    def test_a_manifest_that_is_no_json(self):
+        self.assertIn('package.json', str(self.refused(self.uses(**{'package.json': '{"a": 1,}'}))))
+        self.assertEqual('package.json', self.plugin.diagnostics[0][0])
+
+    def test_versions_that_exclude_each_other(self):
+        self.registry.add('picky', '1.0.0', '', peerDependencies={'left': '1'})
+        refused = self.refused(self.uses(**{'package.json': manifest(left='2', picky='1')}))
+        self.assertIn('exclude', str(refused))
+        self.assertEqual('left 2', self.result(self.uses(**{'package.json': manifest(left='2', picky='1'),
+                                                            '.npmrc': 'legacy-peer-deps=true\n'})))
+
+
+class Scripts(PackagesTest):
+    def script(self, source, name='built', **more):
+        self.registry.add(name, '1.0.0', 'module.exports = require("./made.json");', {'make.js': source},
+                          scripts={'install': 'node make.js'}, **more)
+        return self.uses(name, **{'package.json': manifest(**{name: '1'})})
+
+    def test_they_run_after_everything_was_fetched(self):
+        files = self.script('require("fs").writeFileSync("made.json", JSON.stringify(process.env));')
+        seen = self.result(files)
+        self.assertFalse([n for n in seen if 'registry' in n.lower() and '127.0.0.1' in seen[n]], seen)
+        fetching, running = self.plugin.runs[:2], self.plugin.runs[2]
+        self.assertEqual([True, True, False], [run.network for run in self.plugin.runs])
+        self.assertIn('--ignore-scripts', fetching[0].argv)
+        self.assertIn('--ignore-scripts', fetching[1].argv)
+        self.assertEqual('rebuild', running.argv[2])
+        self.assertEqual(['npm/nothing'], running.scratch)
+        self.assertEqual(1, len(running.writable), running.writable)
+        self.assertIn('/layers/', running.writable.pop())
+
+    def test_one_that_fails(self):
+        refused = self.refused(self.script('console.log("I cannot"); process.exit(3);'))
+        self.assertIn('built', str(refused))
+        self.assertIn('I cannot', str(refused))
+        self.assertEqual(('package.json', 3), self.plugin.diagnostics[0][:2])
+        self.assertEqual(0, self.plugin.layers_made)
+
+    def test_one_that_wants_the_network(self):
+        refused = self.refused(self.script(
+            'throw Object.assign(new Error("getaddrinfo EAI_AGAIN example.org"), { code: "EAI_AGAIN" });'))
+        self.assertIn('install_scripts_network', refused.hint)
+
+    def test_an_optional_one_may_fail(self):
+        self.script('process.exit(3);')
+        self.registry.add('user', '1.0.0', 'module.exports = "works";', optionalDependencies={'built': '1'})
+        self.assertEqual('works', self.result(self.uses('user', **{'package.json': manifest(user='1')})))
+
+    def test_they_can_be_forbidden(self):
+        self.plugin = self.start({'install_scripts': 'false'})
+        artifact = self.build(self.script('require("fs").writeFileSync("made.json", "1");'))
+        self.assertEqual(2, len(self.plugin.tools))
+        self.assertFalse(os.path.exists(artifact + '/node_modules/built/made.json'))
+        self.assertIn('built', self.plugin.diagnostics[0][4])
+
+    def test_they_can_have_the_network(self):
+        self.plugin = self.start({'install_scripts_network': 'true'})
+        self.result(self.script('require("fs").writeFileSync("made.json", "1");'))
+        self.assertEqual([True, True, True], [run.network for run in self.plugin.runs])
+
+    def test_packages_without_any_start_nothing(self):
+        self.build(self.uses(**{'package.json': manifest(left='1')}))
+        self.assertEqual(2, len(self.plugin.tools))
+
+
+class Operator(PackagesTest):
+    token = TOKEN
+
+    def setUp(self):
+        super().setUp()
+        self.home = tempfile.mkdtemp(dir=self.folder)
+        self.environ({'HOME': self.home, 'MY_TOKEN': TOKEN, 'npm_config_registry': ''})
+        self.authority = self.home + '/authority.pem'
+        with open(self.authority, 'w') as file:
+            file.write('')
+        with open(self.home + '/.npmrc', 'w') as file:
+            file.write(f'registry={self.registry.url}\n//{self.registry.host}/:_authToken=${{MY_TOKEN}}\n'
+                       'script-shell=/bin/evil\nprefix=/elsewhere\n; a comment\n//x.org/:certfile=~/authority.pem\n')
+        self.plugin = self.start()
+
+    def test_the_token_is_used_and_not_told(self):
+        files = self.uses(**{'package.json': manifest(left='1')})
+        artifact = self.build(files)
+        self.assertEqual('left 1', self.run_artifact(artifact).value)
+        for run in self.plugin.runs:
+            self.assertNotIn(TOKEN, str(run.argv))
+        self.assertNotIn(TOKEN, str(self.plugin.log))
+        self.assertNotIn(TOKEN, str(self.plugin.locks))
+        self.assertIn((self.authority, self.authority), self.plugin.mounts)
+        for folder in (artifact, self.plugin.work + '/layers'):
+            for where, _, names in os.walk(folder):
+                for name in names:
+                    with open(os.path.join(where, name), 'rb') as file:
+                        content = file.read()
+                    self.assertNotIn(TOKEN.encode(), content, name)
+                    self.assertNotIn(self.registry.host.encode(), content, name)
+
+    def test_only_what_leads_to_packages_counts(self):
+        config = self.plugin.found['config']['user']
+        self.assertIn(TOKEN, config)
+        self.assertNotIn('evil', config)
+        self.assertNotIn('elsewhere', config)
+
+    def test_scripts_do_not_see_it(self):
+        self.registry.add('spy', '1.0.0', 'module.exports = require("./made.json");', {'make.js': '''
+            const fs = require("fs"), seen = [process.env];
+            const walk = (f) => { for (const e of fs.readdirSync(f, { withFileTypes: true })) {
+                if (e.isDirectory()) walk(f + "/" + e.name); else seen.push(fs.readFileSync(f + "/" + e.name, "utf8")); } };
+            walk(process.env.SCRATCH || "SCRATCH");
+            fs.writeFileSync("made.json", JSON.stringify(seen));'''.replace('"SCRATCH"', json.dumps(self.folder))},
+                          scripts={'install': 'node make.js'})
+        self.build(self.uses('spy', **{'package.json': manifest(spy='1')}))
+        scripts = self.plugin.runs[2]
+        self.assertEqual('rebuild', scripts.argv[2])
+        self.assertNotIn(self.registry.host, str(scripts.environment))
+        self.assertEqual(['npm/nothing'], scripts.scratch)
+        covered = [source for source, target in self.plugin.mounts if target == self.authority]
+        self.assertTrue(covered[-1].endswith('/npm/nothing'), covered)
+
+    def test_without_the_token(self):
+        os.environ['MY_TOKEN'] = 'wrong'
+        self.plugin = self.start()
+        refused = self.refused(self.uses(**{'package.json': manifest(left='1')}), FAILED)
+        self.assertIn('refused', str(refused))
+        self.assertNotIn('wrong', str(self.plugin.log))
+
+    def test_a_function_cannot_lead_the_token_elsewhere(self):
+        other = Registry()
+        self.addCleanup(other.close)
+        other.add('left', '1.0.0', 'module.exports = "theirs";')
+        seen = []
+        handler = other.server.RequestHandlerClass
+        answer = handler.do_GET
+        handler.do_GET = lambda request: (seen.append(str(request.headers) + request.path), answer(request))[1]
+        files = self.uses(**{'package.json': manifest(left='1'), '.npmrc':
+                             f'registry={other.url}\n//{other.host}/:_authToken=${{MY_TOKEN}}\nproxy={other.url}\n'
+                             f'git=/bin/sh\nscript-shell=/bin/sh\n'})
+        self.assertEqual('theirs', self.result(files), 'a registry of its own is fine')
+        self.assertTrue(seen)
+        self.assertNotIn(TOKEN, ''.join(seen))
+
+
+class Sugar(PackagesTest):
+    def test_what_becomes_of_it(self):
+        name, content = self.plugin.write_dependencies(['right@1', 'left', '@scope/es@^1.2 || 2', 'JSONStream@latest'])
+        self.assertEqual('package.json', name)
+        self.assertEqual({'right': '1', 'left': '*', '@scope/es': '^1.2 || 2', 'JSONStream': 'latest'},
+                         json.loads(content)['dependencies'])
+        self.assertEqual('right, left 1', self.result(self.uses('right', **{
+            name: self.plugin.write_dependencies(['right@1'])[1]})))
+
+    def test_what_makes_no_sense(self):
+        for entry in ('', '@', 'a b', 'left@', 'left@;rm', 'https://x.org/y.tgz', 'file:../x', './x', '/x', 'user/repo',
+                      'git@x.org:y/z', 'x@git+https://x.org/y', 'x@npm:y@1', '../x', '.x', '_x', '-x', 'x@../y',
+                      'node_modules', 'a' * 215, '@scope', '@scope/', 'left\n@1', '--help', 'größe'):
+            with self.subTest(entry):
+                with self.assertRaises(Refused) as caught:
+                    self.plugin.write_dependencies(['right', entry])
+                self.assertEqual(INVALID, caught.exception.status)
+                self.assertIn(json.dumps(entry[:100], ensure_ascii=False)[1:-1], str(caught.exception))
+        with self.assertRaises(Refused) as caught:
+            self.plugin.write_dependencies(['left@1', 'left@2'])
+        self.assertIn('second time', str(caught.exception))
+
+
+@unittest.skipUnless(HAS_ESBUILD, 'esbuild is not installed')
+class TypeScriptProjects(PackagesTest):
+    files = {'tsconfig.json': '{ // as people write it\n"compilerOptions": {"baseUrl": ".", "paths": {"@lib/*": ["lib/*"]}},}',
+             'index.ts': 'import left from "left";\nimport { shout } from "@lib/shout";\nimport data from "./data.json";\n'
+                         'export async function handler(event: { fail?: boolean }): Promise<unknown> {\n'
+                         '    const later = await import("./" + "later");\n'
+                         '    return [shout(left, event.fail), data.seven, later.default];\n}\n',
+             'lib/shout.ts': 'interface Unused {\n    a: string;\n}\n\nexport function shout(s: string, fail = false): string {\n'
+                             '    if (fail) throw new RangeError(s);\n    return s.toUpperCase();\n}\n',
+             'later.ts': 'const later: string = "later";\nexport default later;\n', 'data.json': '{"seven": 7}',
+             'package.json': manifest(left='1')}
+
+    def test_paths_packages_and_data(self):
+        artifact = self.build(self.files)
+        self.assertEqual(['LEFT 1', 7, 'later'], self.run_artifact(artifact).value)
+
+    def test_stacks_point_at_the_users_files(self):
+        error = self.run_artifact(self.build(self.files), b'{"fail": true}').error
+        self.assertIn('lib/shout.ts:6:', error['stack'][0])
+        self.assertIn('index.ts:6:', error['stack'][1])
+
+    def test_a_package_that_nobody_asked_for(self):
+        self.refused({**self.files, 'lib/shout.ts': 'import x from "right";\nexport const shout = x;\n'})
+        error = self.plugin.diagnostics[0]
+        self.assertEqual(('lib/shout.ts', 1), error[:2])
+        self.assertIn('"dependencies": ["right"]', error[4])
+
+
+if __name__ == '__main__':
+    unittest.main()
