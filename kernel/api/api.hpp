@@ -48,6 +48,10 @@ struct Dependencies {
     std::function<std::string()>
         runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
     std::string openapi{};   // text of docs/http-api.yaml
+    // The files of an uploaded archive; control-plane thread, blocks. Failures: invalid_archive,
+    // unpacking_busy, sandbox_failed.
+    std::function<base::Result<std::vector<functions::SourceFile>>(std::string_view archive)>
+        unpack{};
 
     // POST /api/v1/functions/{idOrName}/invoke. Loop thread; the text is decoded and lives as long
     // as the call.

@@ -2,16 +2,13 @@
 
 #include <simdjson.h>
 
-#include <Poco/Base64Decoder.h>
-#include <Poco/Base64Encoder.h>
-
 #include <algorithm>
 #include <cctype>
 #include <map>
-#include <sstream>
 #include <vector>
 
 #include "base/json.hpp"
+#include "functions/sources.hpp"
 
 namespace cf::api {
 
@@ -60,26 +57,11 @@ void appendMultimap(std::string& out, const Map& values) {
     out += '}';
 }
 
-std::string base64(std::string_view bytes) {
-    std::ostringstream out;
-    Poco::Base64Encoder encoder(out);
-    encoder.rdbuf()->setLineLength(0);
-    encoder.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    encoder.close();
-    return out.str();
-}
-
+// Encoders that break lines are common; anything else that is no base64 is refused.
 std::optional<std::string> fromBase64(std::string_view text) {
-    try {
-        std::istringstream in{std::string(text)};
-        Poco::Base64Decoder decoder(in);
-        std::ostringstream out;
-        out << decoder.rdbuf();
-        if (text.empty()) return std::string{};
-        return out.str();
-    } catch (const std::exception&) {
-        return std::nullopt;
-    }
+    std::string packed(text);
+    std::erase_if(packed, [](char c) { return c == '\r' || c == '\n'; });
+    return functions::decodeBase64(packed);
 }
 
 // RFC 9110 section 5.6.2.
@@ -145,7 +127,8 @@ std::string urlEvent(const http::Request& request, std::string_view rest) {
         const size_t end = left.find('&');
         const std::string_view pair = left.substr(0, end);
         const size_t equals = pair.find('=');
-        if (!pair.empty()) query[formDecode(pair.substr(0, equals))].push_back(equals == std::string_view::npos ? "" : formDecode(pair.substr(equals + 1)));
+        // Names that are not UTF-8 may be equal once they are text; no key may come twice.
+        if (!pair.empty()) query[base::toValidUtf8(formDecode(pair.substr(0, equals)))].push_back(equals == std::string_view::npos ? "" : formDecode(pair.substr(equals + 1)));
         left = end == std::string_view::npos ? std::string_view{} : left.substr(end + 1);
     }
     appendMultimap(out, query);
@@ -154,7 +137,7 @@ std::string urlEvent(const http::Request& request, std::string_view rest) {
     appendMultimap(out, headers);
     const bool text = simdjson::validate_utf8(request.body.data(), request.body.size());
     out += ",\"body\":";
-    base::appendJsonString(out, text ? request.body : std::string_view(base64(request.body)));
+    base::appendJsonString(out, text ? request.body : std::string_view(functions::encodeBase64(request.body)));
     out += text ? ",\"is_base64\":false}" : ",\"is_base64\":true}";
     return out;
 }

@@ -1,4 +1,4 @@
-// /api/v1/functions and /api/v1/functions/{id}.
+// /api/v1/functions, /api/v1/functions/{id} and its archive.
 #include "api/resource.hpp"
 #include "base/json.hpp"
 #include "functions/document.hpp"
@@ -8,31 +8,138 @@ namespace cf::api {
 
 namespace {
 
-base::Result<functions::SaveRequest> readSave(const Call& call) {
+// A save that is about to be done, and how it was asked for.
+struct Save {
+    functions::SaveRequest request{};
+    bool fromArchive = false;
+};
+
+base::Result<std::vector<functions::SourceFile>> unpacked(const Call& call,
+                                                          std::string_view archive) {
+    const auto& unpack = call.dependencies.unpack;
+    if (unpack) return unpack(archive);
+    return base::Failure{.reason = "invalid_archive",
+                         .detail = "archives are not available on this platform",
+                         .hint = "send the sources as \"files\""};
+}
+
+Save saveOf(const Call& call, functions::Patch&& patch, bool fromArchive) {
+    return {{.patch = std::move(patch),
+             .caller = call.caller,
+             .ifRevision = ifMatch(call.request),
+             .async = prefersAsync(call.request)},
+            fromArchive};
+}
+
+base::Result<Save> readSave(const Call& call) {
     auto document = base::JsonDocument::parse(call.request.body);
     if (!document) return std::move(document).failure();
     auto patch = functions::readPatch(document->root(), call.dependencies.functions.limits());
     if (!patch) return std::move(patch).failure();
-    return functions::SaveRequest{.patch = std::move(*patch),
-                                  .caller = call.caller,
-                                  .ifRevision = ifMatch(call.request),
-                                  .async = prefersAsync(call.request)};
+    const bool fromArchive = patch->archive.value.has_value();
+    // What is refused anyway is not unpacked.
+    if (fromArchive && patch->errors.empty()) {
+        auto files = unpacked(call, *patch->archive.value);
+        if (!files) return std::move(files).failure();
+        patch->files = {true, std::move(*files)};
+        patch->archive = {};
+    }
+    return saveOf(call, std::move(*patch), fromArchive);
 }
 
-Response answer(const Call& call, const functions::Saved& saved) {
+// Fields of the document that may stand in the query beside an archive.
+constexpr std::string_view texts[] = {"runtime", "handler", "description"};
+constexpr std::string_view numbers[] = {"timeout",     "init_timeout", "memory",    "concurrency",
+                                        "min_workers", "max_workers",  "keep_alive"};
+
+// The query as the JSON document that would say the same.
+base::Result<std::string> documentOfQuery(const Call& call) {
+    const auto query = Query::read(
+        call.request.query, {"runtime", "handler", "description", "timeout", "init_timeout",
+                             "memory", "concurrency", "min_workers", "max_workers", "keep_alive"});
+    if (!query) return query.failure();
+    functions::JsonObject document;
+    for (const auto name : texts)
+        if (query->has(std::string(name))) document.text(name, query->text(std::string(name)));
+    for (const auto name : numbers) {
+        if (!query->has(std::string(name))) continue;
+        const std::string value = query->text(std::string(name));
+        if (value.empty() || value.find_first_not_of("0123456789.") != value.npos ||
+            !base::JsonDocument::parse("[" + value + "]"))
+            return base::Failure{.reason = "invalid_query",
+                                 .detail = "\"" + std::string(name) + "\" must be a number",
+                                 .observed = value.substr(0, 64)};
+        document.raw(name, value);
+    }
+    return document.done();
+}
+
+base::Result<Save> readArchive(const Call& call) {
+    const auto text = documentOfQuery(call);
+    if (!text) return text.failure();
+    const auto document = base::JsonDocument::parse(*text);
+    if (!document) return document.failure();
+    auto patch = functions::readPatch(document->root(), call.dependencies.functions.limits());
+    if (!patch) return std::move(patch).failure();
+    if (patch->errors.empty()) {
+        auto files = unpacked(call, call.request.body);
+        if (!files) return std::move(files).failure();
+        patch->files = {true, std::move(*files)};
+    }
+    return saveOf(call, std::move(*patch), true);
+}
+
+std::string linesOfBuilding(const functions::Saved& saved, const std::string& address) {
+    const std::string version = address + "/versions/" + std::to_string(saved.building);
+    // RFC 5989: where to watch what becomes of it.
+    return "Preference-Applied: respond-async\r\nLocation: " + version + "\r\nLink: <" + version +
+           "/build-log>; rel=\"monitor\"\r\n";
+}
+
+enum class Contents { shown, leftOut };
+
+Response answer(const Call& call, const functions::Saved& saved, Contents contents) {
     const auto& function = saved.entry->function;
     const std::string address = "/api/v1/functions/" + function.id;
     std::string headers = etagLine(function.revision);
     int status = 200;
     if (saved.building != 0) {
         status = 202;
-        headers += "Preference-Applied: respond-async\r\n";
-        headers += "Location: " + address + "/versions/" + std::to_string(saved.building) + "\r\n";
+        headers += linesOfBuilding(saved, address);
     } else if (saved.created) {
         status = 201;
         headers += "Location: " + address + "\r\n";
     }
-    return json(call, status, functions::functionDocument(*saved.entry, *saved.version), headers);
+    // The registry's own version is the one without its sources.
+    const auto& version =
+        contents == Contents::shown ? *saved.version : saved.entry->shown();
+    return json(call, status, functions::functionDocument(*saved.entry, version), headers);
+}
+
+Contents contentsOf(const Save& save) {
+    // Whoever sent an archive has the files; as JSON they may be many times as large.
+    return save.fromArchive ? Contents::leftOut : Contents::shown;
+}
+
+// PUT and PATCH, whatever the body was.
+Response update(const Call& call, Save save) {
+    const bool put = call.request.method == "PUT";
+    if (put && ifNoneMatch(call.request, 0) && call.dependencies.functions.find(call.id))
+        return failed(
+            call,
+            {.reason = "precondition_failed",
+             .detail =
+                 "the function exists already and the request asks for a new one (If-None-Match)",
+             .hint = "leave If-None-Match out to update it"});
+    if (put && call.request.hasHeader("If-Match") && !call.dependencies.functions.find(call.id))
+        return failed(call, {.reason = "precondition_failed",
+                             .detail = "the request asks for a function that exists (If-Match); "
+                                       "there is none of this name",
+                             .hint = "leave If-Match out to create it"});
+    const Contents contents = contentsOf(save);
+    const auto saved =
+        call.dependencies.functions.update(call.id, std::move(save.request), put);
+    return saved ? answer(call, *saved, contents) : failed(call, saved.failure());
 }
 
 }  // namespace
@@ -59,13 +166,18 @@ Response listFunctions(const Call& call) {
 }
 
 Response createFunction(const Call& call) {
-    auto request = readSave(call);
-    if (!request) return failed(call, request.failure());
-    const auto saved = call.dependencies.functions.create(std::move(*request));
-    return saved ? answer(call, *saved) : failed(call, saved.failure());
+    auto save = readSave(call);
+    if (!save) return failed(call, save.failure());
+    const Contents contents = contentsOf(*save);
+    const auto saved = call.dependencies.functions.create(std::move(save->request));
+    return saved ? answer(call, *saved, contents) : failed(call, saved.failure());
 }
 
 Response readFunction(const Call& call) {
+    const auto query = Query::read(call.request.query, {"files"});
+    if (!query) return failed(call, query.failure());
+    const auto files = query->flag("files", true);
+    if (!files) return failed(call, files.failure());
     const auto found = call.dependencies.functions.find(call.id);
     if (!found) return failed(call, found.failure());
     const uint64_t revision = (*found)->function.revision;
@@ -75,28 +187,19 @@ Response readFunction(const Call& call) {
                                 unchanged.headers.find("\r\n") + 2);  // no content, no Content-Type
         return unchanged;
     }
+    if (!*files) return answer(call, {.entry = *found}, Contents::leftOut);
     const auto saved = call.dependencies.functions.read(call.id);
-    return saved ? answer(call, *saved) : failed(call, saved.failure());
+    return saved ? answer(call, *saved, Contents::shown) : failed(call, saved.failure());
 }
 
 Response updateFunction(const Call& call) {
-    auto request = readSave(call);
-    if (!request) return failed(call, request.failure());
-    const bool put = call.request.method == "PUT";
-    if (put && ifNoneMatch(call.request, 0) && call.dependencies.functions.find(call.id))
-        return failed(
-            call,
-            {.reason = "precondition_failed",
-             .detail =
-                 "the function exists already and the request asks for a new one (If-None-Match)",
-             .hint = "leave If-None-Match out to update it"});
-    if (put && call.request.hasHeader("If-Match") && !call.dependencies.functions.find(call.id))
-        return failed(call, {.reason = "precondition_failed",
-                             .detail = "the request asks for a function that exists (If-Match); "
-                                       "there is none of this name",
-                             .hint = "leave If-Match out to create it"});
-    const auto saved = call.dependencies.functions.update(call.id, std::move(*request), put);
-    return saved ? answer(call, *saved) : failed(call, saved.failure());
+    auto save = readSave(call);
+    return save ? update(call, std::move(*save)) : failed(call, save.failure());
+}
+
+Response putArchive(const Call& call) {
+    auto save = readArchive(call);
+    return save ? update(call, std::move(*save)) : failed(call, save.failure());
 }
 
 Response deleteFunction(const Call& call) {

@@ -50,6 +50,8 @@ constexpr Reason reasons[] = {
     {"save_in_progress", 409, "Another save is running", 1},
     {"precondition_failed", 412, "Somebody else was faster"},
     {"invalid_function", 422, "Invalid function"},
+    {"invalid_archive", 422, "Archive is refused"},
+    {"unpacking_busy", 503, "Platform is busy", 5},
     {"build_failed", 422, "Function does not build"},
     {"build_timeout", 422, "Build took too long"},
     {"build_cancelled", 503, "Build was cancelled", 1},

@@ -125,6 +125,15 @@ base::Result<uint64_t> Query::number(const std::string& name, uint64_t fallback,
     return failure;
 }
 
+base::Result<bool> Query::flag(const std::string& name, bool fallback) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) return fallback;
+    if (found->second == "true" || found->second == "false") return found->second == "true";
+    base::Failure failure = invalidQuery("\"" + name + "\" must be true or false");
+    failure.observed = found->second.substr(0, 64);
+    return failure;
+}
+
 Response json(const Call& call, int status, std::string body, std::string_view moreHeaders) {
     return {status, headersOf(call, "application/json", moreHeaders), std::move(body)};
 }

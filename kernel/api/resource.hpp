@@ -38,6 +38,8 @@ public:
     // Failure invalid_query when it is no whole number from `low` to `high`.
     base::Result<uint64_t> number(const std::string& name, uint64_t fallback, uint64_t low,
                                   uint64_t high) const;
+    // Failure invalid_query when it is neither "true" nor "false".
+    base::Result<bool> flag(const std::string& name, bool fallback) const;
 
 private:
     std::unordered_map<std::string, std::string> values_;
@@ -62,6 +64,7 @@ Response listFunctions(const Call& call);
 Response createFunction(const Call& call);
 Response readFunction(const Call& call);
 Response updateFunction(const Call& call);  // PUT and PATCH
+Response putArchive(const Call& call);
 Response deleteFunction(const Call& call);
 // versions_resource.cpp
 Response listVersions(const Call& call);

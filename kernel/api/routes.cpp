@@ -15,6 +15,7 @@ constexpr Route table[] = {
     {"PUT", "/api/v1/functions/{id}", updateFunction},
     {"PATCH", "/api/v1/functions/{id}", updateFunction},
     {"DELETE", "/api/v1/functions/{id}", deleteFunction},
+    {"PUT", "/api/v1/functions/{id}/archive", putArchive},
     {"GET", "/api/v1/functions/{id}/versions", listVersions},
     {"GET", "/api/v1/functions/{id}/versions/{item}", readVersion},
     {"GET", "/api/v1/functions/{id}/versions/{item}/build-log", readBuildLog},

@@ -53,10 +53,12 @@ Platform::Platform(Settings settings, Places places, const DataDirectory& data)
     options.headerTimeout = settings_.headerTimeout;
     options.idleTimeout = settings_.idleTimeout;
     options.limits.bodyBytes = settings_.maxBodyBytes;
-    // Saves carry code, in JSON: escapes may double it.
     options.bodyLimit = [this](const http::Request& head) {
+        if (http::isArchiveUpload(head)) return size_t{settings_.maxArchiveBytes};
         const bool save = head.path.starts_with("/api/v1/functions") && !head.path.ends_with("/invoke");
-        return save ? static_cast<size_t>(settings_.maxCodeBytes * 2 + 1'048'576) : size_t{settings_.maxBodyBytes};
+        // Saves carry code, in JSON: escapes may double it; archives in base64 grow by a third.
+        const uint64_t code = std::max(settings_.maxCodeBytes * 2, settings_.maxArchiveBytes / 3 * 4);
+        return save ? static_cast<size_t>(code + 1'048'576) : size_t{settings_.maxBodyBytes};
     };
     options.problem = [](const http::Refusal& refusal) { return api::problemDocument(refusal.failure, {}); };
     server_ = std::make_unique<http::Server>(loop_, std::move(options), [this](std::shared_ptr<http::Exchange> exchange) { handle(std::move(exchange)); });
@@ -126,6 +128,9 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     build.limits.fileBytes = 512ull << 20;
     build.limits.tmpBytes = 512ull << 20;
     builder_ = std::make_unique<ExecutorBuilder>(build, catalog_, *children_, *activator_);
+    ArchivesOptions archives{.program = places_.binary};
+    archives.limits = {.archiveBytes = settings_.maxArchiveBytes, .unpackedBytes = settings_.maxUnpackedBytes, .entries = settings_.maxFiles};
+    archives_ = std::make_unique<Archives>(std::move(archives), *children_);
     api::InvokeDependencies invoke{.loop = loop_,
                                    .dispatcher = *dispatcher_,
                                    .live = live_,
@@ -202,6 +207,7 @@ base::Result<void> Platform::loadFunctions() {
     functions::ServiceOptions options;
     options.dataDir = data_.path() + "/.cloudfunction";
     options.limits.codeBytes = settings_.maxCodeBytes;
+    options.limits.files = settings_.maxFiles;
     options.limits.defaults.timeout = settings_.timeout;
     options.limits.defaults.keepAlive = settings_.keepAlive;
     functions_ = std::make_unique<functions::FunctionService>(std::move(options), *store_, registry_, runtimes_, *builder_, *activator_);
@@ -234,6 +240,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
         dependencies.health = [this] { return health(); };
         dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
         dependencies.openapi = places_.openapi;
+        dependencies.unpack = [this](std::string_view archive) { return archives_->unpack(archive); };
         dependencies.invoke = [this](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { invoke_->handle(std::move(exchange), idOrName); };
         dependencies.functionUrl = [this](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
             functionUrl_->handle(std::move(exchange), name, rest);
@@ -360,6 +367,7 @@ void Platform::stop(std::chrono::milliseconds patience) {
     invoke_.reset();
     functionUrl_.reset();
     builder_.reset();
+    archives_.reset();
     activator_.reset();
     children_.reset();
     dispatcher_.reset();

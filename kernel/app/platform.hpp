@@ -14,6 +14,7 @@
 #include "api/invoke.hpp"
 #include "api/live_functions.hpp"
 #include "app/access_token.hpp"
+#include "app/archives.hpp"
 #include "app/child_processes.hpp"
 #include "app/companions.hpp"
 #include "app/data_directory.hpp"
@@ -95,6 +96,7 @@ private:
     api::LiveFunctions live_;
     std::unique_ptr<workers::Dispatcher> dispatcher_;
     std::unique_ptr<ChildProcesses> children_;
+    std::unique_ptr<Archives> archives_;
     std::unique_ptr<WorkerActivator> activator_;
     ExecutorRuntimes runtimes_{catalog_};
     std::unique_ptr<ExecutorBuilder> builder_;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/launch_spec.hpp"
+
 namespace cf::app {
 
 struct Settings {
@@ -25,6 +27,9 @@ struct Settings {
     uint32_t maxResponseBytes = 0;
     bool cancelOnDisconnect = false;
     uint64_t maxCodeBytes = 0;
+    uint64_t maxArchiveBytes = 0;
+    uint64_t maxUnpackedBytes = 0;
+    uint32_t maxFiles = 0;
     uint32_t controlThreads = 0;
     uint32_t queueSize = 0;
     std::chrono::milliseconds queueTimeout{0};
@@ -33,7 +38,12 @@ struct Settings {
     std::chrono::seconds keepAlive{0};
     std::chrono::milliseconds buildTimeout{0};
     uint32_t buildMemoryMb = 0;
+    sandbox::NetworkPolicy buildNetwork{};   // of build tools that fetch
     bool strict = false;
+    std::string networkRange{};              // sandbox.network.*: see sandbox::NetworkOptions
+    std::vector<std::string> networkAllow{};
+    std::vector<std::string> networkDeny{};
+    std::string networkUnprivileged{};       // none, host
     uint32_t uidBase = 0;
     uint32_t uidCount = 0;
     uint32_t processes = 0;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/destination.hpp"
+
 namespace cf::app {
 
 namespace {
@@ -86,6 +88,18 @@ Key path(std::string name, std::string Settings::*member, std::string standard, 
             }};
 }
 
+bool areDestinations(const std::vector<std::string>& items) {
+    std::string why;
+    return items.size() <= 256 && std::all_of(items.begin(), items.end(), [&](const auto& item) { return base::parseDestination(item, why).has_value(); });
+}
+
+Key destinations(std::string name, std::vector<std::string> Settings::*member) {
+    return {std::move(name), "", "at most 256 of host[:port], address[/prefix][:port], separated by commas", [=](Settings& settings, const std::string& text) {
+                settings.*member = splitList(text);
+                return areDestinations(settings.*member);
+            }};
+}
+
 }  // namespace
 
 const std::vector<Key>& keys() {
@@ -112,6 +126,9 @@ const std::vector<Key>& keys() {
                          return text == "cancel" || text == "finish";
                      }});
         k.push_back(number("function.max_code_bytes", &Settings::maxCodeBytes, 10'485'760, 1024, 104'857'600));
+        k.push_back(number("function.max_archive_bytes", &Settings::maxArchiveBytes, 52'428'800, 1024, 209'715'200));
+        k.push_back(number("function.max_unpacked_bytes", &Settings::maxUnpackedBytes, 100'000'000, 1024, 1'000'000'000));
+        k.push_back(number("function.max_files", &Settings::maxFiles, 20'000, 1, 200'000));
         k.push_back(number("control.threads", &Settings::controlThreads, 4, 1, 64));
         k.push_back(number("queue.size", &Settings::queueSize, 1000, 0, 1'000'000));
         k.push_back(seconds("queue.timeout", &Settings::queueTimeout, "30", 0.1, 900, "0.1-900"));
@@ -120,11 +137,29 @@ const std::vector<Key>& keys() {
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));
         k.push_back(number("build.memory_mb", &Settings::buildMemoryMb, 2048, 64, 1'048'576));
+        k.push_back({"build.network", "outbound", "none, outbound, host, or destinations (host[:port], address[/prefix][:port]), separated by commas",
+                     [](Settings& settings, const std::string& text) {
+                         auto& network = settings.buildNetwork;
+                         network = {};
+                         if (text == "none") return true;
+                         network.mode = text == "host" ? sandbox::Network::host : sandbox::Network::outbound;
+                         if (text != "host" && text != "outbound") network.allow = splitList(text);
+                         return text == "host" || text == "outbound" || (!network.allow.empty() && areDestinations(network.allow));
+                     }});
         k.push_back(flag("sandbox.strict", &Settings::strict, false));
         k.push_back(number("sandbox.uid_base", &Settings::uidBase, 700'000, 1000, 2'000'000'000));
         k.push_back(number("sandbox.uid_count", &Settings::uidCount, 4096, 16, 65'536));
         k.push_back(number("sandbox.processes", &Settings::processes, 64, 8, 100'000));
         k.push_back(number("sandbox.tmp_bytes", &Settings::tmpBytes, 67'108'864, 4096, 1'099'511'627'776));
+        k.push_back({"sandbox.network.range", "", "empty, or an IPv4 range of private addresses such as 10.99.0.0/20, /16 to /24", [](Settings& settings, const std::string& text) {
+                         settings.networkRange = text;
+                         std::string why;
+                         const auto range = text.empty() ? base::Destination{.prefix = 16} : base::parseDestination(text, why).value_or(base::Destination{});
+                         return range.name.empty() && range.port == 0 && range.prefix >= 16 && range.prefix <= 24;
+                     }});
+        k.push_back(destinations("sandbox.network.allow", &Settings::networkAllow));
+        k.push_back(destinations("sandbox.network.deny", &Settings::networkDeny));
+        k.push_back(word("sandbox.network.unprivileged", &Settings::networkUnprivileged, "none", {"none", "host"}));
         k.push_back(flag("records.enabled", &Settings::records, true));
         k.push_back(number("records.days", &Settings::recordDays, 30, 1, 3650));
         k.push_back(number("records.max_bytes", &Settings::recordBytes, 1'073'741'824, 1'048'576, 1'099'511'627'776));

@@ -34,6 +34,18 @@ bool isPage(const Request& request) {
     return first != "api" && first != "metrics" && first.find('%') == std::string_view::npos;
 }
 
+// What a body may be said to be.
+bool isAccepted(const Request& request, std::string_view type) {
+    if (!isArchiveUpload(request)) return equalsLower(type, "application/json");
+    // None of them can be sent by a form of another site (the Fetch standard's safelist).
+    constexpr std::string_view archives[] = {
+        "application/zip",  "application/gzip",   "application/x-gzip",
+        "application/zstd", "application/x-tar",  "application/x-zip-compressed",
+        "application/x-gtar", "application/octet-stream"};
+    return std::any_of(std::begin(archives), std::end(archives),
+                       [&](std::string_view known) { return equalsLower(type, known); });
+}
+
 bool equalInConstantTime(const Sha256& a, const Sha256& b) {
     uint8_t difference = 0;
     for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
@@ -43,6 +55,11 @@ bool equalInConstantTime(const Sha256& a, const Sha256& b) {
 }  // namespace
 
 bool isFunctionUrl(const Request& request) { return request.path.starts_with("/function/"); }
+
+bool isArchiveUpload(const Request& request) {
+    return request.method == "PUT" && request.path.starts_with("/api/v1/functions/") &&
+           request.path.ends_with("/archive");
+}
 
 Sha256 sha256(std::string_view text) {
     Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
@@ -93,14 +110,16 @@ std::optional<Refusal> checkContentType(const Request& request) {
     std::string_view type;
     for (const Header& field : request.headers)
         if (equalsIgnoringCase(field.name, "Content-Type") && ++types == 1) type = field.value;
-    if (types == 1 && equalsLower(trimmed(type.substr(0, type.find(';'))), "application/json"))
-        return {};
+    if (types == 1 && isAccepted(request, trimmed(type.substr(0, type.find(';'))))) return {};
     return refusal(415, "unsupported_media_type",
                    types == 0  ? std::string("the request does not say what its body is")
                    : types > 1 ? std::string("the request says more than once what its body is")
                                : "the body is said to be \"" + std::string(type.substr(0, 100)) +
                                      "\", which is not understood here",
-                   "send JSON with the header Content-Type: application/json");
+                   isArchiveUpload(request)
+                       ? "send a zip or tar file with the header Content-Type: application/zip, "
+                         "application/gzip or application/x-tar"
+                       : "send JSON with the header Content-Type: application/json");
 }
 
 std::optional<Refusal> checkToken(const Request& request, const GuardOptions& options) {

@@ -44,6 +44,8 @@ std::optional<Refusal> checkToken(const Request& request, const GuardOptions& op
 std::optional<Refusal> checkAll(const Request& request, const GuardOptions& options);
 
 bool isFunctionUrl(const Request& request);
+// PUT of a function's archive: the one address of the API that takes other bodies than JSON.
+bool isArchiveUpload(const Request& request);
 Sha256 sha256(std::string_view text);
 
 }  // namespace cf::http
