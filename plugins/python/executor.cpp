@@ -1,5 +1,5 @@
-// The executor of Python functions. A version's artifact is its sources as they are; they were
-// parsed by a warm worker when they were saved, so that a save starts no process.
+// The executor of Python functions. A version's artifact is its sources as they are, beside a link to the layer of its
+// packages where it has any. Sources are parsed by a warm worker when they are saved, so that a save starts no process.
 #include <simdjson.h>
 
 #include <cloudfunction/executor.hpp>
@@ -9,7 +9,9 @@
 #include "describe.hpp"
 #include "explain.hpp"
 #include "handler.hpp"
+#include "packages.hpp"
 #include "probe.hpp"
+#include "wanted.hpp"
 
 namespace cf::python {
 
@@ -58,11 +60,20 @@ public:
     PythonExecutor(Host host, std::string_view found)
         : Executor(host, found), x_interpreter(Interpreter::fromJson(found)) {}
 
-    std::string probe() override { return findInterpreter(host().property("path")).toJson(); }
+    std::string probe() override { return findInterpreter(host().property("path"), host().property("home")).toJson(); }
 
     std::string describe() override { return manifest(); }
 
-    Remarks validate(const FunctionInfo& function) override { return checkFunction(function); }
+    Remarks validate(const FunctionInfo& function) override {
+        auto remarks = checkFunction(function);
+        const auto wanted = readWanted(function);
+        remarks.insert(remarks.end(), wanted.remarks.begin(), wanted.remarks.end());
+        return remarks;
+    }
+
+    ManifestFile writeDependencies(const FunctionInfo&, const std::vector<std::string_view>& dependencies) override {
+        return requirementsFor(dependencies);
+    }
 
     void prepare(const Job& job, const FunctionInfo& function, const std::string& sourceDir,
                  const std::string& artifactDir) override {
@@ -75,10 +86,22 @@ public:
         }
         if (!firstError.empty())
             throw Failed(CF_INVALID, firstError, "correct the source and save again");
-        std::filesystem::copy(sourceDir, artifactDir,
-                              std::filesystem::copy_options::recursive |
-                                  std::filesystem::copy_options::copy_symlinks |
-                                  std::filesystem::copy_options::overwrite_existing);
+        const auto wanted = readWanted(function);
+        for (const auto& remark : wanted.remarks)
+            if (!remark.warning) throw Failed(CF_INVALID, remark.message);
+        namespace fs = std::filesystem;
+        if (wanted.any()) {
+            const auto layer = Packages{host(), x_interpreter, job, wanted, sourceDir}.provide(function);
+            fs::create_symlink(layer.link + "/" + packagesFolder, fs::path(artifactDir) / packagesFolder);
+        }
+        for (const auto& entry : fs::directory_iterator(sourceDir)) {
+            const auto name = entry.path().filename();
+            // Wheels are in the layer already.
+            if (wanted.fromWheels && name.string() + "/" == wheelFolder) continue;
+            fs::copy(entry.path(), fs::path(artifactDir) / name,
+                     fs::copy_options::recursive | fs::copy_options::copy_symlinks |
+                         fs::copy_options::overwrite_existing);
+        }
     }
 
     void plan(const FunctionInfo* function, const Plan& plan) override {

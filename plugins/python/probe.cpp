@@ -30,7 +30,7 @@ constexpr const char* install =
 // it is. The extension modules are imported to see where their libraries come from; a folder that
 // other users may not read is of no use to a worker, which is one.
 constexpr const char* question = R"(
-import json, os, sys
+import json, os, sys, sysconfig
 me = os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable)
 lib = os.path.dirname(os.path.realpath(os.__file__))
 for name in ('_ssl', '_ctypes', '_hashlib', '_sqlite3', '_bz2', '_lzma', 'zlib', 'readline'):
@@ -53,7 +53,7 @@ for folder in folders:
 private = [path for path in [me, lib] + mounts if os.stat(path).st_mode & 5 != 5]
 print(json.dumps({'version': '%d.%d.%d' % sys.version_info[:3], 'major': sys.version_info[0],
                   'minor': sys.version_info[1], 'executable': me, 'mounts': mounts,
-                  'private': private}))
+                  'private': private, 'tag': sysconfig.get_config_var('SOABI') or ''}))
 )";
 
 // Standard output of a program; nothing when it could not be started, failed or took too long.
@@ -164,36 +164,7 @@ std::string judge(const std::string& program, Interpreter& found) {
     return {};
 }
 
-}  // namespace
-
-std::string Interpreter::toJson() const {
-    std::string json = "{\"version\":" + jsonString(version) +
-                       ",\"path\":" + jsonString(executable) +
-                       ",\"executable\":" + jsonString(executable) + ",\"mounts\":[";
-    for (const auto& mount : mounts)
-        json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
-    return json + "]}";
-}
-
-Interpreter Interpreter::fromJson(std::string_view json) {
-    Interpreter interpreter;
-    simdjson::dom::parser parser;
-    simdjson::dom::element said;
-    std::string_view version, executable;
-    if (parser.parse(simdjson::padded_string(json)).get(said) != simdjson::SUCCESS ||
-        said["version"].get(version) != simdjson::SUCCESS ||
-        said["executable"].get(executable) != simdjson::SUCCESS)
-        return interpreter;
-    interpreter.version = version;
-    interpreter.executable = executable;
-    simdjson::dom::array list;
-    if (said["mounts"].get(list) == simdjson::SUCCESS)
-        for (const simdjson::dom::element path : list)
-            interpreter.mounts.emplace_back(path.get_string().value());
-    return interpreter;
-}
-
-Interpreter findInterpreter(const std::string& configured) {
+Interpreter findProgram(const std::string& configured) {
     Interpreter found;
     if (!configured.empty()) {
         const std::string reason = judge(configured, found);
@@ -212,6 +183,49 @@ Interpreter findInterpreter(const std::string& configured) {
     }
     if (reasons.empty()) reasons = "there is no python3 on PATH";
     throw Failed(CF_UNAVAILABLE, reasons + " (Python 3.7 or later is needed)", install);
+}
+
+}  // namespace
+
+std::string Interpreter::toJson() const {
+    std::string json = "{\"version\":" + jsonString(version) +
+                       ",\"path\":" + jsonString(executable) +
+                       ",\"executable\":" + jsonString(executable) + ",\"mounts\":[";
+    for (const auto& mount : mounts)
+        json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
+    return json + "],\"tag\":" + jsonString(tag) +
+           (installer.json.empty() ? "" : ",\"installer\":" + installer.json) + "}";
+}
+
+Interpreter Interpreter::fromJson(std::string_view json) {
+    Interpreter interpreter;
+    simdjson::dom::parser parser;
+    simdjson::dom::element said;
+    std::string_view version, executable;
+    if (parser.parse(simdjson::padded_string(json)).get(said) != simdjson::SUCCESS ||
+        said["version"].get(version) != simdjson::SUCCESS ||
+        said["executable"].get(executable) != simdjson::SUCCESS)
+        return interpreter;
+    interpreter.version = version;
+    interpreter.executable = executable;
+    simdjson::dom::array list;
+    if (said["mounts"].get(list) == simdjson::SUCCESS)
+        for (const simdjson::dom::element path : list)
+            interpreter.mounts.emplace_back(path.get_string().value());
+    std::string_view tag;
+    if (said["tag"].get(tag) == simdjson::SUCCESS) interpreter.tag = tag;
+    simdjson::dom::element installer;
+    if (said["installer"].get(installer) == simdjson::SUCCESS)
+        interpreter.installer = Installer::fromJson(simdjson::minify(installer));
+    return interpreter;
+}
+
+Interpreter findInterpreter(const std::string& configured, const std::string& home) {
+    auto found = findProgram(configured);
+    // With `site`: that is where Debian keeps pip.
+    if (const auto said = outputOf({found.executable, "-I", "-B", home + "/installer_settings.py"}))
+        found.installer = Installer::fromJson(*said);
+    return found;
 }
 
 }  // namespace cf::python

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "installer.hpp"
+
 namespace cf::python {
 
 // The oldest version that the worker shim runs on.
@@ -17,6 +19,8 @@ struct Interpreter {
     std::string executable;  // the real file: no symbolic link, no version manager's script
     // Folders that it needs besides /usr, /lib and /bin, to be seen at the same path in a sandbox.
     std::vector<std::string> mounts;
+    std::string tag;  // what its extension modules are built for, "cpython-311-x86_64-linux-gnu"
+    Installer installer;
 
     std::string toJson() const;
     // Of an empty text or one that is not of toJson: an Interpreter without `executable`.
@@ -26,6 +30,8 @@ struct Interpreter {
 // The first interpreter that is good enough: `configured` alone where it is not empty, else
 // `python3` as PATH has it, else /usr/bin/python3. Throws cloudfunction::Failed(CF_UNAVAILABLE),
 // naming what was found and what to install.
-Interpreter findInterpreter(const std::string& configured);
+//
+// `home` is the folder of the executor's own files: a script there asks for pip and its settings.
+Interpreter findInterpreter(const std::string& configured, const std::string& home);
 
 }  // namespace cf::python

@@ -160,5 +160,14 @@ def _missing_module(name):
     version = '%d.%d' % sys.version_info[:2]
     if top in _getattr(sys, 'stdlib_module_names', ()):
         return 'module %s belongs to Python %s, but this interpreter was installed without it' % (name, version)
-    return ('module %s is not in the standard library of Python %s; put its source into "files" '
-            '(%s.py or %s/__init__.py)' % (top, version, top, top))
+    if name != top and _is_own(top):
+        return ('%s is yours, but there is no %s in it' % (top, name))
+    wanted = part('distributions').DISTRIBUTIONS.get(top, top)
+    return ('module %s is not in the standard library of Python %s; to have it installed, add "dependencies": ["%s"] '
+            'beside "code", or the line %s to requirements.txt; or put its source into "files"'
+            % (top, version, wanted, wanted))
+
+
+def _is_own(top):
+    import os
+    return os.path.isdir(root + top) or os.path.isfile(root + top + '.py')

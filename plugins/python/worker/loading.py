@@ -103,8 +103,26 @@ def _prepare_process(function):
     sys.path.insert(0, function.root.rstrip('/'))
     if sys.flags.ignore_environment:  # else the interpreter has read it itself
         sys.path[1:1] = [entry for entry in os.environ.get('PYTHONPATH', '').split(':') if entry]
+    _add_packages(function.root)
     sys.argv = [function.root + 'main.py']
     builtins.exit = builtins.quit = sys.exit  # `site` would have done it
+
+
+def _add_packages(root):
+    """The packages that were installed for the function, behind the standard library, as every Python has it.
+
+    By their real folder, which is not the function's own: what happens in there is not the user's code. `.pth` files are
+    not read: they could run code before anybody asked for it, and namespace packages do without.
+    """
+    packages = root + 'site-packages'
+    if not os.path.isdir(packages):
+        return
+    sys.path.append(os.path.realpath(packages))
+    # Libraries of native code start a thread for each processor; on a large machine more than the limit on processes
+    # allows, and each has buffers of its own.
+    threads = str(min(4, len(os.sched_getaffinity(0))))
+    for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMEXPR_MAX_THREADS', 'RAYON_NUM_THREADS'):
+        os.environ.setdefault(name, threads)
 
 
 def _locate(function):
