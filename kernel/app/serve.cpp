@@ -112,6 +112,7 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     options.kernelGid = user.gid;
     options.strict = settings.strict;
     options.execStub = places.stub;
+    options.network = {settings.networkRange, settings.networkAllow, settings.networkDeny, settings.networkUnprivileged == "host"};
     auto launcher = sandbox::spawnLauncher(options);
     if (!launcher) return complain(launcher.failure());
     const pid_t launcherPid = launcher->pid;

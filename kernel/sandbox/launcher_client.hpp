@@ -21,6 +21,16 @@
 
 namespace cf::sandbox {
 
+// The operator's say on the network of sandboxes (sandbox.network.*). Entries are destinations
+// (base/destination.hpp).
+struct NetworkOptions {
+    std::string range{};                // of the sandboxes' own addresses; empty: chosen freely
+    std::vector<std::string> allow{};   // opened although they are private
+    std::vector<std::string> deny{};    // closed although they are public; wins over `allow`
+    bool hostWithoutRouter = false;     // where `outbound` cannot be given: the machine's network
+                                        // instead of none
+};
+
 // What the launcher needs to know before it can do anything.
 struct LauncherOptions {
     std::string
@@ -31,6 +41,7 @@ struct LauncherOptions {
     gid_t kernelGid = 0;
     bool strict = false;     // refuse to start when a layer is missing
     std::string execStub{};  // path of the stub executable
+    NetworkOptions network{};
 };
 
 struct LauncherProcess {

@@ -47,6 +47,10 @@ enum class Item : uint16_t {
     layer,
     attachedLayer,
     allowed,
+    networkRange,
+    networkAllow,
+    networkDeny,
+    networkFallback,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -234,6 +238,10 @@ std::string encode(const LauncherOptions& options) {
     put(out, Item::kernelGid, options.kernelGid);
     put(out, Item::strict, options.strict);
     put(out, Item::execStub, options.execStub);
+    put(out, Item::networkRange, options.network.range);
+    for (const auto& entry : options.network.allow) put(out, Item::networkAllow, entry);
+    for (const auto& entry : options.network.deny) put(out, Item::networkDeny, entry);
+    put(out, Item::networkFallback, options.network.hostWithoutRouter ? 1u : 0u);
     return out;
 }
 
@@ -261,6 +269,18 @@ std::optional<LauncherOptions> decodeOptions(const Packet& packet) {
                 break;
             case Item::execStub:
                 options.execStub = reader.text();
+                break;
+            case Item::networkRange:
+                options.network.range = reader.text();
+                break;
+            case Item::networkAllow:
+                options.network.allow.push_back(reader.text());
+                break;
+            case Item::networkDeny:
+                options.network.deny.push_back(reader.text());
+                break;
+            case Item::networkFallback:
+                options.network.hostWithoutRouter = reader.number() != 0;
                 break;
             default:
                 break;
