@@ -62,7 +62,11 @@ base::Result<void> ExecutorBuilder::build(const functions::BuildRequest& request
     executors::JobSpec job;
     job.sourceDir = request.sourceDir;
     job.artifactDir = request.artifactDir;
+    job.scratchDir = request.scratchDir;
+    job.dependencies = request.dependencies;
     job.limits = options_.limits;
+    job.diskBytes = options_.diskBytes;
+    job.network = options_.network;
     job.deadline = executors::Clock::now() + options_.timeout;
     job.log = [&listener](std::string_view line) { listener.log(line); };
     std::vector<base::SourceRemark> remarks;

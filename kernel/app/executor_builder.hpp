@@ -12,7 +12,9 @@ namespace cf::app {
 
 struct BuildOptions {
     sandbox::Limits limits{};                    // of each build tool
+    uint64_t diskBytes = 2048ull << 20;          // of a whole build
     std::chrono::milliseconds timeout{300'000};  // of a whole build
+    sandbox::NetworkPolicy network{};            // of tools that fetch
 };
 
 class ExecutorRuntimes : public functions::RuntimeCatalog {

@@ -36,6 +36,7 @@ struct Failure {
     std::string observed{};  // what was seen instead; may be empty
     std::vector<FieldError> fields{};
     std::vector<SourceRemark> remarks{};
+    std::string buildLog{};  // of a failed build: the end of its log, at most 4 KB
 };
 
 // A value or a Failure. Test before taking either: taking the absent one throws std::bad_variant_access.

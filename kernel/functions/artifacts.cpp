@@ -1,12 +1,8 @@
 #include "functions/artifacts.hpp"
 
 #include <Poco/SHA2Engine.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -15,9 +11,10 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/ulid.hpp"
-#include "base/unique_fd.hpp"
+#include "functions/dependencies.hpp"
 #include "functions/json_text.hpp"
 #include "functions/row_codec.hpp"
+#include "functions/trees.hpp"
 
 namespace cf::functions {
 
@@ -36,87 +33,15 @@ std::string hex(Poco::SHA2Engine& engine) {
     return Poco::DigestEngine::digestToHex(engine.digest());
 }
 
-base::Failure diskFailure(const std::string& what, const std::error_code& error) {
-    if (error == std::errc::no_space_on_device)
-        return {.reason = "disk_full",
-                .detail = "the disk of the platform's data is full; nothing was saved",
-                .hint = "free some room and save again"};
-    return {.reason = "store_failed", .detail = what + ": " + error.message()};
-}
-
-std::error_code lastError() { return {errno, std::generic_category()}; }
-
-base::Result<void> writeFile(const std::string& path, std::string_view bytes) {
-    const base::UniqueFd fd(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return diskFailure("the file " + path + " cannot be written", lastError());
-    while (!bytes.empty()) {
-        const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return diskFailure("the file " + path + " cannot be written", lastError());
-        bytes.remove_prefix(static_cast<size_t>(written));
-    }
-    return {};
-}
-
-base::Result<void> writeSources(const std::string& directory,
-                                const std::vector<SourceFile>& sources) {
-    for (const SourceFile& file : sources) {
-        const fs::path path = fs::path(directory) / file.name;
-        std::error_code error;
-        fs::create_directories(path.parent_path(), error);
-        if (error) return diskFailure("the folder of " + file.name + " cannot be made", error);
-        if (auto written = writeFile(path.string(), file.content); !written) return written;
-    }
-    return {};
-}
-
-struct Extent {
-    uint64_t files = 0;
-    uint64_t bytes = 0;
-    bool operator==(const Extent&) const = default;
-};
-
-// Size of a tree; `seal` also takes every write permission away, but for the top folder.
-Extent walk(const std::string& directory, bool seal, std::error_code& error) {
-    Extent extent;
-    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
-         at.increment(error)) {
-        struct stat info {};
-        if (::lstat(at->path().c_str(), &info) != 0) error = lastError();
-        if (error) break;
-        if (S_ISREG(info.st_mode)) {
-            extent.files += 1;
-            extent.bytes += static_cast<uint64_t>(info.st_size);
-        }
-        const mode_t mode = S_ISDIR(info.st_mode) || (info.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
-        if (seal && !S_ISLNK(info.st_mode) && ::chmod(at->path().c_str(), mode) != 0)
-            error = lastError();
-        if (error) break;
-    }
-    return extent;
-}
-
-// Read-only folders refuse to lose their files to anybody but root.
-void removeTree(const std::string& directory) {
-    std::error_code error;
-    ::chmod(directory.c_str(), 0755);
-    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
-         at.increment(error))
-        if (at->is_directory(error) && !at->is_symlink(error)) ::chmod(at->path().c_str(), 0755);
-    error.clear();
-    fs::remove_all(directory, error);
-    if (error) base::logWarning("functions", "cannot remove " + directory + ": " + error.message());
-}
-
 std::string recordPath(const std::string& directory) { return directory + ".json"; }
 
-// What is written beside an artifact: what its build said, and its extent, which betrays one that
-// lost its contents in a power cut.
+// What is written beside an artifact: what its build said, which layers it links to, and its
+// extent, which betrays one that lost its contents in a power cut.
 struct Record {
     std::string runtime{};
     Extent extent{};
     std::vector<base::SourceRemark> remarks{};
+    std::vector<Dependencies::Used> layers{};
 };
 
 std::optional<Record> readRecord(const std::string& directory) {
@@ -124,6 +49,7 @@ std::optional<Record> readRecord(const std::string& directory) {
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     simdjson::dom::parser parser;
     simdjson::dom::element root, remarks;
+    simdjson::dom::array layers;
     std::string_view runtime;
     Record record;
     if (parser.parse(text).get(root) || root["files"].get(record.extent.files) ||
@@ -132,16 +58,28 @@ std::optional<Record> readRecord(const std::string& directory) {
         return std::nullopt;
     record.runtime = runtime;
     record.remarks = rows::decodeRemarks(simdjson::minify(remarks));
+    if (root["layers"].get(layers)) return record;
+    for (const simdjson::dom::element layer : layers) {
+        std::string_view key;
+        auto& used = record.layers.emplace_back();
+        if (!layer["key"].get(key)) used.key = key;
+        if (layer["build_only"].get(used.buildOnly)) used.buildOnly = false;
+    }
     return record;
 }
 
-base::Result<void> writeRecord(const std::string& directory, const Record& record) {
-    return writeFile(recordPath(directory), JsonObject()
-                                                .text("runtime", record.runtime)
-                                                .number("files", record.extent.files)
-                                                .number("bytes", record.extent.bytes)
-                                                .raw("remarks", rows::encode(record.remarks))
-                                                .done());
+std::string encode(const Record& record) {
+    JsonArray layers;
+    for (const auto& layer : record.layers)
+        layers.raw(
+            JsonObject().text("key", layer.key).boolean("build_only", layer.buildOnly).done());
+    return JsonObject()
+        .text("runtime", record.runtime)
+        .number("files", record.extent.files)
+        .number("bytes", record.extent.bytes)
+        .raw("remarks", rows::encode(record.remarks))
+        .raw("layers", layers.done())
+        .done();
 }
 
 // Keeps the remarks of a build on their way to the listener.
@@ -181,20 +119,25 @@ std::string hashSources(const std::vector<SourceFile>& sources) {
 }
 
 std::string artifactKey(const VersionSpec& spec, std::string_view sourcesHash,
-                        std::string_view buildIdentity) {
+                        std::string_view buildIdentity, const std::vector<Lock>& locks) {
     Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
     for (const std::string_view part :
          {sourcesHash, buildIdentity, std::string_view(spec.runtime),
           std::string_view(spec.runtimeAlias), std::string_view(spec.handler),
           std::string_view(spec.fromCode ? "code" : "files")})
         addText(engine, part);
+    for (const Lock& lock : locks) {
+        addText(engine, lock.name);
+        addText(engine, lock.content);
+    }
     return hex(engine);
 }
 
 Artifacts::Artifacts(std::string dataDir)
     : artifactsDir_(dataDir + "/artifacts"), buildDir_(dataDir + "/build") {}
 
-base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& dataDir) {
+base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& dataDir,
+                                                         LayerOptions options) {
     std::unique_ptr<Artifacts> artifacts(
         new Artifacts(fs::absolute(dataDir).lexically_normal().string()));
     std::error_code error;
@@ -203,6 +146,9 @@ base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& data
         fs::create_directories(folder, error);
         if (error) return diskFailure("the folder " + folder + " cannot be made", error);
     }
+    auto layers = Layers::open(dataDir, options);
+    if (!layers) return std::move(layers).failure();
+    artifacts->layers_ = std::move(*layers);
     return artifacts;
 }
 
@@ -214,35 +160,74 @@ bool Artifacts::contains(std::string_view key) const {
     const std::string path = directory(key);
     const auto record = readRecord(path);
     std::error_code error;
-    return record && walk(path, false, error) == record->extent && !error;
+    return record && measureTree(path, error) == record->extent && !error &&
+           std::ranges::all_of(record->layers, [&](const auto& layer) {
+               return layer.buildOnly || layers_->contains(layer.key);
+           });
 }
 
-base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildRequest request,
-                                              Builder& builder, BuildListener& listener) {
+std::vector<std::string> Artifacts::layerDirectories(std::string_view key) const {
+    std::vector<std::string> directories;
+    if (const auto record = readRecord(directory(key)))
+        for (const auto& layer : record->layers)
+            if (!layer.buildOnly) directories.push_back(layers_->directory(layer.key));
+    return directories;
+}
+
+base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
+                                              std::string_view buildIdentity, BuildRequest request,
+                                              Builder& builder, BuildListener& listener,
+                                              Dependencies* dependencies) {
+    static const std::vector<Lock> none;
+    const auto& candidates = dependencies != nullptr ? dependencies->candidates() : none;
+    const std::string key = artifactKey(request.spec, sourcesHash, buildIdentity, candidates);
+    const auto making = std::make_shared<Making>();
     {
         std::unique_lock lock(mutex_);
-        done_.wait(lock, [&] { return !making_.contains(key); });
-        making_.insert(key);
+        for (auto at = making_.find(key); at != making_.end(); at = making_.find(key)) {
+            const auto other = at->second;
+            done_.wait(lock, [&] { return other->done; });
+            if (!other->made) continue;
+            listener.log("equal sources were built just now; their artifact is used again");
+            Made made = *other->made;
+            made.reused = true;
+            return made;
+        }
+        making_[key] = making;
         unusedSince_[key] = std::chrono::steady_clock::now();
     }
     struct Done {
         Artifacts& artifacts;
         const std::string& key;
+        Making& making;
         ~Done() {
             const std::lock_guard lock(artifacts.mutex_);
+            making.done = true;
             artifacts.making_.erase(key);
             artifacts.done_.notify_all();
         }
-    } done{*this, key};
+    } done{*this, key, *making};
 
-    const std::string path = directory(key);
     if (contains(key)) {
         listener.log("equal sources were built before; their artifact is used again");
-        auto record = readRecord(path);
-        return Made{record ? std::move(record->remarks) : std::vector<base::SourceRemark>{}, true};
+        auto record = readRecord(directory(key));
+        return Made{key, record ? std::move(record->remarks) : std::vector<base::SourceRemark>{},
+                    candidates, true};
     }
-    removeTree(path);
+    auto made = build(key, sourcesHash, buildIdentity, request, builder, listener, dependencies);
+    if (made) {
+        const std::lock_guard lock(mutex_);
+        making->made = *made;
+    }
+    return made;
+}
 
+base::Result<Artifacts::Made> Artifacts::build(const std::string& key,
+                                               std::string_view sourcesHash,
+                                               std::string_view buildIdentity,
+                                               BuildRequest& request, Builder& builder,
+                                               BuildListener& listener,
+                                               Dependencies* dependencies) {
     base::UlidGenerator ids;
     const std::string job = buildDir_ + "/" + ids.next(base::unixMs(base::WallClock::now()));
     struct Clean {
@@ -251,8 +236,11 @@ base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildReque
     } clean{job};
     request.sourceDir = job + "/source";
     request.artifactDir = job + "/artifact";
+    request.scratchDir = job + "/scratch";
+    request.dependencies = dependencies;
+    if (dependencies != nullptr) dependencies->begin(job);
     std::error_code error;
-    for (const auto& folder : {request.sourceDir, request.artifactDir}) {
+    for (const auto& folder : {request.sourceDir, request.artifactDir, request.scratchDir}) {
         fs::create_directories(folder, error);
         if (error) return diskFailure("the folder of the build cannot be made", error);
     }
@@ -261,22 +249,40 @@ base::Result<Artifacts::Made> Artifacts::make(const std::string& key, BuildReque
     Collector collector(listener);
     if (auto built = builder.build(request, collector); !built) return std::move(built).failure();
 
-    Record record{request.spec.runtime, walk(request.artifactDir, true, error), collector.remarks};
+    Made made{key, collector.remarks, {}, false};
+    Record record{request.spec.runtime, sealTree(request.artifactDir, error), collector.remarks,
+                  {}};
     if (error) return diskFailure("the artifact cannot be sealed", error);
-    if (auto written = writeRecord(path, record); !written) return std::move(written).failure();
-    // Its own top folder must be writable to move to another parent.
-    if (::rename(request.artifactDir.c_str(), path.c_str()) != 0)
-        return diskFailure("the artifact cannot be moved into place", lastError());
-    ::chmod(path.c_str(), 0555);
-    return Made{std::move(record.remarks), false};
+    if (dependencies != nullptr) {
+        made.locks = dependencies->locks();
+        made.key = artifactKey(request.spec, sourcesHash, buildIdentity, made.locks);
+        record.layers = dependencies->layers();
+    }
+    if (auto installed = install(made.key, request.artifactDir, encode(record)); !installed)
+        return std::move(installed).failure();
+    return made;
+}
+
+// Alone, because another build may have come to the same artifact by other locks at its beginning.
+// Then the one that is there stays: a worker may use it already.
+base::Result<void> Artifacts::install(const std::string& key, const std::string& from,
+                                      const std::string& record) {
+    const std::lock_guard lock(mutex_);
+    unusedSince_[key] = std::chrono::steady_clock::now();
+    if (contains(key)) return {};
+    const std::string path = directory(key);
+    removeTree(path);
+    if (auto written = writeFile(recordPath(path), record); !written) return written;
+    return moveSealed(from, path);
 }
 
 std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used,
                                                    std::chrono::milliseconds grace) {
     std::vector<Removed> removed;
+    std::unordered_set<std::string> named;
     std::error_code error;
     const auto now = std::chrono::steady_clock::now();
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     for (fs::directory_iterator at(artifactsDir_, error), end; !error && at != end;
          at.increment(error)) {
         const std::string key = at->path().filename().string();
@@ -287,18 +293,28 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
                 fs::remove(at->path(), error);
             continue;
         }
+        const auto record = readRecord(directory(key));
+        const auto keep = [&] {
+            if (!record) return;
+            for (const auto& layer : record->layers) named.insert(layer.key);
+        };
         if (used.contains(key) || making_.contains(key)) {
             unusedSince_.erase(key);
+            keep();
             continue;
         }
         const auto since = unusedSince_.try_emplace(key, now).first->second;
-        if (now - since < grace) continue;
-        const auto record = readRecord(directory(key));
+        if (now - since < grace) {
+            keep();
+            continue;
+        }
         removeTree(directory(key));
         fs::remove(recordPath(directory(key)), error);
         unusedSince_.erase(key);
         removed.push_back({record ? record->runtime : "", key});
     }
+    lock.unlock();
+    layers_->collect(named);
     return removed;
 }
 

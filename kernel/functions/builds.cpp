@@ -1,14 +1,17 @@
 #include "functions/builds.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/json.hpp"
+#include "functions/dependencies.hpp"
 
 namespace cf::functions {
 
 namespace {
 
 constexpr size_t maxLogBytes = 1u << 20;
+constexpr size_t tailBytes = 4096;
 
 bool same(const base::SourceRemark& a, const base::SourceRemark& b) {
     return a.file == b.file && a.line == b.line && a.column == b.column && a.message == b.message;
@@ -46,6 +49,13 @@ public:
     std::string text() const {
         const std::lock_guard lock(mutex_);
         return text_;
+    }
+    // The last lines, for whoever is told that the build failed.
+    std::string tail() const {
+        const std::lock_guard lock(mutex_);
+        if (text_.size() <= tailBytes) return text_;
+        const size_t line = text_.find('\n', text_.size() - tailBytes);
+        return line == text_.npos ? "" : text_.substr(line + 1);
     }
     std::vector<base::SourceRemark> remarks() const {
         const std::lock_guard lock(mutex_);
@@ -87,18 +97,22 @@ base::Result<void> Builds::checkHandler(const Subject& subject, const Version& v
     return refused;
 }
 
-Builds::Outcome Builds::run(const Subject& subject, Version version) {
+Builds::Outcome Builds::run(const Subject& subject, Version version, bool forgetLocks) {
     const auto id = std::pair(version.functionId, version.number);
     const auto log = std::make_shared<Log>(followers_, id);
     Shown running(*this, id.first, id.second, log);
     {
         Version shown = version;
         shown.sources.reset();
+        shown.locks.clear();
         const std::lock_guard lock(mutex_);
         running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
     }
-    const std::string key =
-        artifactKey(version.spec, version.sourcesHash, subject.runtime.buildIdentity);
+    const std::string& identity = subject.runtime.buildIdentity;
+    LockSearch search{.own = std::exchange(version.locks, {}), .forget = forgetLocks, .age = lockAge_};
+    if (forgetLocks) search.own.clear();
+    Dependencies dependencies(version.functionId, std::move(search), identity, store_,
+                              artifacts_.layers());
     std::optional<base::Failure> failure;
 
     auto checked = builder_.validate(requestFor(subject, version));
@@ -114,8 +128,12 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
         failure = std::move(checked).failure();
     }
     if (!failure) {
-        auto made = artifacts_.make(key, requestFor(subject, version), builder_, *log);
-        if (!made) {
+        auto made = artifacts_.make(version.sourcesHash, identity, requestFor(subject, version),
+                                    builder_, *log, &dependencies);
+        if (made) {
+            version.artifactKey = made->key;
+            version.locks = made->locks;
+        } else {
             failure = std::move(made).failure();
             log->log(failure->detail);
         }
@@ -129,11 +147,11 @@ Builds::Outcome Builds::run(const Subject& subject, Version version) {
         if (failure->remarks.empty())
             std::ranges::copy_if(version.remarks, std::back_inserter(failure->remarks),
                                  [](const auto& r) { return !r.warning; });
+        failure->buildLog = log->tail();
         version.state = VersionState::failed;
         version.failure = std::move(failure);
     } else {
         version.state = VersionState::ready;
-        version.artifactKey = key;
     }
     return {std::move(version), std::move(running)};
 }

@@ -2,6 +2,7 @@
 // FunctionService on control-plane threads; thread-safe.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,12 +16,15 @@
 #include "functions/build_log.hpp"
 #include "functions/function.hpp"
 #include "functions/ports.hpp"
+#include "functions/store.hpp"
 
 namespace cf::functions {
 
 class Builds {
 public:
-    Builds(Artifacts& artifacts, Builder& builder) : artifacts_(artifacts), builder_(builder) {}
+    // `lockAge`: how old the locks of other functions may be. All outlive it.
+    Builds(Artifacts& artifacts, Builder& builder, Store& store, std::chrono::seconds lockAge)
+        : artifacts_(artifacts), builder_(builder), store_(store), lockAge_(lockAge) {}
     Builds(const Builds&) = delete;
     Builds& operator=(const Builds&) = delete;
 
@@ -58,7 +62,8 @@ public:
     // The executor's cheap look before anything is stored. Failure invalid_function names a refused
     // handler; whatever it says about places in files is left to run().
     base::Result<void> checkHandler(const Subject& subject, const Version& version);
-    Outcome run(const Subject& subject, Version version);
+    // `version.locks` are those to begin with. `forgetLocks`: resolve dependencies anew.
+    Outcome run(const Subject& subject, Version version, bool forgetLocks = false);
 
     // Versions of a function that are being built right now, without sources.
     std::vector<std::shared_ptr<const Version>> running(const std::string& functionId) const;
@@ -75,6 +80,8 @@ private:
 
     Artifacts& artifacts_;
     Builder& builder_;
+    Store& store_;
+    const std::chrono::seconds lockAge_;
     LogFollowers followers_;
     mutable std::mutex mutex_;
     std::map<std::pair<std::string, uint64_t>, Running> running_;

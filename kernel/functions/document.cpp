@@ -16,17 +16,17 @@ std::string environmentJson(const Environment& environment) {
     return object.done();
 }
 
-std::string networkJson(NetworkMode mode) {
-    return JsonObject()
-        .text("mode", mode == NetworkMode::none ? "none" : "outbound")
-        .raw("allow", "[]")
-        .done();
-}
-
 std::string textsJson(const std::vector<std::string>& texts) {
     JsonArray array;
     for (const auto& text : texts) array.text(text);
     return array.done();
+}
+
+std::string networkJson(const NetworkRules& network) {
+    return JsonObject()
+        .text("mode", network.mode == NetworkMode::none ? "none" : "outbound")
+        .raw("allow", textsJson(network.allow))
+        .done();
 }
 
 std::string httpJson(const HttpSettings& http) {
@@ -172,6 +172,11 @@ std::string versionDocument(const Version& version, bool live) {
         .boolean("live", live);
     object.text("runtime", version.spec.runtimeAlias).text("handler", version.spec.handler);
     if (version.sources) addCode(object, version);
+    if (version.sources) {
+        JsonObject locks;
+        for (const Lock& lock : version.locks) locks.text(lock.name, lock.content);
+        object.raw("locks", locks.done());
+    }
     object.raw("environment", environmentJson(version.spec.environment))
         .raw("network", networkJson(version.spec.network));
     if (version.artifactKey.empty())

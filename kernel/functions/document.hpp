@@ -27,7 +27,7 @@ struct Patch {
     // A zip or tar file as it came; whoever reads a body makes `files` of it before it is saved.
     Field<std::string> archive{};
     Field<Environment> environment{};
-    Field<NetworkMode> network{};
+    Field<NetworkRules> network{};
     Field<std::chrono::milliseconds> timeout{}, initTimeout{};
     Field<uint32_t> memoryMb{}, concurrency{}, minWorkers{}, maxWorkers{};
     Field<std::chrono::seconds> keepAlive{};

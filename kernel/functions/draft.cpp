@@ -148,7 +148,7 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
         draft.sources = present->version.sources;
     } else {
         draft.settings = limits.defaults;
-        draft.spec.network = limits.defaultNetwork;
+        draft.spec.network = {limits.defaultNetwork, {}};
     }
     checkReadOnly(patch, present, errors);
     if (patch.name.value)
@@ -160,7 +160,7 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
     lay(patch.description, draft.description, {});
     lay(patch.labels, draft.labels, {});
     lay(patch.environment, draft.spec.environment, {});
-    lay(patch.network, draft.spec.network, limits.defaultNetwork);
+    lay(patch.network, draft.spec.network, {limits.defaultNetwork, {}});
 
     const bool runtimeKnown = layRuntime(patch, runtimes, draft, errors);
     Settings defaults = limits.defaults;

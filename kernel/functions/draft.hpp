@@ -22,6 +22,7 @@ struct Draft {
     VersionSpec spec{};
     Sources sources{};
     RuntimeInfo runtime{};
+    bool forgetLocks = false;  // the build is to resolve its dependencies anew
     bool changesVersion =
         false;  // spec or sources differ from the present version, or that one is not ready
     bool changesFunction = false;  // name, description, labels or settings differ

@@ -35,6 +35,15 @@ enum class NetworkMode : uint8_t {
     outbound,  // may open connections, as far as the sandbox of this machine lets it
 };
 
+// What the handler may reach.
+struct NetworkRules {
+    NetworkMode mode = NetworkMode::outbound;
+    // With `outbound`: only these (base/destination.hpp), as the user wrote them; empty: whatever
+    // the platform allows.
+    std::vector<std::string> allow{};
+    bool operator==(const NetworkRules&) const = default;
+};
+
 // Which web pages may call a function's URL (the CORS protocol of the Fetch standard). Empty lists
 // mean "any".
 struct Cors {
@@ -65,6 +74,15 @@ struct Settings {
     bool operator==(const Settings&) const = default;
 };
 
+// What a build resolved dependencies to, kept so that building again gives the same.
+struct Lock {
+    std::string name{};      // as the executor calls it, often a file name
+    std::string madeFrom{};  // SHA-256 in hex of what it was resolved from
+    std::string content{};
+    int64_t madeAtMs = 0;  // wall clock, since 1970
+    bool operator==(const Lock&) const = default;
+};
+
 // What makes a version: changing any of it makes a new one.
 struct VersionSpec {
     std::string runtime{};       // canonical name, what the executor is found by
@@ -72,9 +90,14 @@ struct VersionSpec {
                                  // own source file
     std::string handler{};
     bool fromCode =
-        false;  // the user gave `code`: `sources` holds one file with the runtime's file name
+        false;  // the user gave `code`: `sources` holds one file with the runtime's file name, and
+                // `dependenciesFile` if there are dependencies
     Environment environment{};
-    NetworkMode network = NetworkMode::outbound;
+    NetworkRules network{};
+    // What the user listed instead of a manifest of his own, e.g. "left-pad@1", and the manifest
+    // that was made of it: one more file among the sources, which the user does not see.
+    std::vector<std::string> dependencies{};
+    std::string dependenciesFile{};
     bool operator==(const VersionSpec&) const = default;
 };
 
@@ -91,6 +114,8 @@ struct Version {
     std::string sourcesHash{};  // SHA-256 in hex over names and contents
     VersionState state = VersionState::building;
     std::string artifactKey{};                  // set when ready
+    // By name; present where `sources` are, else empty.
+    std::vector<Lock> locks{};
     std::vector<base::SourceRemark> remarks{};  // what the build said about places in the source
     std::optional<base::Failure> failure{};     // set when failed
     int64_t createdAtMs = 0;                    // wall clock, since 1970

@@ -12,6 +12,7 @@ namespace cf::functions {
 struct Limits {
     Settings defaults{};  // of fields that are absent or null
     NetworkMode defaultNetwork = NetworkMode::outbound;
+    size_t networkDestinations = 64;  // entries of a function's network.allow
     std::chrono::milliseconds minTimeout{100};  // timeout and init_timeout
     std::chrono::milliseconds maxTimeout{900'000};
     uint32_t minMemoryMb = 32;

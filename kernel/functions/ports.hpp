@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/build_dependencies.hpp"
 #include "base/failure.hpp"
 #include "functions/function.hpp"
 
@@ -47,6 +48,8 @@ struct BuildRequest {
     const std::vector<SourceFile>& sources;
     std::string sourceDir{};    // absolute; holds the sources; empty string for validate()
     std::string artifactDir{};  // absolute, exists, empty; what is left here becomes the artifact
+    std::string scratchDir{};   // absolute, exists, empty; gone with the build
+    base::BuildDependencies* dependencies = nullptr;  // null: locks and layers are not offered
 };
 
 // Receives what a build says while it runs. Thread-safe.
@@ -78,6 +81,7 @@ struct LiveVersion {
     std::shared_ptr<const Version> version{};
     std::string artifactDir{};  // absolute, read-only, immutable; stays at least 20 minutes after
                                 // the version left
+    std::vector<std::string> layers{};  // absolute folders that the artifact links to; as long as it
     uint32_t weight = 100;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/destination.hpp"
 #include "functions/document.hpp"
 #include "functions/file_names.hpp"
 #include "functions/json_text.hpp"
@@ -309,25 +310,46 @@ private:
 
     void network(element value) {
         if (!wants(patch_.network, "/network", value, value.is_object(), "an object")) return;
+        NetworkRules rules{limits_.defaultNetwork, {}};
         for (const auto [key, content] : simdjson::dom::object(value)) {
             if (key == "mode") {
                 std::string_view mode;
                 if (content.get(mode) || (mode != "none" && mode != "outbound"))
                     refuse("/network/mode", "must be \"none\" or \"outbound\"");
                 else
-                    patch_.network.value =
-                        mode == "none" ? NetworkMode::none : NetworkMode::outbound;
+                    rules.mode = mode == "none" ? NetworkMode::none : NetworkMode::outbound;
             } else if (key == "allow") {
-                simdjson::dom::array allow;
-                if (!content.is_null() && content.get(allow))
-                    refuse("/network/allow", "must be an array");
-                else if (!content.is_null() && allow.size() != 0)
-                    refuse("/network/allow",
-                           "lists of allowed addresses are not enforced by this version of the "
-                           "platform and therefore refused; leave the list empty");
+                destinations(content, rules.allow);
             } else {
                 refuse("/network/" + pointerToken(key), "unknown field");
             }
+        }
+        if (rules.mode == NetworkMode::none && !rules.allow.empty())
+            refuse("/network/allow", "must be empty when the mode is \"none\"");
+        patch_.network.value = std::move(rules);
+    }
+
+    void destinations(element value, std::vector<std::string>& out) {
+        simdjson::dom::array list;
+        if (value.is_null()) return;
+        if (value.get(list))
+            return refuse("/network/allow", std::string("must be an array, not ") + kindOf(value));
+        if (list.size() > limits_.networkDestinations)
+            return refuse("/network/allow",
+                          "has " + std::to_string(list.size()) + " entries; the limit is " +
+                              std::to_string(limits_.networkDestinations));
+        size_t index = 0;
+        for (const element item : list) {
+            const std::string pointer = "/network/allow/" + std::to_string(index++);
+            std::string_view text;
+            std::string why;
+            if (item.get(text))
+                refuse(pointer, std::string("must be text, not ") + kindOf(item));
+            else if (!base::parseDestination(text, why))
+                refuse(pointer, (text.size() > 64 ? "" : "\"" + std::string(text) + "\" ") + why +
+                                    "; an entry is a host, host:port, address or address/prefix");
+            else
+                out.emplace_back(text);
         }
     }
 

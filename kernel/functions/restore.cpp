@@ -27,16 +27,20 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
         auto sources = store.sources(id, again.number);
         Failure failure{.reason = "runtime_unavailable",
                         .detail = "no executor serves the runtime \"" + again.spec.runtime + "\""};
-        if (runtime && sources) {
+        auto before = store.locks(id, again.number);
+        if (runtime && sources && before) {
             again.sources = *sources;
+            again.locks = std::move(*before);
             auto outcome = builds->run(
                 {current->function.name, current->function.settings, *runtime}, std::move(again));
             if (outcome.version.state == VersionState::ready) {
                 FunctionEntry next = *current;
                 next.versions.front() = withoutSources(outcome.version);
+                outcome.version.sources.reset();
                 if (auto kept = store.apply({.function = next.function,
                                              .keepRevision = true,
-                                             .version = next.versions.front(),
+                                             .version = std::make_shared<const Version>(
+                                                 std::move(outcome.version)),
                                              .buildLog = outcome.shown.text(),
                                              .audit = {"platform", "rebuild", nowMs()}});
                     !kept)

@@ -1,5 +1,7 @@
 #include "functions/row_codec.hpp"
 
+#include <algorithm>
+
 #include "base/json.hpp"
 #include "functions/json_text.hpp"
 
@@ -136,6 +138,25 @@ std::string encode(const Environment& environment) {
     return array.done();
 }
 
+// The mode, then a line for each destination: rows of older versions are read as they are.
+std::string encodeNetwork(const NetworkRules& network) {
+    std::string text = network.mode == NetworkMode::none ? "none" : "outbound";
+    for (const auto& destination : network.allow) text += "\n" + destination;
+    return text;
+}
+
+NetworkRules decodeNetwork(const std::string& text) {
+    NetworkRules network;
+    size_t end = std::min(text.find('\n'), text.size());
+    if (text.compare(0, end, "none") == 0) network.mode = NetworkMode::none;
+    while (end < text.size()) {
+        const size_t start = end + 1;
+        end = std::min(text.find('\n', start), text.size());
+        network.allow.push_back(text.substr(start, end - start));
+    }
+    return network;
+}
+
 Environment decodeEnvironment(std::string_view json) {
     Environment environment;
     withRoot(json, [&](element root) {
@@ -154,6 +175,19 @@ std::string encode(const std::map<std::string, std::string>& labels) {
     JsonObject object;
     for (const auto& [name, value] : labels) object.text(name, value);
     return object.done();
+}
+
+std::string encode(const std::vector<std::string>& list) { return texts(list); }
+
+std::vector<std::string> decodeTexts(std::string_view json) {
+    std::vector<std::string> list;
+    withRoot(json, [&](element root) {
+        simdjson::dom::array array;
+        if (root.get(array)) return;
+        for (const element item : array)
+            if (std::string_view text; !item.get(text)) list.emplace_back(text);
+    });
+    return list;
 }
 
 std::map<std::string, std::string> decodeLabels(std::string_view json) {

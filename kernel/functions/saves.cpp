@@ -45,6 +45,7 @@ Failure nameTaken(const std::string& name) {
 
 std::shared_ptr<const Version> withoutSources(Version version) {
     version.sources.reset();
+    version.locks.clear();
     return std::make_shared<const Version>(std::move(version));
 }
 
@@ -76,9 +77,10 @@ Result<void> FunctionService::State::roomBehind() const {
 LiveFunction FunctionService::State::liveFunction(const FunctionPtr& entry) const {
     LiveFunction live{entry, {}};
     for (size_t i = 0; i < entry->function.live.size() && i < entry->versions.size(); ++i)
-        live.live.push_back({entry->versions[i],
-                             artifacts->directory(entry->versions[i]->artifactKey),
-                             entry->function.live[i].weight});
+        live.live.push_back({.version = entry->versions[i],
+                             .artifactDir = artifacts->directory(entry->versions[i]->artifactKey),
+                             .layers = artifacts->layerDirectories(entry->versions[i]->artifactKey),
+                             .weight = entry->function.live[i].weight});
     return live;
 }
 
@@ -205,12 +207,17 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
                     .sourcesHash = hashSources(*draft->sources),
                     .createdAtMs = next.updatedAtMs,
                     .createdBy = request.caller.principal};
+    if (shown.state == VersionState::ready && !draft->forgetLocks) {
+        auto carried = store.locks(before.id, shown.number);
+        if (!carried) return std::move(carried).failure();
+        version.locks = std::move(*carried);
+    }
     if (auto checked = builds->checkHandler({next.name, next.settings, draft->runtime}, version);
         !checked)
         return std::move(checked).failure();
     if (!request.async)
         return changeVersion(present, std::move(next), std::move(version), draft->runtime, audit,
-                             false);
+                             false, draft->forgetLocks);
 
     if (auto room = roomBehind(); !room) return std::move(room).failure();
     Function stored = before;
@@ -230,9 +237,10 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     };
     auto held = std::make_shared<Locks>(Locks{std::move(lock), std::move(nameLock)});
     background->add([this, entry, next = std::move(next), version = std::move(version),
-                     runtime = draft->runtime, audit, held]() mutable {
-        if (auto done =
-                changeVersion(entry, std::move(next), std::move(version), runtime, audit, true);
+                     runtime = draft->runtime, forget = draft->forgetLocks, audit,
+                     held]() mutable {
+        if (auto done = changeVersion(entry, std::move(next), std::move(version), runtime, audit,
+                                      true, forget);
             !done)
             base::logInfo("functions", entry->function.name + ": " + done.failure().detail);
     });
@@ -258,10 +266,10 @@ Result<Saved> FunctionService::State::changeSettings(const FunctionPtr& present,
 // Builds, loads, switches. `stored`: the version's row is there already, as building.
 Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, Function next,
                                                     Version version, const RuntimeInfo& runtime,
-                                                    Audit audit, bool stored) {
+                                                    Audit audit, bool stored, bool forgetLocks) {
     const uint64_t previousLive =
         present->function.live.empty() ? 0 : present->function.live.front().version;
-    auto outcome = builds->run({next.name, next.settings, runtime}, std::move(version));
+    auto outcome = builds->run({next.name, next.settings, runtime}, std::move(version), forgetLocks);
     if (outcome.version.state == VersionState::failed)
         return keepFailed(present, std::move(outcome), audit);
 
@@ -273,6 +281,7 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
     if (auto loaded = activator.activate(live); !loaded) {
         outcome.version.state = VersionState::failed;
         outcome.version.artifactKey.clear();
+        outcome.version.locks.clear();
         outcome.version.failure = asBuildFailure(std::move(loaded).failure());
         outcome.shown.log(outcome.version.failure->detail);
         return keepFailed(present, std::move(outcome), audit);

@@ -44,7 +44,21 @@ constexpr const char* first[] = {
     "INTEGER NOT NULL)",
 };
 
-constexpr std::span<const char* const> all[] = {first};
+// Dependencies: what the user asked for, and what a build made of it.
+constexpr const char* second[] = {
+    "ALTER TABLE version ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE version ADD COLUMN dependencies_file TEXT NOT NULL DEFAULT ''",
+    "CREATE TABLE version_lock ("
+    " function_id TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,"
+    " made_from TEXT NOT NULL, made_at_ms INTEGER NOT NULL,"
+    " hash TEXT NOT NULL REFERENCES content (hash), PRIMARY KEY (function_id, number, name),"
+    " FOREIGN KEY (function_id, number) REFERENCES version (function_id, number) ON DELETE "
+    "CASCADE)",
+    "CREATE INDEX version_lock_hash ON version_lock (hash)",
+    "CREATE INDEX version_lock_made_from ON version_lock (made_from, name)",
+};
+
+constexpr std::span<const char* const> all[] = {first, second};
 
 }  // namespace
 

@@ -27,10 +27,11 @@ FunctionService::FunctionService(ServiceOptions options, Store& store, Registry&
 FunctionService::~FunctionService() = default;
 
 Result<void> FunctionService::start() {
-    auto artifacts = Artifacts::open(state_->options.dataDir);
+    auto artifacts = Artifacts::open(state_->options.dataDir, state_->options.layers);
     if (!artifacts) return std::move(artifacts).failure();
     state_->artifacts = std::move(*artifacts);
-    state_->builds = std::make_unique<Builds>(*state_->artifacts, state_->builder);
+    state_->builds = std::make_unique<Builds>(*state_->artifacts, state_->builder,
+                                               state_->store, state_->options.lockAge);
 
     state_->background.emplace(state_->options.backgroundThreads);
 
@@ -219,7 +220,10 @@ Result<std::shared_ptr<const Version>> FunctionService::version(const FunctionEn
     }
     auto sources = state_->store.sources(entry.function.id, number);
     if (!sources) return std::move(sources).failure();
+    auto locks = state_->store.locks(entry.function.id, number);
+    if (!locks) return std::move(locks).failure();
     stored->sources = std::move(*sources);
+    stored->locks = std::move(*locks);
     return std::make_shared<const Version>(std::move(*stored));
 }
 

@@ -60,7 +60,8 @@ struct FunctionService::State {
     base::Result<Saved> changeSettings(const FunctionPtr& present, Function next, Sources sources,
                                        Audit audit);
     base::Result<Saved> changeVersion(const FunctionPtr& present, Function next, Version version,
-                                      const RuntimeInfo& runtime, Audit audit, bool stored);
+                                      const RuntimeInfo& runtime, Audit audit, bool stored,
+                                      bool forgetLocks = false);
     FunctionPtr publish(FunctionEntry entry, uint64_t revision);
     base::Failure keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
                              const Audit& audit);

@@ -89,20 +89,21 @@ Int nextRevision(Session& session) {
 constexpr const char* versionColumns =
     "SELECT function_id, number, runtime, runtime_alias, handler, from_code, environment, network, "
     "sources_hash,"
-    " state, artifact_key, remarks, failure, created_at_ms, created_by FROM version ";
+    " state, artifact_key, remarks, failure, created_at_ms, created_by, dependencies,"
+    " dependencies_file FROM version ";
 
 // One row of versionColumns, bound once and read row by row.
 struct VersionRow {
     Int number = 0, fromCode = 0, createdAtMs = 0;
     std::string functionId, runtime, runtimeAlias, handler, environment, network, sourcesHash,
         state, artifactKey;
-    std::string remarks, failure, createdBy;
+    std::string remarks, failure, createdBy, dependencies, dependenciesFile;
 
     void bindTo(Statement& select) {
         select, into(functionId), into(number), into(runtime), into(runtimeAlias), into(handler),
             into(fromCode), into(environment), into(network), into(sourcesHash), into(state),
             into(artifactKey), into(remarks), into(failure), into(createdAtMs), into(createdBy),
-            limit(1);
+            into(dependencies), into(dependenciesFile), limit(1);
     }
     Version version() const {
         Version version;
@@ -113,7 +114,9 @@ struct VersionRow {
         version.spec.handler = handler;
         version.spec.fromCode = fromCode != 0;
         version.spec.environment = rows::decodeEnvironment(environment);
-        version.spec.network = network == "none" ? NetworkMode::none : NetworkMode::outbound;
+        version.spec.network = rows::decodeNetwork(network);
+        version.spec.dependencies = rows::decodeTexts(dependencies);
+        version.spec.dependenciesFile = dependenciesFile;
         version.sourcesHash = sourcesHash;
         version.state = state == "ready"      ? VersionState::ready
                         : state == "building" ? VersionState::building
@@ -167,26 +170,50 @@ void writeFunction(Session& session, const Function& f, bool create, Int revisio
         use(settings), use(last), use(live), use(id), now;
 }
 
+// Gives the hash under which it is kept, once.
+std::string writeContent(Session& session, const std::string& content) {
+    std::string hash = sha256(content);
+    if (content.empty()) {
+        // Binding an empty blob gives NULL.
+        session << "INSERT OR IGNORE INTO content (hash, bytes) VALUES (?, zeroblob(0))", use(hash),
+            now;
+        return hash;
+    }
+    Int known = 0;
+    session << "SELECT count(*) FROM content WHERE hash = ?", into(known), use(hash), now;
+    if (known != 0) return hash;
+    Poco::Data::BLOB bytes;
+    bytes.assignRaw(reinterpret_cast<const unsigned char*>(content.data()), content.size());
+    session << "INSERT INTO content (hash, bytes) VALUES (?, ?)", use(hash), use(bytes), now;
+    return hash;
+}
+
+std::string readContent(Session& session, std::string hash) {
+    static const std::string emptyHash = sha256("");
+    if (hash == emptyHash) return {};
+    Poco::Data::BLOB bytes;
+    session << "SELECT bytes FROM content WHERE hash = ?", into(bytes), use(hash), now;
+    return {reinterpret_cast<const char*>(bytes.rawContent()), bytes.size()};
+}
+
+void writeLocks(Session& session, const Version& version) {
+    std::string id = version.functionId;
+    Int number = toInt(version.number);
+    for (const Lock& lock : version.locks) {
+        std::string hash = writeContent(session, lock.content), name = lock.name;
+        std::string madeFrom = lock.madeFrom;
+        Int at = lock.madeAtMs;
+        session << "INSERT OR REPLACE INTO version_lock (function_id, number, name, made_from, "
+                   "made_at_ms, hash) VALUES (?,?,?,?,?,?)",
+            use(id), use(number), use(name), use(madeFrom), use(at), use(hash), now;
+    }
+}
+
 void writeSources(Session& session, const Version& version) {
     std::string id = version.functionId;
     Int number = toInt(version.number);
     for (const SourceFile& file : *version.sources) {
-        std::string hash = sha256(file.content), name = file.name;
-        if (file.content.empty()) {
-            // Binding an empty blob gives NULL.
-            session << "INSERT OR IGNORE INTO content (hash, bytes) VALUES (?, zeroblob(0))",
-                use(hash), now;
-        } else {
-            Int known = 0;
-            session << "SELECT count(*) FROM content WHERE hash = ?", into(known), use(hash), now;
-            Poco::Data::BLOB bytes;
-            if (known == 0) {
-                bytes.assignRaw(reinterpret_cast<const unsigned char*>(file.content.data()),
-                                file.content.size());
-                session << "INSERT INTO content (hash, bytes) VALUES (?, ?)", use(hash), use(bytes),
-                    now;
-            }
-        }
+        std::string hash = writeContent(session, file.content), name = file.name;
         session
             << "INSERT OR IGNORE INTO source (function_id, number, name, hash) VALUES (?,?,?,?)",
             use(id), use(number), use(name), use(hash), now;
@@ -198,18 +225,21 @@ void writeVersion(Session& session, const Version& v, const std::string& buildLo
                 handler = v.spec.handler;
     std::string environment = rows::encode(v.spec.environment), hash = v.sourcesHash, state,
                 key = v.artifactKey;
-    std::string network = v.spec.network == NetworkMode::none ? "none" : "outbound";
+    std::string network = rows::encodeNetwork(v.spec.network);
     std::string remarks = rows::encode(v.remarks), failure = rows::encode(v.failure),
                 log = buildLog, by = v.createdBy;
     state = v.state == VersionState::ready      ? "ready"
             : v.state == VersionState::building ? "building"
                                                 : "failed";
+    std::string dependencies = rows::encode(v.spec.dependencies),
+                dependenciesFile = v.spec.dependenciesFile;
     Int number = toInt(v.number), fromCode = v.spec.fromCode ? 1 : 0, at = v.createdAtMs;
     session << "INSERT INTO version (function_id, number, runtime, runtime_alias, handler, "
                "from_code, environment,"
                " network, sources_hash, state, artifact_key, remarks, failure, build_log, "
                "created_at_ms, created_by,"
-               " revision) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (function_id, "
+               " revision, dependencies, dependencies_file) VALUES "
+               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (function_id, "
                "number) DO UPDATE SET"
                " state = excluded.state, artifact_key = excluded.artifact_key, remarks = "
                "excluded.remarks,"
@@ -217,8 +247,9 @@ void writeVersion(Session& session, const Version& v, const std::string& buildLo
                "excluded.revision",
         use(id), use(number), use(runtime), use(alias), use(handler), use(fromCode),
         use(environment), use(network), use(hash), use(state), use(key), use(remarks), use(failure),
-        use(log), use(at), use(by), use(revision), now;
+        use(log), use(at), use(by), use(revision), use(dependencies), use(dependenciesFile), now;
     if (v.sources) writeSources(session, v);
+    writeLocks(session, v);
 }
 
 void writeAudit(Session& session, const Audit& a, std::string project, std::string id,
@@ -235,15 +266,16 @@ void writeAudit(Session& session, const Audit& a, std::string project, std::stri
 void dropUnused(Session& session, std::vector<std::string> hashes) {
     for (std::string& hash : hashes)
         session << "DELETE FROM content WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM source WHERE "
-                   "source.hash ="
-                   " content.hash)",
+                   "source.hash = content.hash) AND NOT EXISTS (SELECT 1 FROM version_lock WHERE "
+                   "version_lock.hash = content.hash)",
             use(hash), now;
 }
 
 void dropVersion(Session& session, std::string id, Int number) {
     std::vector<std::string> hashes;
-    session << "SELECT hash FROM source WHERE function_id = ? AND number = ?", into(hashes),
-        use(id), use(number), now;
+    session << "SELECT hash FROM source WHERE function_id = ? AND number = ? UNION SELECT hash "
+               "FROM version_lock WHERE function_id = ? AND number = ?",
+        into(hashes), use(id), use(number), use(id), use(number), now;
     session << "DELETE FROM version WHERE function_id = ? AND number = ?", use(id), use(number),
         now;
     dropUnused(session, std::move(hashes));
@@ -439,8 +471,9 @@ base::Result<uint64_t> SqliteStore::remove(const std::string& functionId, const 
         session << "SELECT name, project FROM function WHERE id = ?", into(names), into(projects),
             use(id), now;
         if (names.empty()) return notFound("the function " + functionId);
-        session << "SELECT DISTINCT hash FROM source WHERE function_id = ?", into(hashes), use(id),
-            now;
+        session << "SELECT hash FROM source WHERE function_id = ? UNION SELECT hash FROM "
+                   "version_lock WHERE function_id = ?",
+            into(hashes), use(id), use(id), now;
         session << "DELETE FROM function WHERE id = ?", use(id), now;
         dropUnused(session, std::move(hashes));
         const Int revision = nextRevision(session);
@@ -479,15 +512,48 @@ base::Result<Sources> SqliteStore::sources(const std::string& functionId, uint64
             into(names), into(hashes), use(id), use(at), now;
         if (names.empty()) return notFound("the source of version " + std::to_string(number));
         auto files = std::make_shared<std::vector<SourceFile>>();
-        const std::string emptyHash = sha256("");
-        for (size_t i = 0; i < names.size(); ++i) {
-            SourceFile& file = files->emplace_back(SourceFile{names[i], {}});
-            if (hashes[i] == emptyHash) continue;
-            Poco::Data::BLOB bytes;
-            session << "SELECT bytes FROM content WHERE hash = ?", into(bytes), use(hashes[i]), now;
-            file.content.assign(reinterpret_cast<const char*>(bytes.rawContent()), bytes.size());
-        }
+        for (size_t i = 0; i < names.size(); ++i)
+            files->push_back({names[i], readContent(session, hashes[i])});
         return Sources(std::move(files));
+    });
+}
+
+base::Result<std::vector<Lock>> SqliteStore::locks(const std::string& functionId,
+                                                   uint64_t number) {
+    return guarded(state_->mutex, [&]() -> base::Result<std::vector<Lock>> {
+        Session& session = state_->session;
+        std::string id = functionId;
+        Int at = toInt(number);
+        std::vector<std::string> names, madeFrom, hashes;
+        std::vector<Int> times;
+        session << "SELECT name, made_from, made_at_ms, hash FROM version_lock WHERE function_id = "
+                   "? AND number = ? ORDER BY name",
+            into(names), into(madeFrom), into(times), into(hashes), use(id), use(at), now;
+        std::vector<Lock> locks;
+        for (size_t i = 0; i < names.size(); ++i)
+            locks.push_back({names[i], madeFrom[i], readContent(session, hashes[i]), times[i]});
+        return locks;
+    });
+}
+
+base::Result<std::optional<Lock>> SqliteStore::findLock(const std::string& functionId,
+                                                        const std::string& name,
+                                                        const std::string& madeFrom,
+                                                        int64_t oldestMs) {
+    return guarded(state_->mutex, [&]() -> base::Result<std::optional<Lock>> {
+        Session& session = state_->session;
+        std::string id = functionId, wanted = name, from = madeFrom;
+        Int oldest = oldestMs;
+        std::vector<std::string> hashes;
+        std::vector<Int> times;
+        session << "SELECT l.hash, l.made_at_ms FROM version_lock l JOIN version v ON "
+                   "v.function_id = l.function_id AND v.number = l.number WHERE l.made_from = ? "
+                   "AND l.name = ? AND v.state = 'ready' AND (l.function_id = ? OR l.made_at_ms >= "
+                   "?) ORDER BY l.function_id = ? DESC, l.made_at_ms DESC LIMIT 1",
+            into(hashes), into(times), use(from), use(wanted), use(id), use(oldest), use(id), now;
+        if (hashes.empty()) return std::optional<Lock>{};
+        return std::optional<Lock>(
+            Lock{wanted, from, readContent(session, hashes.front()), times.front()});
     });
 }
 

@@ -29,6 +29,11 @@ public:
     base::Result<std::vector<Version>> versions(const std::string& functionId) override;
     base::Result<Version> version(const std::string& functionId, uint64_t number) override;
     base::Result<Sources> sources(const std::string& functionId, uint64_t number) override;
+    base::Result<std::vector<Lock>> locks(const std::string& functionId, uint64_t number) override;
+    base::Result<std::optional<Lock>> findLock(const std::string& functionId,
+                                               const std::string& name,
+                                               const std::string& madeFrom,
+                                               int64_t oldestMs) override;
     base::Result<std::string> buildLog(const std::string& functionId, uint64_t number) override;
     base::Result<std::vector<std::pair<std::string, uint64_t>>> building() override;
     base::Result<std::vector<std::string>> artifactKeys() override;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,15 @@ public:
     virtual base::Result<std::vector<Version>> versions(const std::string& functionId) = 0;
     virtual base::Result<Version> version(const std::string& functionId, uint64_t number) = 0;
     virtual base::Result<Sources> sources(const std::string& functionId, uint64_t number) = 0;
+    // Sorted by name.
+    virtual base::Result<std::vector<Lock>> locks(const std::string& functionId,
+                                                  uint64_t number) = 0;
+    // A lock of this name, made from what has this hash, that a ready version keeps: the newest of
+    // the function itself, else the newest of any function that is not older than `oldestMs`.
+    virtual base::Result<std::optional<Lock>> findLock(const std::string& functionId,
+                                                       const std::string& name,
+                                                       const std::string& madeFrom,
+                                                       int64_t oldestMs) = 0;
     virtual base::Result<std::string> buildLog(const std::string& functionId, uint64_t number) = 0;
 
     // Versions that a stopped platform left behind as building, as (function id, number).

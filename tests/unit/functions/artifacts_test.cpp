@@ -43,12 +43,16 @@ class ArtifactsTest : public CppUnit::TestFixture {
                                        const std::vector<SourceFile>& sources) {
         Lines lines;
         return artifacts.make(
-            hashSources(sources),
+            hashSources(sources), "toy 1",
             {.functionName = name_, .settings = settings_, .spec = spec_, .sources = sources},
             builder_, lines);
     }
     static std::vector<SourceFile> sources(const std::string& text) {
         return {{"lib/a.toy", text}, {"main.toy", "x"}};
+    }
+
+    std::string key(const std::string& text) const {
+        return artifactKey(spec_, hashSources(sources(text)), "toy 1");
     }
 
     void hashes() {
@@ -79,7 +83,7 @@ class ArtifactsTest : public CppUnit::TestFixture {
         const auto artifacts = open();
         const auto files = sources("text");
         CPPUNIT_ASSERT(make(*artifacts, files));
-        const std::string folder = artifacts->directory(hashSources(files));
+        const std::string folder = artifacts->directory(artifactKey(spec_, hashSources(files), "toy 1"));
         for (const auto& [path, mode] :
              {std::pair<std::string, unsigned>{"", 0555}, {"/lib", 0555}, {"/lib/a.toy", 0444}}) {
             struct stat info {};
@@ -137,7 +141,7 @@ class ArtifactsTest : public CppUnit::TestFixture {
     void unusedOnesAreCollected() {
         const auto artifacts = open();
         CPPUNIT_ASSERT(make(*artifacts, sources("a")) && make(*artifacts, sources("b")));
-        const std::string a = hashSources(sources("a")), b = hashSources(sources("b"));
+        const std::string a = key("a"), b = key("b");
         CPPUNIT_ASSERT(artifacts->collect({a}, std::chrono::minutes(20)).empty());
         CPPUNIT_ASSERT(artifacts->contains(b));
         const auto removed = artifacts->collect({a}, std::chrono::milliseconds(0));

@@ -280,7 +280,7 @@ class StoreTest : public CppUnit::TestFixture {
         const auto store = open();
         CPPUNIT_ASSERT(store->apply(newFunction("one", "a")));
         CPPUNIT_ASSERT_EQUAL(std::string("wal"), query(file(), "PRAGMA journal_mode"));
-        CPPUNIT_ASSERT(store->describe().find("schema 1") != std::string::npos);
+        CPPUNIT_ASSERT(store->describe().find("schema 2") != std::string::npos);
     }
 
     void aNewerSchemaIsRefused() {

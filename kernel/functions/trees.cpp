@@ -1,0 +1,101 @@
+#include "functions/trees.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+
+namespace cf::functions {
+
+namespace fs = std::filesystem;
+
+base::Failure diskFailure(const std::string& what, const std::error_code& error) {
+    if (error == std::errc::no_space_on_device)
+        return {.reason = "disk_full",
+                .detail = "the disk of the platform's data is full; nothing was saved",
+                .hint = "free some room and save again"};
+    return {.reason = "store_failed", .detail = what + ": " + error.message()};
+}
+
+std::error_code lastError() { return {errno, std::generic_category()}; }
+
+base::Result<void> writeFile(const std::string& path, std::string_view bytes) {
+    const base::UniqueFd fd(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return diskFailure("the file " + path + " cannot be written", lastError());
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return diskFailure("the file " + path + " cannot be written", lastError());
+        bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    return {};
+}
+
+base::Result<void> writeSources(const std::string& directory,
+                                const std::vector<SourceFile>& sources) {
+    for (const SourceFile& file : sources) {
+        const fs::path path = fs::path(directory) / file.name;
+        std::error_code error;
+        fs::create_directories(path.parent_path(), error);
+        if (error) return diskFailure("the folder of " + file.name + " cannot be made", error);
+        if (auto written = writeFile(path.string(), file.content); !written) return written;
+    }
+    return {};
+}
+
+namespace {
+
+Extent walk(const std::string& directory, bool seal, std::error_code& error) {
+    Extent extent;
+    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error)) {
+        struct stat info {};
+        if (::lstat(at->path().c_str(), &info) != 0) error = lastError();
+        if (error) break;
+        if (S_ISREG(info.st_mode)) {
+            extent.files += 1;
+            extent.bytes += static_cast<uint64_t>(info.st_size);
+        }
+        const mode_t mode = S_ISDIR(info.st_mode) || (info.st_mode & S_IXUSR) != 0 ? 0555 : 0444;
+        if (seal && !S_ISLNK(info.st_mode) && ::chmod(at->path().c_str(), mode) != 0)
+            error = lastError();
+        if (error) break;
+    }
+    return extent;
+}
+
+}  // namespace
+
+Extent measureTree(const std::string& directory, std::error_code& error) {
+    return walk(directory, false, error);
+}
+
+Extent sealTree(const std::string& directory, std::error_code& error) {
+    return walk(directory, true, error);
+}
+
+base::Result<void> moveSealed(const std::string& from, const std::string& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0)
+        return diskFailure("what was built cannot be moved to " + to, lastError());
+    ::chmod(to.c_str(), 0555);
+    return {};
+}
+
+void removeTree(const std::string& directory) {
+    std::error_code error;
+    ::chmod(directory.c_str(), 0755);
+    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
+         at.increment(error))
+        if (at->is_directory(error) && !at->is_symlink(error)) ::chmod(at->path().c_str(), 0755);
+    error.clear();
+    fs::remove_all(directory, error);
+    if (error) base::logWarning("functions", "cannot remove " + directory + ": " + error.message());
+}
+
+}  // namespace cf::functions
