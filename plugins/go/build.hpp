@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cloudfunction/executor.hpp"
+#include "operator.hpp"
 #include "toolset.hpp"
 
 namespace go_executor {
@@ -11,10 +12,6 @@ namespace go_executor {
 // Leaves the program `main` in artifactDir. Throws Failed: CF_INVALID when the source is at fault (diagnostics were
 // reported), CF_UNAVAILABLE without a toolchain, CF_CANCELLED, CF_FAILED.
 void build(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function, const Toolset& tools,
-           const std::string& sourceDir, const std::string& artifactDir);
-
-// One record of the builder's standard output (builder/main.go says how it is written).
-// False when the line is not one.
-bool readRemark(std::string_view line, cloudfunction::Remark& remark);
+           const OperatorSettings& settings, const std::string& sourceDir, const std::string& artifactDir);
 
 }  // namespace go_executor

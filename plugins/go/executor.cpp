@@ -2,9 +2,11 @@
 #include "cloudfunction/executor.hpp"
 
 #include "build.hpp"
+#include "dependencies.hpp"
 #include "exits.hpp"
 #include "handler.hpp"
 #include "manifest.hpp"
+#include "operator.hpp"
 #include "toolchain.hpp"
 #include "toolset.hpp"
 
@@ -18,11 +20,12 @@ using cloudfunction::Plan;
 class GoExecutor final : public cloudfunction::Executor {
 public:
     static constexpr const char* id = "go";
-    static constexpr const char* version = "1.0.0";
+    static constexpr const char* version = "1.1.0";
 
     GoExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),
-          tools_(Toolchain::fromJson(foundBefore), host().property("home"), host().property("cache")) {}
+          tools_(Toolchain::fromJson(foundBefore), host().property("home"), host().property("cache")),
+          settings_(OperatorSettings::fromJson(foundBefore)) {}
 
     std::string probe() override { return findToolchain(host()).toJson(); }
 
@@ -32,7 +35,12 @@ public:
 
     void prepare(const Job& job, const FunctionInfo& function, const std::string& sourceDir,
                  const std::string& artifactDir) override {
-        build(job, function, tools_, sourceDir, artifactDir);
+        build(job, function, tools_, settings_, sourceDir, artifactDir);
+    }
+
+    cloudfunction::ManifestFile writeDependencies(const FunctionInfo& /*function*/,
+                                                  const std::vector<std::string_view>& dependencies) override {
+        return writeManifest(dependencies);
     }
 
     // The host's stub sets the environment before it executes the program, so that there are no variables for which a
@@ -51,6 +59,7 @@ private:
     static constexpr uint64_t maxConcurrency = 1024;  // MaxConcurrency of worker/serve.go
 
     Toolset tools_;
+    OperatorSettings settings_;
 };
 
 }  // namespace go_executor

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "build.hpp"
+#include "builder_run.hpp"
+#include "dependencies.hpp"
 #include "exits.hpp"
 #include "handler.hpp"
 #include "toolchain.hpp"

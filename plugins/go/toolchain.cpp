@@ -89,7 +89,10 @@ std::string versionIn(std::string_view output) {
 }
 
 Toolchain findToolchain(const cloudfunction::Host& host) {
-    // The installation itself shall answer, not a newer one that it would fetch, nor settings of some user.
+    // The installation itself shall answer, not a newer one that it would fetch, nor settings of some user, but for
+    // those that say where modules come from.
+    const char* const variable = std::getenv("GOENV");
+    const std::string userFile = variable != nullptr ? variable : "";
     ::setenv("GOTOOLCHAIN", "local", 1);
     ::setenv("GOENV", "off", 1);
     ::setenv("GO111MODULE", "on", 1);
@@ -106,8 +109,12 @@ Toolchain findToolchain(const cloudfunction::Host& host) {
             continue;
         }
         const std::string root = outputOf({path, "env", "GOROOT"});
-        if (!root.empty() && root[0] == '/' && runs(root + "/bin/go"))
-            return {version, path, root};
+        if (root.empty() || root[0] != '/' || !runs(root + "/bin/go")) continue;
+        if (userFile.empty()) ::unsetenv("GOENV");
+        else ::setenv("GOENV", userFile.c_str(), 1);
+        std::vector<std::string> question{path, "env", "-json"};
+        question.insert(question.end(), goSettings().begin(), goSettings().end());
+        return {version, path, root, readOperatorSettings(outputOf(std::move(question)))};
     }
     const std::string floor = "1." + std::to_string(floorMinor);
     if (!tooOld.empty())
@@ -118,7 +125,8 @@ Toolchain findToolchain(const cloudfunction::Host& host) {
 }
 
 std::string Toolchain::toJson() const {
-    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(path) + ",\"root\":" + jsonString(root) + "}";
+    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(path) + ",\"root\":" + jsonString(root) +
+           ",\"operator\":" + settings.toJson() + "}";
 }
 
 Toolchain Toolchain::fromJson(std::string_view json) {
@@ -133,6 +141,7 @@ Toolchain Toolchain::fromJson(std::string_view json) {
     read("version", toolchain.version);
     read("path", toolchain.path);
     read("root", toolchain.root);
+    toolchain.settings = OperatorSettings::fromJson(json);
     return toolchain;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "cloudfunction/executor.hpp"
+#include "operator.hpp"
 
 namespace go_executor {
 
@@ -16,6 +17,7 @@ struct Toolchain {
     std::string version;  // "1.26.8"
     std::string path;     // the program `go` that was asked
     std::string root;     // GOROOT: root + "/bin/go" is what builds run
+    OperatorSettings settings{};
 
     bool found() const { return !root.empty(); }
     std::string toJson() const;

@@ -111,9 +111,10 @@ bool Toolset::make(const Job& job, const std::string& artifactDir) const {
 
 void Toolset::clear(const Job& job, const std::string& artifactDir) {
     // In the sandbox, because its files belong to the sandbox's user.
-    const std::string made = artifactDir + "/.toolset";
-    if (::access(made.c_str(), F_OK) != 0) return;
-    job.run({.argv = {"/bin/rm", "-rf", made}, .environment = {}, .directory = artifactDir, .input = {}, .timeoutMs = 0});
+    std::vector<std::string> argv{"/bin/rm", "-rf"};
+    for (const char* name : {"/.toolset", "/.modules"})
+        if (const std::string path = artifactDir + name; ::access(path.c_str(), F_OK) == 0) argv.push_back(path);
+    if (argv.size() > 2) job.run({.argv = argv, .environment = {}, .directory = artifactDir, .input = {}, .timeoutMs = 0});
 }
 
 }  // namespace go_executor

@@ -29,7 +29,7 @@ public:
     // other jobs wait for it meanwhile.
     ReadyTools provide(const cloudfunction::Job& job, const std::string& artifactDir) const;
 
-    // [job] Removes what `provide` may have left in the artifact.
+    // [job] Removes what runs of the builder may have left in the artifact.
     static void clear(const cloudfunction::Job& job, const std::string& artifactDir);
 
 private:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,9 +12,13 @@ import (
 	"time"
 )
 
-// toolchain is the Go installation, used without network, home folder or anything of the user's that runs it.
+// toolchain is the Go installation, used without home folder or anything of the user's that runs it, and without network
+// but for `online`.
 type toolchain struct {
 	root, home, cache, scratch string
+	modules                    string   // module cache; empty: an empty one
+	mode                       string   // -mod of builds: mod, readonly or vendor; empty: mod
+	settings                   []string // environment of the go command while it is online; see fetch.go
 }
 
 // language is what a go.mod says for this toolchain, e.g. 1.19. The builder is compiled by the toolchain it uses.
@@ -42,42 +45,74 @@ func (c *toolchain) buildFlags() []string {
 
 // command prepares `go`. There is no HOME on purpose: it keeps the go command's counters out of the way.
 func (c *toolchain) command(dir string, arguments ...string) *exec.Cmd {
+	mode := c.mode
+	if mode == "" {
+		mode = "mod"
+	}
+	return c.prepared(dir, []string{"GOFLAGS=-mod=" + mode, "GOPROXY=off", "GOSUMDB=off"}, arguments)
+}
+
+func (c *toolchain) prepared(dir string, settings, arguments []string) *exec.Cmd {
+	modules := c.modules
+	if modules == "" {
+		modules = filepath.Join(c.scratch, "path", "mod")
+	}
 	cmd := exec.Command(filepath.Join(c.root, "bin", "go"), arguments...)
 	cmd.Dir = dir
-	cmd.Env = []string{
+	cmd.Env = append([]string{
 		"PATH=" + filepath.Join(c.root, "bin") + ":/usr/bin:/bin",
 		"GOROOT=" + c.root,
 		"GOCACHE=" + c.cache,
 		"GOPATH=" + filepath.Join(c.scratch, "path"),
-		"GOMODCACHE=" + filepath.Join(c.scratch, "path", "mod"),
+		"GOMODCACHE=" + modules,
 		"GOTMPDIR=" + c.scratch,
 		"TMPDIR=" + c.scratch,
-		"CGO_ENABLED=0", "GO111MODULE=on", "GOENV=off", "GOFLAGS=-mod=mod",
-		"GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local", "GOWORK=off", "GOTELEMETRY=off",
-	}
+		"CGO_ENABLED=0", "GO111MODULE=on", "GOENV=off", "GOTOOLCHAIN=local", "GOWORK=off", "GOTELEMETRY=off",
+	}, settings...)
 	return cmd
 }
 
 // compile builds the module in `dir` into the program `output`.
 func (c *toolchain) compile(t *tree, dir, output string) ([]remark, error) {
-	// Cleaning the cache of what is old would only cost time: the sandbox throws every change of it away.
-	_ = os.WriteFile(filepath.Join(c.cache, "trim.txt"), []byte(strconv.FormatInt(time.Now().Unix(), 10)), 0o644)
+	c.stopTrimming()
 	flags := append(c.buildFlags(), "-gcflags=-e", "-ldflags=-s -w", "-o", output, ".")
-	cmd := c.command(dir, flags...)
-	var text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &text, &text
-	err := cmd.Run()
+	text, err := runAll(c.command(dir, flags...))
+	if err != nil || text == "" {
+		return nil, err
+	}
+	return t.explainBuild(text, dir)
+}
+
+// stopTrimming keeps the go command from cleaning the cache of what is old: that would only cost time, because the sandbox
+// throws every change of it away.
+func (c *toolchain) stopTrimming() {
+	_ = os.WriteFile(filepath.Join(c.cache, "trim.txt"), []byte(strconv.FormatInt(time.Now().Unix(), 10)), 0o644)
+}
+
+// explainBuild makes remarks of what a failing go command wrote.
+func (t *tree) explainBuild(text, dir string) ([]remark, error) {
+	if !t.vendored && len(t.manifest.requires) > 0 && needsResolving(text) {
+		return nil, errIncomplete
+	}
+	if remarks := t.translate(text, dir); len(remarks) > 0 {
+		return remarks, nil
+	}
+	if remarks := t.explainModules(text); len(remarks) > 0 {
+		return remarks, nil
+	}
+	return nil, fmt.Errorf("the go command failed and said: %s", strings.TrimSpace(text))
+}
+
+// runAll gives what a command wrote when it failed; nothing when it did not.
+func runAll(cmd *exec.Cmd) (string, error) {
+	text, err := cmd.CombinedOutput()
 	if err == nil {
-		return nil, nil
+		return "", nil
 	}
 	if _, exited := err.(*exec.ExitError); !exited {
-		return nil, fmt.Errorf("the go command could not be started: %v", err)
+		return "", fmt.Errorf("the go command could not be started: %v", err)
 	}
-	remarks := t.translate(text.String(), dir)
-	if len(remarks) == 0 {
-		return nil, fmt.Errorf("go build failed (%v) and said: %s", err, strings.TrimSpace(text.String()))
-	}
-	return remarks, nil
+	return string(text) + fmt.Sprintf("\n(%v)", err), nil
 }
 
 var located = regexp.MustCompile(`^(?:vet: )?([^:\s][^:]*):(\d+)(?::(\d+))?: (.*)$`)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -38,6 +39,14 @@ func (t *tree) generate(target string, h *handler, chain *toolchain) error {
 	main := filepath.Join(target, own+"main.go")
 	if err := os.WriteFile(main, []byte(h.mainSource(t.module)), 0o644); err != nil {
 		return err
+	}
+	if err := t.vendorWorker(target, chain); err != nil {
+		return err
+	}
+	if t.goSum != nil {
+		if err := os.WriteFile(filepath.Join(target, "go.sum"), t.goSum, 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(filepath.Join(target, "go.mod"), t.moduleFile(chain), 0o644)
 }
@@ -107,14 +116,58 @@ func (h *handler) mainSource(module string) string {
 	return b.String()
 }
 
-// moduleFile is the user's go.mod, or one that asks for the language of the toolchain, and the worker's place.
+// moduleFile is the function's go.mod, or one that asks for the language of the toolchain, and the worker's place.
 func (t *tree) moduleFile(chain *toolchain) []byte {
 	text := string(t.goMod)
 	if t.goMod == nil {
-		text = "module " + t.module + "\n\ngo " + chain.language() + "\n"
+		text = "module " + t.module + "\n"
 	}
-	worker := filepath.Join(chain.home, "worker")
-	return []byte(text + "\nrequire " + workerModule + " v0.0.0\n\nreplace " + workerModule + " => " + strconv.Quote(worker) + "\n")
+	if m := parseManifest([]byte(text)); t.goMod == nil || m.made {
+		// A lock's language stays with the function, but for one that this Go is too old for.
+		if m.language == "" {
+			text += "\ngo " + chain.language() + "\n"
+		} else if isNewer(m.language, chain.language()) {
+			text = goLine.ReplaceAllString(text, "go "+chain.language())
+		}
+	}
+	return []byte(text + "\nrequire " + workerModule + " v0.0.0\n\nreplace " + workerModule + " => " + strconv.Quote(chain.worker()) + "\n")
+}
+
+var goLine = regexp.MustCompile(`(?m)^go \S+$`)
+
+// isNewer compares versions of the language: "1.9", "1.21", "1.21.3".
+func isNewer(a, b string) bool {
+	var x, y [3]int
+	_, _ = fmt.Sscanf(a, "%d.%d.%d", &x[0], &x[1], &x[2])
+	_, _ = fmt.Sscanf(b, "%d.%d.%d", &y[0], &y[1], &y[2])
+	return x[0] > y[0] || x[0] == y[0] && x[1] > y[1]
+}
+
+func (c *toolchain) worker() string { return filepath.Join(c.home, "worker") }
+
+// vendorWorker adds the worker to a vendor/ folder of the user's: beside one, the go command takes no module from
+// elsewhere.
+func (t *tree) vendorWorker(target string, chain *toolchain) error {
+	if !t.vendored {
+		return nil
+	}
+	if err := copyFolder(chain.worker(), filepath.Join(target, "vendor", filepath.FromSlash(workerModule))); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(chain.worker(), "go.mod"))
+	if err != nil {
+		return err
+	}
+	list, err := os.OpenFile(filepath.Join(target, "vendor", "modules.txt"), os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(list, "\n# %[1]s v0.0.0 => %[2]s\n## explicit; go %[3]s\n%[1]s\n# %[1]s => %[2]s\n", workerModule, chain.worker(),
+		parseManifest(text).language)
+	if closed := list.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 // copyFolder copies the regular files below `from`; the function may read, embed or import any of them.

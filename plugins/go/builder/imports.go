@@ -42,34 +42,80 @@ func (t *tree) addImports(goroot string) []remark {
 			if err != nil {
 				continue
 			}
-			name := path.Base(importPath)
 			if spec.Name != nil {
-				name = spec.Name.Name
+				f.imports[spec.Name.Name] = importPath
+				continue
 			}
-			f.imports[name] = importPath
+			for _, name := range packageNames(importPath) {
+				f.imports[name] = importPath
+			}
 		}
 		if !f.bare {
 			continue
 		}
-		var added []string
+		var header []string
 		for name, members := range missingNames(f, declared) {
 			if library == nil {
 				library = readLibrary(goroot)
 			}
-			if importPath := library.find(name, members); importPath != "" {
+			importPath := library.find(name, members)
+			text := strconv.Quote(importPath)
+			if module := t.dependencyNamed(name); module != "" && (importPath == "" || !library.declares(importPath, members)) {
+				importPath, text = module, name+" "+strconv.Quote(module)
+			}
+			if importPath != "" {
 				f.imports[name] = importPath
-				added = append(added, strconv.Quote(importPath))
+				f.added = append(f.added, importPath)
+				header = append(header, text)
 			}
 		}
-		sort.Strings(added)
+		sort.Strings(header)
 		f.header = barePackage
-		if len(added) > 0 {
-			f.header += "import (" + strings.Join(added, "; ") + "); "
+		if len(header) > 0 {
+			f.header += "import (" + strings.Join(header, "; ") + "); "
 		}
 		// What follows is column 1 of line 1 again, in the compiler's eyes.
 		f.header += "/*line :1:1*/"
 	}
 	return nil
+}
+
+// packageNames are the names that the package of an import path may have; only its source could tell.
+func packageNames(importPath string) []string {
+	base := path.Base(importPath)
+	if isVersion(base) && path.Dir(importPath) != "." {
+		base = path.Base(path.Dir(importPath))
+	}
+	if at := strings.LastIndex(base, ".v"); at > 0 && isVersion(base[at+1:]) {
+		base = base[:at]
+	}
+	names := []string{path.Base(importPath), base}
+	for _, trimmed := range []string{strings.TrimPrefix(base, "go-"), strings.TrimSuffix(base, "-go"), strings.TrimSuffix(base, ".go"),
+		base[strings.LastIndex(base, "-")+1:], strings.ReplaceAll(base, "-", "")} {
+		if trimmed != "" && trimmed != base {
+			names = append(names, trimmed)
+		}
+	}
+	return names
+}
+
+// dependencyNamed finds the one module among the function's direct requirements whose package may have a name.
+func (t *tree) dependencyNamed(name string) string {
+	found := ""
+	for _, r := range t.manifest.requires {
+		if r.indirect || r.path == found {
+			continue
+		}
+		for _, candidate := range packageNames(r.path) {
+			if candidate == name {
+				if found != "" && found != r.path {
+					return ""
+				}
+				found = r.path
+			}
+		}
+	}
+	return found
 }
 
 // missingNames finds the names that are used like packages (name.Member) and declared nowhere, with those members.

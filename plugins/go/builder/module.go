@@ -5,90 +5,120 @@ import (
 	"go/parser"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 )
 
-const notYet = "functions are built without network, with the standard library and their own files"
-
-// checkModule reads the user's go.mod, and finds what the compiler would look for on the network: modules that it
-// requires, packages that are neither the library's nor the function's.
+// checkModule follows every import of the function's own packages. It notes the packages of other modules, and finds
+// what no module can give: the go command would look for that on the network.
 func (t *tree) checkModule(goroot string) []remark {
-	remarks := t.readGoMod()
+	t.external = map[string]bool{}
 	visited := map[string]bool{}
+	var remarks []remark
+	if t.goMod == nil {
+		if _, err := os.Stat(filepath.Join(t.dir, "vendor", "modules.txt")); err == nil {
+			remarks = append(remarks, remark{file: "vendor/modules.txt", message: "vendor/ counts only beside the go.mod it was made from: add that go.mod"})
+		}
+	}
 	for _, f := range t.files {
 		remarks = append(remarks, t.checkImports(goroot, f, f.ast, visited)...)
-	}
-	return remarks
-}
-
-// readGoMod takes the module path and finds requirements. Everything else in it is the go command's to judge.
-func (t *tree) readGoMod() []remark {
-	var remarks []remark
-	block := ""
-	for i, line := range strings.Split(string(t.goMod), "\n") {
-		if comment := strings.Index(line, "//"); comment >= 0 {
-			line = line[:comment]
-		}
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
-		if block != "" && words[0] != ")" {
-			words = append([]string{block}, words...)
-		} else if words[0] == ")" {
-			block = ""
-			continue
-		} else if len(words) == 2 && words[1] == "(" {
-			block = words[0]
-			continue
-		}
-		if len(words) < 2 {
-			continue
-		}
-		switch words[0] {
-		case "module":
-			t.module = strings.Trim(words[1], "\"`")
-		case "require":
-			remarks = append(remarks, remark{file: "go.mod", line: i + 1, column: 1,
-				message: "the module " + words[1] + " cannot be had: " + notYet + ". Take it out of go.mod, and copy what you need of it into a folder of the function"})
+		for _, importPath := range f.added {
+			if !isStandard(goroot, importPath) {
+				t.external[importPath] = true
+			}
 		}
 	}
 	return remarks
 }
 
-// checkImports looks at one file's imports and follows those of the user's own module.
+// externals are the packages of other modules that the function's own packages import.
+func (t *tree) externals() []string {
+	var paths []string
+	for importPath := range t.external {
+		paths = append(paths, importPath)
+	}
+	sort.Strings(paths)
+	return paths
+}
+
+// checkImports looks at one file's imports and follows those of the user's own folders.
 func (t *tree) checkImports(goroot string, f *file, parsed *ast.File, visited map[string]bool) []remark {
 	var remarks []remark
 	for _, spec := range parsed.Imports {
 		importPath, err := strconv.Unquote(spec.Path.Value)
-		if err != nil || visited[importPath] && t.isOwn(importPath) {
+		if err != nil {
+			continue
+		}
+		folder, own := t.ownFolder(importPath)
+		if own && visited[importPath] {
 			continue
 		}
 		visited[importPath] = true
 		switch {
 		case importPath == "C":
 			remarks = append(remarks, t.remarkOn(f, spec.Path, "C code cannot be used: functions are built as static programs, without cgo"))
-		case t.isOwn(importPath):
-			remarks = append(remarks, t.checkPackage(goroot, f, spec, importPath, visited)...)
-		case !isStandard(goroot, importPath):
-			remarks = append(remarks, t.remarkOn(f, spec.Path, "the package "+importPath+" cannot be had: "+notYet+
-				". Copy it into a folder of the function, or do without it"))
+		case own:
+			remarks = append(remarks, t.checkPackage(goroot, f, spec, importPath, folder, visited)...)
+		case isStandard(goroot, importPath):
+		default:
+			if problem := t.missing(importPath); problem != "" {
+				remarks = append(remarks, t.remarkOn(f, spec.Path, problem))
+			}
+			t.external[importPath] = true
 		}
 	}
 	return remarks
 }
 
-func (t *tree) isOwn(importPath string) bool { return strings.HasPrefix(importPath, t.module+"/") }
+// missing says why a package of another module cannot be had, and what to write so that it can; empty: it is asked for.
+func (t *tree) missing(importPath string) string {
+	if t.vendored {
+		if hasSources(filepath.Join(t.dir, "vendor", filepath.FromSlash(importPath))) {
+			return ""
+		}
+		return "the package " + importPath + " is not in vendor/: run `go mod vendor` and send what it wrote"
+	}
+	if t.manifest.requirementOf(importPath) != nil {
+		return ""
+	}
+	if !hasHost(importPath) {
+		return "there is no package " + importPath + " in the standard library of this Go, nor a folder of the function that it means"
+	}
+	module := moduleIn(importPath)
+	switch {
+	case t.goMod == nil:
+		return "the package " + importPath + " is of another module: send \"dependencies\": [\"" + module + "\"] with the function, or a go.mod with `require " + module + " latest`"
+	case t.manifest.made:
+		return "the package " + importPath + " is of a module that is not among the dependencies: add \"" + module + "\" to \"dependencies\""
+	}
+	return "the package " + importPath + " is of a module that go.mod does not require: add `require " + module + " latest` to it"
+}
 
-func (t *tree) checkPackage(goroot string, f *file, spec *ast.ImportSpec, importPath string, visited map[string]bool) []remark {
-	folder := importPath[len(t.module)+1:]
+// ownFolder gives the folder of the function that an import path means: below its module, or below a module that a
+// folder of the function replaces.
+func (t *tree) ownFolder(importPath string) (string, bool) {
+	if isWithin(importPath, t.module) && importPath != t.module {
+		return importPath[len(t.module)+1:], true
+	}
+	for _, r := range t.manifest.replaces {
+		if folder, local := t.manifest.folderOf(r.path); local && isWithin(importPath, r.path) {
+			return filepath.Join(folder, strings.TrimPrefix(importPath, r.path)), true
+		}
+	}
+	return "", false
+}
+
+func (t *tree) checkPackage(goroot string, f *file, spec *ast.ImportSpec, importPath, folder string, visited map[string]bool) []remark {
+	if folder == ".." || strings.HasPrefix(folder, "../") {
+		return []remark{t.remarkOn(f, spec.Path, "go.mod replaces the module of "+importPath+" by the folder "+folder+", which lies outside of the function: send it as a folder of the function")}
+	}
 	entries, _ := os.ReadDir(filepath.Join(t.dir, folder))
 	var remarks []remark
 	found := false
 	for _, entry := range entries {
 		name := filepath.Join(folder, entry.Name())
-		if entry.IsDir() || !isSource(entry.Name()) {
+		if entry.IsDir() || !isSource(entry.Name()) || !t.builds(name) {
 			continue
 		}
 		found = true
@@ -105,4 +135,17 @@ func (t *tree) checkPackage(goroot string, f *file, spec *ast.ImportSpec, import
 		remarks = append(remarks, t.remarkOn(f, spec.Path, "there are no Go files in the folder "+folder+", which "+importPath+" means"))
 	}
 	return remarks
+}
+
+func hasSources(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() && isSource(entry.Name()) {
+			return true
+		}
+	}
+	return false
 }

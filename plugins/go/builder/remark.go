@@ -24,6 +24,8 @@ func hasErrors(remarks []remark) bool {
 	return false
 }
 
+var escape = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "")
+
 // report writes the remarks in the order of the source, each once.
 func report(w io.Writer, remarks []remark) {
 	sort.SliceStable(remarks, func(i, j int) bool {
@@ -36,7 +38,6 @@ func report(w io.Writer, remarks []remark) {
 		}
 		return a.column < b.column
 	})
-	escape := strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "")
 	for i, r := range remarks {
 		if i > 0 && r == remarks[i-1] {
 			continue

@@ -19,8 +19,14 @@ type tree struct {
 	dir     string
 	files   []*file // those of the function's package that the compiler will see
 	module  string  // module path, "function" where the user has no go.mod
-	goMod   []byte  // nil where there is none
 	fileSet *token.FileSet
+
+	goMod, goSum []byte // nil where there is none
+	manifest     *manifest
+	wanted       []requirement   // of a go.mod made of "dependencies", to be resolved
+	vendored     bool            // the user sent vendor/ with it
+	offline      bool            // nobody answered who was asked for modules
+	external     map[string]bool // packages of other modules that the function imports
 }
 
 // file is one source file. It is changed only by edits, so that every offset of the changed text leads back to the
@@ -35,6 +41,7 @@ type file struct {
 	adapter  string // generated code at the end
 	ast      *ast.File
 	imports  map[string]string // name in this file -> import path
+	added    []string          // import paths that its header adds
 }
 
 // edits of one list do not overlap.
@@ -45,6 +52,9 @@ type edit struct {
 
 func readTree(dir string) (*tree, error) {
 	t := &tree{dir: dir, module: "function", fileSet: token.NewFileSet()}
+	if err := t.readManifest(); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -52,12 +62,6 @@ func readTree(dir string) (*tree, error) {
 	for _, entry := range entries {
 		name := entry.Name()
 		if entry.IsDir() {
-			continue
-		}
-		if name == "go.mod" {
-			if t.goMod, err = os.ReadFile(filepath.Join(dir, name)); err != nil {
-				return nil, err
-			}
 			continue
 		}
 		if !isSource(name) {

@@ -45,7 +45,7 @@ func warm(c *toolchain) error {
 	if err := os.WriteFile(filepath.Join(source, "main.go"), []byte(code), 0o644); err != nil {
 		return err
 	}
-	remarks, err := buildProgram(c, source, filepath.Join(c.scratch, "main"), "handler")
+	remarks, err := buildProgram(&options{chain: c, source: source, handler: "handler", output: filepath.Join(c.scratch, "main")}, nil)
 	if err != nil || len(remarks) > 0 {
 		return fmt.Errorf("the cache cannot be warmed: %v %v", err, remarks)
 	}
