@@ -54,6 +54,8 @@ constexpr Reason reasons[] = {
     {"unpacking_busy", 503, "Platform is busy", 5},
     {"build_failed", 422, "Function does not build"},
     {"build_timeout", 422, "Build took too long"},
+    {"build_memory_exceeded", 422, "Build needs more memory"},
+    {"build_disk_exceeded", 422, "Build needs more disk"},
     {"build_cancelled", 503, "Build was cancelled", 1},
     {"check_failed", 503, "Check could not be done", 1},
     {"runtime_unavailable", 422, "Runtime is not available"},

@@ -124,6 +124,8 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     BuildOptions build;
     build.timeout = settings_.buildTimeout;
     build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;
+    build.diskBytes = uint64_t{settings_.buildDiskMb} << 20;
+    build.network = settings_.buildNetwork;
     build.limits.processes = 512;
     build.limits.fileBytes = 512ull << 20;
     build.limits.tmpBytes = 512ull << 20;
@@ -208,6 +210,8 @@ base::Result<void> Platform::loadFunctions() {
     options.dataDir = data_.path() + "/.cloudfunction";
     options.limits.codeBytes = settings_.maxCodeBytes;
     options.limits.files = settings_.maxFiles;
+    options.layers = {settings_.buildCacheAge, settings_.buildCacheBytes};
+    options.lockAge = settings_.buildLockAge;
     options.limits.defaults.timeout = settings_.timeout;
     options.limits.defaults.keepAlive = settings_.keepAlive;
     functions_ = std::make_unique<functions::FunctionService>(std::move(options), *store_, registry_, runtimes_, *builder_, *activator_);

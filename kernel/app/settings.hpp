@@ -38,6 +38,10 @@ struct Settings {
     std::chrono::seconds keepAlive{0};
     std::chrono::milliseconds buildTimeout{0};
     uint32_t buildMemoryMb = 0;
+    uint32_t buildDiskMb = 0;
+    std::chrono::seconds buildLockAge{0};    // of locks that a function takes over from others
+    std::chrono::seconds buildCacheAge{0};   // of dependency layers that nothing uses
+    uint64_t buildCacheBytes = 0;            // of all dependency layers
     sandbox::NetworkPolicy buildNetwork{};   // of build tools that fetch
     bool strict = false;
     std::string networkRange{};              // sandbox.network.*: see sandbox::NetworkOptions

@@ -137,6 +137,10 @@ const std::vector<Key>& keys() {
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));
         k.push_back(number("build.memory_mb", &Settings::buildMemoryMb, 2048, 64, 1'048'576));
+        k.push_back(number("build.disk_mb", &Settings::buildDiskMb, 2048, 16, 1'048'576));
+        k.push_back(seconds("build.lock_age", &Settings::buildLockAge, "86400", 0, 31'536'000, "0-31536000"));
+        k.push_back(seconds("build.cache_age", &Settings::buildCacheAge, "86400", 0, 31'536'000, "0-31536000"));
+        k.push_back(number("build.cache_bytes", &Settings::buildCacheBytes, 5'368'709'120, 0, 1'099'511'627'776));
         k.push_back({"build.network", "outbound", "none, outbound, host, or destinations (host[:port], address[/prefix][:port]), separated by commas",
                      [](Settings& settings, const std::string& text) {
                          auto& network = settings.buildNetwork;
