@@ -3,7 +3,6 @@
 #include <simdjson.h>
 
 #include <charconv>
-#include <filesystem>
 #include <utility>
 
 #include "toolchain.hpp"
@@ -51,6 +50,41 @@ bool parsePlace(std::string_view line, Remark& remark) {
     return remark.line > 0;
 }
 
+std::string fromBase64(std::string_view text) {
+    constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    uint32_t bits = 0;
+    int count = 0;
+    for (const char c : text) {
+        const size_t digit = digits.find(c);
+        if (digit == std::string_view::npos) break;
+        bits = bits << 6 | static_cast<uint32_t>(digit);
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        out += static_cast<char>(bits >> count & 0xff);
+    }
+    return out;
+}
+
+// The files that the source map at the end of `code` names.
+std::set<std::string> sourcesOf(std::string_view code) {
+    constexpr std::string_view mark = "//# sourceMappingURL=data:application/json;base64,";
+    std::set<std::string> files;
+    const size_t at = code.rfind(mark);
+    if (at == std::string_view::npos) return files;
+    const std::string map = fromBase64(code.substr(at + mark.size()));
+    simdjson::dom::parser parser;
+    simdjson::dom::array sources;
+    if (parser.parse(map)["sources"].get(sources) != simdjson::SUCCESS) return files;
+    for (const simdjson::dom::element source : sources) {
+        std::string_view name;
+        if (source.get(name) == simdjson::SUCCESS) files.emplace(name);
+    }
+    return files;
+}
+
 }  // namespace
 
 cloudfunction::Remarks parseEsbuildOutput(std::string_view text) {
@@ -87,20 +121,11 @@ std::string Esbuild::transform(std::string_view file, std::string_view source) {
 Bundle Esbuild::bundle(const std::string& folder, const std::string& entry,
                        const std::vector<std::string>& packages) {
     cloudfunction::Tool tool;
-    const std::string notes = job_.scratch() + "/bundle";
-    std::error_code failed;
-    std::filesystem::create_directories(notes, failed);
-    job_.mount(notes, notes, CF_MOUNT_WRITABLE);
-    tool.argv = {"./" + entry, "--bundle", "--platform=node",
-                 "--metafile=" + notes + "/files.json"};
+    tool.argv = {"./" + entry, "--bundle", "--platform=node"};
     for (const auto& name : packages) tool.argv.push_back("--external:" + name);
     tool.directory = folder;
     Bundle bundle{.code = run(entry, std::move(tool)), .files = {}};
-    simdjson::dom::parser parser;
-    simdjson::dom::object inputs;
-    if (parser.load(notes + "/files.json")["inputs"].get(inputs) != simdjson::SUCCESS)
-        throw Failed(CF_FAILED, "esbuild did not say which files it took");
-    for (const auto [name, input] : inputs) bundle.files.emplace(name);
+    bundle.files = sourcesOf(bundle.code);
     return bundle;
 }
 

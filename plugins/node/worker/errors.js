@@ -65,6 +65,11 @@ function typeOf(error) {
 const ESM_HINT =
   'the file is an ES module: use import, or createRequire(import.meta.url) of the module "module"';
 
+// "@scope/name/sub/file" and "name/sub" to what is installed: "@scope/name", "name".
+function packageOf(request) {
+  return request.split('/', request[0] === '@' ? 2 : 1).join('/');
+}
+
 // Adds type and hint where the error is one of those that everybody meets once.
 function explain(document, error) {
   const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(document.message);
@@ -74,8 +79,14 @@ function explain(document, error) {
     document.message = `Cannot find module '${name}'`;
     document.hint = /^[./]/.test(missing[1])
       ? 'the function has no such file; names are relative to the file that asks'
-      : `'${name}' is neither part of Node.js nor of this function: put its source under files ` +
-        `(node_modules/${name}/...), or use what Node.js brings along`;
+      : `add it to the function: "dependencies": ["${packageOf(name)}"] beside its code, or a line in ` +
+        `"dependencies" of its package.json; its source under files as node_modules/${packageOf(name)}/ works too`;
+  } else if (error.code === 'ERR_REQUIRE_ESM') {
+    document.type = 'ModuleNotLoadable';
+    document.message = document.message.split('\n')[0];
+    document.hint =
+      'this package is an ES module only: write await import("...") inside of the handler, or make the ' +
+      'file a module (import instead of require)';
   } else if (
     document.type === 'ReferenceError' &&
     /^(require|module|exports|__dirname|__filename) is not defined/.test(document.message)

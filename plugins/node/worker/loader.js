@@ -31,7 +31,7 @@ function locate(folder, handler) {
 // In an artifact with compiled TypeScript every file is CommonJS and keeps its name, whatever that
 // usually means to Node.js. `require('./util')`, './util.ts' and './util.js' all find util.ts.
 // Packages are left alone.
-function acceptTranspiled() {
+function acceptTranspiled(folder) {
   const byNode = Module._extensions['.js'];
   const load = (module, file) => {
     if (file.includes('/node_modules/')) byNode(module, file);
@@ -55,7 +55,7 @@ function acceptTranspiled() {
       throw error;
     }
   };
-  require('./sourcemaps').install();
+  require('./sourcemaps').install(folder);
 }
 
 // `found` is the function of that name at the file's top level, if there is one: no export is
@@ -97,7 +97,7 @@ async function load(folder, handler) {
     throw new Fault('HandlerNotFound', `"${name}" is not the name of a function`);
   const file = path.join(folder, entry);
   process.argv[1] = file;
-  if (transpiled) acceptTranspiled();
+  if (transpiled) acceptTranspiled(folder);
   let exported, found;
   if (module) {
     exported = await import(pathToFileURL(file).href);

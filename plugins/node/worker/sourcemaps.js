@@ -1,12 +1,15 @@
 'use strict';
-// Stack traces of transpiled files point at the lines the user wrote. The map is the last line of
+// Stack traces of transpiled files point at the lines the user wrote, in the file where they were
+// written: a bundle's map names each by its path below the function's folder. The map is the last line of
 // the transpiled file (an inline source map) and is read when the first error needs it, so that it
 // costs nothing until then.
 const fs = require('fs');
 const { SourceMap } = require('module');
+const path = require('path');
 
 const MARK = '//# sourceMappingURL=data:application/json;base64,';
 const maps = new Map();
+let folder = '/function';
 
 function mapOf(file) {
   if (maps.has(file)) return maps.get(file);
@@ -34,13 +37,15 @@ function frame(site) {
   const map = mapOf(file);
   const entry = map && map.findEntry(line - 1, column - 1);
   if (!entry || entry.originalLine === undefined) return text;
+  const source = entry.originalSource ? path.join(folder, entry.originalSource) : file;
   return text.replace(
     `${file}:${line}:${column}`,
-    `${file}:${entry.originalLine + 1}:${entry.originalColumn + 1}`,
+    `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`,
   );
 }
 
-function install() {
+function install(root) {
+  folder = root;
   const toText = Error.prototype.toString;
   Error.prepareStackTrace = (error, sites) => {
     let head;

@@ -1,0 +1,292 @@
+"""Packages of functions in JavaScript and TypeScript, against a registry on this machine."""
+import functools
+import http.server
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+from examples import FETCH_NODE
+from platform_fixture import SOURCE, SystemTest
+
+sys.path.insert(0, str(SOURCE / 'tests' / 'contract' / 'node_executor'))
+from npm_registry import Registry  # noqa: E402
+
+TOKEN = 'npm_secret9876543210'
+
+
+def uses(name):
+    return f'const it = require("{name}");\nfunction handler() {{ return it; }}\n'
+
+
+def manifest(**dependencies):
+    return json.dumps({'dependencies': dependencies}, indent=2)
+
+
+class RegistryTest(SystemTest):
+    """A platform whose operator has a registry of his own, with a token, in ~/.npmrc."""
+
+    own_platform = True
+    properties = {'build.network': 'host'}
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which('npm'):
+            raise unittest.SkipTest('there is no npm on this machine')
+        cls.registry = Registry(TOKEN)
+        cls.addClassCleanup(cls.registry.close)
+        home = tempfile.mkdtemp(prefix='cloudfunction-home-')
+        cls.addClassCleanup(shutil.rmtree, home)
+        (pathlib.Path(home) / '.npmrc').write_text(
+            f'registry={cls.registry.url}\n//{cls.registry.host}/:_authToken={TOKEN}\n')
+        cls.environment = {'HOME': home, 'npm_config_registry': ''}
+        cls.registry.add('left', '1.0.0', 'module.exports = "left 1";')
+        cls.registry.add('left', '2.0.0', 'module.exports = "left 2";')
+        cls.registry.add('right', '1.0.0', 'module.exports = "right, " + require("left");', dependencies={'left': '^1'})
+        cls.registry.add('@scope/es', '1.2.3', 'export default "es";', type='module')
+        super().setUpClass()
+
+    def setUp(self):
+        self.needs('node')
+
+    def built(self, files=None, handler='handler', runtime='node', **fields):
+        answer = self.create(runtime, handler=handler, **({'files': files} if files else {}), **fields)
+        self.assertEqual(201, answer.status, answer)
+        return answer.json['name']
+
+    def log_of(self, name, version=1):
+        return self.get(f'/api/v1/functions/{name}/versions/{version}/build').text
+
+    def update(self, name, **fields):
+        return self.call('PATCH', f'/api/v1/functions/{name}', fields,
+                         {'Content-Type': 'application/merge-patch+json'})
+
+
+class Install(RegistryTest):
+    def test_dependencies_beside_code(self):
+        name = self.built(code=uses('right'), dependencies=['right@1'])
+        self.assertEqual('right, left 1', self.result(name))
+
+    def test_a_package_json(self):
+        name = self.built({'index.js': uses('right'), 'package.json': manifest(right='^1')})
+        self.assertEqual('right, left 1', self.result(name))
+
+    def test_versions_side_by_side(self):
+        one = self.built({'index.js': uses('left'), 'package.json': manifest(left='1')})
+        two = self.built({'index.js': uses('left'), 'package.json': manifest(left='2')})
+        self.assertEqual(['left 1', 'left 2', 'left 1'], [self.result(name) for name in (one, two, one)])
+
+    def test_modules(self):
+        name = self.built({'index.mjs': 'import es from "@scope/es";\nexport const handler = () => es;\n',
+                           'package.json': manifest(**{'@scope/es': '1'})})
+        self.assertEqual('es', self.result(name))
+
+    def test_the_lock_is_kept(self):
+        self.registry.add('moving', '1.0.0', 'module.exports = 1;')
+        name = self.built({'index.js': uses('moving'), 'package.json': manifest(moving='*')})
+        self.registry.add('moving', '1.1.0', 'module.exports = 2;')
+        asked = len(self.registry.requests)
+        answer = self.update(name, files={'index.js': uses('moving') + '// changed\n',
+                                          'package.json': manifest(moving='*')})
+        self.assertEqual(200, answer.status, answer)
+        self.assertEqual(2, answer.json['version'])
+        self.assertEqual((1, asked), (self.result(name), len(self.registry.requests)))
+        lock = self.get(f'/api/v1/functions/{name}/versions/2').json['locks']['package-lock.json']
+        self.assertIn('"1.0.0"', lock)
+        self.assertNotIn(self.registry.host, lock)
+
+    def test_packages_under_files_need_no_network(self):
+        asked = len(self.registry.requests)
+        name = self.built({'index.js': uses('left'), 'package.json': manifest(left='1'),
+                           'node_modules/left/index.js': 'module.exports = "brought along";'})
+        self.assertEqual(('brought along', asked), (self.result(name), len(self.registry.requests)))
+
+    def test_a_typescript_project(self):
+        self.needs('typescript')
+        name = self.built({
+            'tsconfig.json': '{"compilerOptions": {"baseUrl": ".", "paths": {"@lib/*": ["lib/*"]}}}',
+            'index.ts': 'import left from "left";\nimport { shout } from "@lib/shout";\n'
+                        'export const handler = (e: { fail?: boolean }): string => shout(left, e.fail);\n',
+            'lib/shout.ts': 'export function shout(s: string, fail = false): string {\n'
+                            '    if (fail) throw new RangeError(s);\n    return s.toUpperCase();\n}\n',
+            'package.json': manifest(left='1')}, runtime='typescript')
+        self.assertEqual('LEFT 1', self.result(name))
+        self.assertIn('lib/shout.ts:2:', self.error(name, {'fail': True})['stack'][0])
+
+    def test_the_build_log_tells_what_is_fetched_and_no_secret(self):
+        name = self.built({'index.js': uses('left'), 'package.json': manifest(left='1.0')})
+        log = self.log_of(name)
+        self.assertIn('left', log)
+        for text in (log, self.get('/api/v1/runtimes').text, self.get('/api/health').text, self.platform.log()):
+            self.assertNotIn(TOKEN, text)
+
+    def test_what_is_missing_is_named_with_the_line_that_adds_it(self):
+        answer = self.create('node', uses('left/sub'))
+        document = answer.json if answer.status == 422 else self.error(answer.json['name'])
+        self.assertIn('"dependencies": ["left"]', document['hint'])
+
+
+class Refusals(RegistryTest):
+    def failed(self, files, word):
+        answer = self.create('node', files=files)
+        self.assertIn(answer.status, (422, 502, 500, 503), answer)
+        self.assertIn(word, answer.json['detail'] + json.dumps(answer.json.get('errors', '')))
+        self.assertNotIn(TOKEN, answer.text)
+        return answer.json
+
+    def test_no_such_package(self):
+        document = self.failed({'index.js': uses('nosuch'), 'package.json': manifest(left='1', nosuch='1')}, 'nosuch')
+        self.assertEqual(('package.json', 4), tuple(document['errors'][0][k] for k in ('file', 'line')), document)
+
+    def test_no_such_version(self):
+        document = self.failed({'index.js': uses('left'), 'package.json': manifest(left='99')}, '99')
+        self.assertEqual(('package.json', 3), tuple(document['errors'][0][k] for k in ('file', 'line')), document)
+
+    def test_another_archive_than_locked(self):
+        self.registry.add('changing', '1.0.0', 'module.exports = 1;')
+        package = manifest(changing='1')
+        name = self.built({'index.js': uses('changing'), 'package.json': package})
+        lock = self.get(f'/api/v1/functions/{name}/versions/1').json['locks']['package-lock.json']
+        self.registry.corrupt('changing', '1.0.0')
+        # The extra entry makes it a layer that nobody has yet.
+        lock = json.loads(lock)
+        lock['packages']['node_modules/changing']['funding'] = {'url': 'https://example.org'}
+        self.failed({'index.js': uses('changing'), 'package.json': package, 'package-lock.json': json.dumps(lock)},
+                    'changing is not what the lock file says')
+
+    def test_entries_that_make_no_sense(self):
+        for entry in ('https://example.org/x.tgz', '../x', 'a b', 'x@git+https://example.org/y'):
+            with self.subTest(entry):
+                answer = self.create('node', uses('x'), dependencies=['left@1', entry])
+                self.assertEqual(422, answer.status, answer)
+                self.assertIn(entry, answer.text)
+
+    def test_install_scripts_get_nothing(self):
+        """One that looks for the machine's files, the platform, its database, secrets and a way out."""
+        data = str(self.platform.data)
+        source = '''
+            const fs = require("fs"), net = require("net"), path = require("path"), got = {};
+            const secret = PARTS.join("");
+            const take = (what, look) => { try { got[what] = String(look()).slice(0, 200); } catch (_) { } };
+            for (const file of ["/etc/shadow", "/root/.npmrc", HOME + "/.npmrc", DATA + "/cloudfunction.db"])
+              take(file, () => fs.readFileSync(file));
+            for (const folder of [DATA, HOME, "/root", "/home", "/sys/fs/cgroup"]) take(folder, () => fs.readdirSync(folder));
+            take("write", () => { fs.writeFileSync(process.env.INIT_CWD + "/../../../planted", ""); return "written"; });
+            take("others", () => fs.readdirSync("/proc").filter((n) => /^\\d+$/.test(n)).length > 20 ? "machine" : undefined.x);
+            const environment = JSON.stringify(process.env);
+            if (environment.includes(secret) || PORTS.some((port) => environment.includes(":" + port))) got.environment = 1;
+            const walk = (f) => fs.readdirSync(f, { withFileTypes: true }).forEach((e) => {
+              const file = f + "/" + e.name;
+              if (e.isDirectory()) walk(file);
+              else if (fs.readFileSync(file, "latin1").includes(secret)) got[file] = "secret";
+            });
+            for (let f = process.cwd(); f !== "/" && f !== "/tmp"; f = path.dirname(f)) take("walk", () => walk(f));
+            let open = PORTS.length;
+            const done = () => { if (--open === 0) fs.writeFileSync("made.json", JSON.stringify(got)); };
+            for (const port of PORTS) net.connect(port, "127.0.0.1")
+              .on("connect", function () { got["port " + port] = "reached"; this.destroy(); done(); }).on("error", done);
+        '''
+        for name, value in (('DATA', data), ('HOME', self.environment['HOME']), ('PARTS', [TOKEN[:9], TOKEN[9:]]),
+                            ('PORTS', [self.platform.port, self.registry.server.server_port])):
+            source = source.replace(name, json.dumps(value))
+        self.registry.add('hostile', '1.0.0', 'module.exports = require("./made.json");', {'make.js': source},
+                          scripts={'install': 'node make.js'})
+        name = self.built({'index.js': uses('hostile'), 'package.json': manifest(hostile='1')})
+        self.assertEqual({}, self.result(name))
+
+    def test_an_install_script_that_fails(self):
+        self.registry.add('broken', '1.0.0', '', {'make.js': 'console.log("no luck"); process.exit(4);'},
+                          scripts={'postinstall': 'node make.js'})
+        document = self.failed({'index.js': uses('broken'), 'package.json': manifest(broken='1')}, 'no luck')
+        self.assertIn('broken', document['detail'])
+
+
+class Offline(RegistryTest):
+    def test_a_registry_that_is_gone(self):
+        self.registry.add('fleeting', '1.0.0', 'module.exports = 1;')
+        files = {'index.js': uses('fleeting'), 'package.json': manifest(fleeting='1')}
+        name = self.built(files)
+        self.registry.close()
+        answer = self.update(name, files={**files, 'index.js': files['index.js'] + '// again\n'})
+        self.assertEqual(200, answer.status, answer)
+        self.assertEqual(1, self.result(name), 'its own lock and layer are there')
+        self.assertEqual(1, self.result(self.built(files)), 'another function with the same packages')
+        answer = self.create('node', files={**files, 'package.json': manifest(other='1')})
+        self.assertGreaterEqual(answer.status, 400)
+        self.assertIn('build.network', answer.json['hint'])
+
+
+@functools.lru_cache(maxsize=1)
+def why_no_registry():
+    if not shutil.which('npm'):
+        return 'there is no npm on this machine'
+    try:
+        done = subprocess.run(['npm', 'view', 'axios@1', 'version', '--loglevel=error', '--fetch-retries=0'],
+                              capture_output=True, timeout=20, cwd='/')
+    except subprocess.TimeoutExpired:
+        return 'the public registry does not answer in 20 s'
+    return '' if done.returncode == 0 else 'the public registry does not answer'
+
+
+def own_address():
+    """This machine's address as others see it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(('198.51.100.1', 9))
+        except OSError:
+            return '127.0.0.1'
+        return s.getsockname()[0]
+
+
+class FetchData(SystemTest):
+    """The example that everybody tries first, with the real package, against a server on this machine."""
+
+    own_platform = True
+
+    @classmethod
+    def setUpClass(cls):
+        if why_no_registry():
+            raise unittest.SkipTest(why_no_registry())
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header('Content-Type', 'application/json')
+                self.end_headers()
+                self.wfile.write(b'{"fetched": true}')
+
+            def log_message(self, *_):
+                pass
+
+        cls.server = http.server.ThreadingHTTPServer(('0.0.0.0', 0), Handler)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(cls.server.server_close)
+        cls.addClassCleanup(cls.server.shutdown)
+        cls.address = f'{own_address()}:{cls.server.server_port}'
+        cls.properties = {'build.network': 'host', 'sandbox.network.allow': cls.address}
+        super().setUpClass()
+
+    def setUp(self):
+        self.needs('node')
+
+    def fetcher(self, **fields):
+        code = FETCH_NODE.replace('https://api.example.com/data', f'http://{self.address}/data')
+        self.assertIn(self.address, code)
+        return self.function('node', code, 'fetchData', dependencies=['axios@1'], **fields)
+
+    def test_it_fetches(self):
+        self.assertEqual({'success': True, 'data': {'fetched': True}}, self.result(self.fetcher(), {}))
+
+    def test_without_a_network_it_says_so_itself(self):
+        result = self.result(self.fetcher(network={'mode': 'none'}), {})
+        self.assertFalse(result['success'])
+        self.assertTrue(result['error'])
+
+
+if __name__ == '__main__':
+    unittest.main()
