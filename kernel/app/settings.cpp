@@ -48,14 +48,12 @@ std::string keyOfVariable(const std::string& name) {
     return {};
 }
 
-void collect(const Poco::Util::AbstractConfiguration& configuration, const std::string& at, std::map<std::string, std::string>& values) {
-    Poco::Util::AbstractConfiguration::Keys children;
-    configuration.keys(at, children);
-    if (children.empty() && !at.empty()) values[at] = configuration.getRawString(at, "");
-    for (const auto& child : children) collect(configuration, at.empty() ? child : at + "." + child, values);
-    // A key may have a value and children at once.
-    if (!children.empty() && !at.empty() && configuration.hasProperty(at)) values[at] = configuration.getRawString(at, "");
-}
+// The entries as they stand in the file: asking a configuration for its keys level by level never ends at an empty one.
+class PropertiesFile : public Poco::Util::PropertyFileConfiguration {
+public:
+    using PropertyFileConfiguration::PropertyFileConfiguration;
+    std::map<std::string, std::string> entries() const { return {begin(), end()}; }
+};
 
 // The key that was probably meant.
 std::string nearest(const std::string& wrong) {
@@ -94,6 +92,10 @@ SettingsResult readSettings(const std::string& file) {
     for (const Key& key : keys()) values[key.name] = key.standard;
 
     const auto accept = [&](const std::string& key, const std::string& value, const std::string& source) {
+        if (key.empty()) {
+            result.errors.push_back(source + ": a line has nothing in front of its \"=\"");
+            return;
+        }
         const bool known = std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name == key; });
         const bool family = (key.rfind(companionPrefix, 0) == 0 && key.size() > companionPrefix.size()) ||
                             (key.rfind(executorPrefix, 0) == 0 && key.find('.', executorPrefix.size()) != std::string::npos);
@@ -108,10 +110,8 @@ SettingsResult readSettings(const std::string& file) {
 
     if (!file.empty()) {
         try {
-            const Poco::AutoPtr<Poco::Util::PropertyFileConfiguration> configuration(new Poco::Util::PropertyFileConfiguration(file));
-            std::map<std::string, std::string> read;
-            collect(*configuration, "", read);
-            for (const auto& [key, value] : read) accept(key, value, file);
+            const Poco::AutoPtr<PropertiesFile> configuration(new PropertiesFile(file));
+            for (const auto& [key, value] : configuration->entries()) accept(key, value, file);
         } catch (const Poco::Exception& exception) {
             result.errors.push_back("cannot read the properties file " + file + ": " + exception.displayText());
         }

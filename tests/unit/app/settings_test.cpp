@@ -20,6 +20,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(theThreeShortNamesWork);
     CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
+    CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
     CPPUNIT_TEST(familiesOfKeysAreCollected);
@@ -104,6 +105,12 @@ public:
         }
         CPPUNIT_ASSERT(holds(readSettings(file("auth.mode = maybe\n")), "it takes auto, token, none"));
         CPPUNIT_ASSERT(holds(readSettings(file("invoke.timeout = nan\n")), "it takes 0.1-900 seconds"));
+    }
+
+    void aLineWithoutAKeyIsRefused() {
+        CPPUNIT_ASSERT(holds(readSettings(file("= x\n")), "nothing in front of its \"=\""));
+        CPPUNIT_ASSERT(holds(readSettings(file(".server.port = 1\n")), "unknown property \".server.port\""));
+        CPPUNIT_ASSERT(holds(readSettings(file("server = 1\n")), "unknown property \"server\""));
     }
 
     void everyMistakeIsToldAtOnce() {
