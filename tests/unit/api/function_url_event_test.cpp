@@ -1,0 +1,53 @@
+// Requests to function URLs as events, results as responses.
+#include <cppunit/extensions/HelperMacros.h>
+
+#include "api/function_url_event.hpp"
+
+namespace cf::api::test {
+
+class FunctionUrlEventTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(FunctionUrlEventTest);
+    CPPUNIT_TEST(aNameThatComesAgainBecomesAnArray);
+    CPPUNIT_TEST(namesThatAreEqualOnceTheyAreTextAreOneKey);
+    CPPUNIT_TEST(bytesAreBase64InBothDirections);
+    CPPUNIT_TEST(aBodyThatIsNotBase64IsRefused);
+    CPPUNIT_TEST_SUITE_END();
+
+    static std::string eventOf(std::string_view query, std::string_view body = {}) {
+        http::Request request;
+        request.method = "GET";
+        request.query = query;
+        request.body = body;
+        return urlEvent(request, "/x");
+    }
+    static bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+public:
+    void aNameThatComesAgainBecomesAnArray() {
+        CPPUNIT_ASSERT(holds(eventOf("a=1&b=2&a=3"), R"("query":{"a":["1","3"],"b":"2"})"));
+    }
+
+    void namesThatAreEqualOnceTheyAreTextAreOneKey() {
+        CPPUNIT_ASSERT(holds(eventOf("%ff=1&%fe=2"), "\"query\":{\"\\ufffd\":[\"1\",\"2\"]}") ||
+                       holds(eventOf("%ff=1&%fe=2"), "\"query\":{\"\xef\xbf\xbd\":[\"1\",\"2\"]}"));
+    }
+
+    void bytesAreBase64InBothDirections() {
+        CPPUNIT_ASSERT(holds(eventOf("", std::string_view("\xff\0\xfe", 3)), R"("body":"/wD+","is_base64":true)"));
+        const auto response = urlResponse(R"({"status_code":200,"body":"/w\nD+\r\n","is_base64":true})");
+        CPPUNIT_ASSERT(response);
+        CPPUNIT_ASSERT_EQUAL(std::string("\xff\0\xfe", 3), response->body);
+    }
+
+    void aBodyThatIsNotBase64IsRefused() {
+        for (const char* body : {"/wD", "/w!+", "/wD+=", "a b="}) {
+            const auto response = urlResponse(R"({"status_code":200,"is_base64":true,"body":")" + std::string(body) + "\"}");
+            CPPUNIT_ASSERT_MESSAGE(body, !response);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(body, std::string("invalid_response"), response.failure().reason);
+        }
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(FunctionUrlEventTest);
+
+}  // namespace cf::api::test
