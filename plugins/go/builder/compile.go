@@ -80,7 +80,7 @@ func (c *toolchain) compile(t *tree, dir, output string) ([]remark, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
-	return t.explainBuild(text, dir)
+	return t.explainBuild(c, text, dir)
 }
 
 // stopTrimming keeps the go command from cleaning the cache of what is old: that would only cost time, because the sandbox
@@ -90,7 +90,10 @@ func (c *toolchain) stopTrimming() {
 }
 
 // explainBuild makes remarks of what a failing go command wrote.
-func (t *tree) explainBuild(text, dir string) ([]remark, error) {
+func (t *tree) explainBuild(c *toolchain, text, dir string) ([]remark, error) {
+	if c.modules != "" {
+		text = strings.ReplaceAll(text, c.modules+"/", "")
+	}
 	if !t.vendored && len(t.manifest.requires) > 0 && needsResolving(text) {
 		return nil, errIncomplete
 	}
@@ -123,15 +126,21 @@ func (t *tree) translate(text, dir string) []remark {
 	var remarks, generated []remark
 	last := &remarks
 	for _, line := range strings.Split(text, "\n") {
+		match := located.FindStringSubmatch(strings.TrimPrefix(strings.TrimSpace(line), "go: "))
 		if strings.HasPrefix(line, "\t") && len(*last) > 0 {
 			previous := &(*last)[len(*last)-1]
 			previous.message += "; " + strings.TrimSpace(line)
 			continue
 		}
-		line = strings.TrimPrefix(line, "go: ")
-		match := located.FindStringSubmatch(line)
 		if match == nil {
 			continue
+		}
+		if strings.Contains(match[1], "@") {
+			if r, found := t.inModule(match[1], match[2], match[3], match[4]); found {
+				remarks = append(remarks, r)
+				last = &remarks
+				continue
+			}
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(match[1], dir+"/"), "./")
 		r := remark{file: name, message: t.explain(name, match[4])}
@@ -149,6 +158,11 @@ func (t *tree) translate(text, dir string) []remark {
 	}
 	if len(remarks) == 0 {
 		return generated
+	}
+	for i, r := range remarks {
+		if r.file == "go.mod" {
+			remarks[i] = t.inManifest(r)
+		}
 	}
 	return remarks
 }

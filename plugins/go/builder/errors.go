@@ -1,77 +1,85 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
 
 // What the go command says about modules, in words that tell a function's author what to do. Its own words change a
-// little with every release, so each pattern takes the part that has stayed the same since 1.16.
+// little with every release, so each pattern takes parts that have stayed the same since 1.16. The first that matches
+// counts. In `words`, {module} is the module with its version and {said} the go command's own sentence.
 type moduleProblem struct {
 	pattern *regexp.Regexp
-	// Gives the message; `said` is the go command's own sentence.
-	explain func(said, module, version string) string
-	// Nobody answered: rather an old lock than none.
-	offline bool
+	words   string
+	offline bool // nobody answered: rather an old lock than none
 }
 
-func sentence(format string) func(string, string, string) string {
-	return func(said, module, version string) string {
-		name := module
+var moduleProblems = []moduleProblem{
+	{regexp.MustCompile(`checksum mismatch`), "the content of {module} is not what its sum says: it was changed after the sum was taken, or on its way. {said}. " +
+		"Find out which before you take its lines out of go.sum", false},
+	{regexp.MustCompile(`go\.mod requires go >=|^invalid go version`), "the function's own go.mod asks for a newer Go than this platform has: {said}. Lower its `go` line, or have a newer Go installed", false},
+	{regexp.MustCompile(`requires go >= ?\S+|module requires Go|invalid go version`), "{module} needs a newer Go than this platform has: {said}. Ask for an older version of it, or have a newer Go installed", false},
+	{regexp.MustCompile(`x509: |certificate (is|has|signed)`), "{module} could not be fetched, because the server's certificate is not trusted: {said}. SSL_CERT_FILE of the operator names further ones", false},
+	{regexp.MustCompile(`verifying .*(dial tcp|no such host|timeout|refused| 50\d )`), "{module} could not be verified, because the checksum database does not answer: {said}. " +
+		"It has to be within what the property build.network allows; GONOSUMDB or GOPRIVATE of the operator name modules that it does not know", true},
+	{regexp.MustCompile(`verifying .*(404|410|not found)`), "{module} could not be verified, because the checksum database does not know it: {said}. GONOSUMDB or GOPRIVATE of the operator name such modules", false},
+	{regexp.MustCompile(`dial tcp|no such host|network is unreachable|connection refused|connection reset|i/o timeout|TLS handshake timeout|server misbehaving|deadline exceeded|proxyconnect|Temporary failure in name resolution|[Cc]ould not resolve host`),
+		"{module} could not be fetched: {said}. Builds reach what the property build.network allows, and ask the proxies of GOPROXY; a vendor/ folder needs neither", true},
+	{regexp.MustCompile(`disabled by GOPROXY=off`), "{module} could not be fetched, because GOPROXY of this platform is off: send a vendor/ folder, or have the operator set it", true},
+	{regexp.MustCompile(`executable file not found`), "{module} is at no proxy, and fetching it directly needs a program that this machine does not have: {said}", false},
+	{regexp.MustCompile(`could not read Username|[Rr]epository not found|Permission denied \(publickey|Host key verification`), "the module {module} is not found, or it is private: {said}. GOPRIVATE and ~/.netrc of the operator give access to private modules", false},
+	{regexp.MustCompile(`\b40[13] |Authentication failed`), "{module} could not be fetched without a password: {said}. GOPRIVATE and ~/.netrc of the operator give access to private modules", false},
+	{regexp.MustCompile(`requires \S+, not \S+|but \S+ is requested|conflict`), "the versions that are asked for exclude each other: {said}. Ask for the later one", false},
+	{regexp.MustCompile(`declares its path as`), "{module} has another name than the one it is required by: {said}", false},
+	{regexp.MustCompile(`unknown revision|no matching versions|no matching version|invalid pseudo-version|should be v\d|does not contain a module`), "there is no such version of {module}: {said}", false},
+	{regexp.MustCompile(`does not contain package|no required module provides package|cannot find module providing package|is not in (GOROOT|std)`), "{said}. Is the import path right? Versions from 2 on have it in the path, as in example.com/module/v2", false},
+	{regexp.MustCompile(`404 Not Found|410 Gone|not found`), "the module {module} is not found: {said}", false},
+	{regexp.MustCompile(`\b(50\d|429) `), "{module} could not be fetched: {said}", true},
+	{regexp.MustCompile(`malformed (module|import) path|invalid version`), "{said}", false},
+	{regexp.MustCompile(`inconsistent vendoring`), "vendor/modules.txt does not fit go.mod: run `go mod vendor` and send what it wrote. {said}", false},
+	{regexp.MustCompile(`build constraints exclude all Go files`), "{said}: it needs C code (cgo) or another system, and functions are static programs for this one", false},
+	{regexp.MustCompile(`import cycle not allowed`), "packages import each other in a circle: {said}", false},
+	{regexp.MustCompile(`use of internal package|ambiguous import|unknown directive|unknown block type|errors parsing`), "{said}", false},
+}
+
+var (
+	moduleAt  = regexp.MustCompile(`([A-Za-z0-9][A-Za-z0-9.~_-]*\.[A-Za-z0-9.~_-]+(?:/[A-Za-z0-9.~_+!-]+)*)@([^\s:,()/]+)`)
+	addressOf = regexp.MustCompile(`https?://\S+`)
+)
+
+// explainModules makes a remark of what a failing go command says when no line of it names a place.
+func (t *tree) explainModules(text string) []remark {
+	said := condense(text)
+	module, _ := t.moduleOf(said)
+	place := t.placeOf(module, said)
+	if place.message = t.reword(said); place.message == said {
+		return nil
+	}
+	return []remark{place}
+}
+
+// reword explains a sentence of the go command; one that is not known stays as it is.
+func (t *tree) reword(said string) string {
+	for _, problem := range moduleProblems {
+		if !problem.pattern.MatchString(said) {
+			continue
+		}
+		t.offline = t.offline || problem.offline
+		name, version := t.moduleOf(said)
 		if name == "" {
 			name = "a module"
 		}
 		if version != "" {
 			name += "@" + version
 		}
-		text := strings.ReplaceAll(format, "{module}", name)
-		return strings.ReplaceAll(text, "{said}", said)
-	}
-}
-
-var moduleProblems = []moduleProblem{
-	{regexp.MustCompile(`checksum mismatch`), sentence("the content of {module} is not what its sum says, so it was changed after the sum was taken, or on its way: {said}. Find out which; only then take its lines out of go.sum"), false},
-	{regexp.MustCompile(`(?i)requires go >= ?\S+|module requires Go|invalid go version`), sentence("{module} needs a newer Go than this platform has: {said}. Ask for an older version of it, or have a newer Go installed"), false},
-	{regexp.MustCompile(`dial tcp|no such host|network is unreachable|connection refused|connection reset|i/o timeout|TLS handshake timeout|server misbehaving|context deadline exceeded|proxyconnect|Temporary failure in name resolution|Could not resolve host`),
-		sentence("{module} could not be fetched: {said}. Builds reach what the property build.network allows, and ask the proxies of GOPROXY; a vendor/ folder needs neither"), true},
-	{regexp.MustCompile(`x509: |certificate`), sentence("{module} could not be fetched, because the server's certificate is not trusted: {said}. SSL_CERT_FILE names the operator's certificates"), false},
-	{regexp.MustCompile(`40[13] (Unauthorized|Forbidden)|40[13] |could not read Username|Authentication failed|Permission denied`),
-		sentence("{module} could not be fetched without a password: {said}. The operator's ~/.netrc and GOPRIVATE give access to private modules"), false},
-	{regexp.MustCompile(`executable file not found`), sentence("{module} is at no proxy, and fetching it directly needs a program that this machine does not have: {said}"), false},
-	{regexp.MustCompile(`unknown revision|no matching versions|invalid version|invalid pseudo-version|should be v\d|does not contain a module`), sentence("there is no such version of {module}: {said}"), false},
-	{regexp.MustCompile(`declares its path as`), sentence("{module} has another name than the one it is required by: {said}"), false},
-	{regexp.MustCompile(`does not contain package|no required module provides package|cannot find module providing package|is not in (GOROOT|std)`), sentence("{said}. Is the import path right? Versions from 2 on have it in the path, as in example.com/module/v2"), false},
-	{regexp.MustCompile(`404 Not Found|410 Gone|[Rr]epository not found|not found`), sentence("the module {module} is not found: {said}"), false},
-	{regexp.MustCompile(`inconsistent vendoring`), sentence("vendor/modules.txt does not fit go.mod: run `go mod vendor` and send what it wrote. {said}"), false},
-	{regexp.MustCompile(`ambiguous import`), sentence("{said}"), false},
-	{regexp.MustCompile(`build constraints exclude all Go files`), sentence("{said}: it needs C code (cgo) or another system, and functions are static programs for this one"), false},
-	{regexp.MustCompile(`import cycle not allowed`), sentence("packages import each other in a circle: {said}"), false},
-	{regexp.MustCompile(`use of internal package`), sentence("{said}"), false},
-	{regexp.MustCompile(`\b50[0-9] |server response`), sentence("{module} could not be fetched: {said}"), false},
-}
-
-var (
-	moduleAt  = regexp.MustCompile(`([A-Za-z0-9][A-Za-z0-9.~_-]*\.[A-Za-z0-9.~_-]+(?:/[A-Za-z0-9.~_+!-]+)*)@([^\s:,()/]+)`)
-	addressOf = regexp.MustCompile(`https?://\S+`)
-	packageAt = regexp.MustCompile(`(?:package|packages in) ([^\s:;,]+)`)
-)
-
-// explainModules makes remarks of what a failing go command says when no line of it names a place.
-func (t *tree) explainModules(text string) []remark {
-	said := condense(text)
-	if said == "" {
-		return nil
-	}
-	module, version := t.moduleOf(said)
-	place := t.placeOf(module, said)
-	for _, problem := range moduleProblems {
-		if problem.pattern.MatchString(said) {
-			place.message = problem.explain(said, module, version)
-			t.offline = t.offline || problem.offline
-			return []remark{place}
+		text := strings.NewReplacer("{module}", name, "{said}", said).Replace(problem.words)
+		if text == said {
+			text += "."
 		}
+		return text
 	}
-	return nil
+	return said
 }
 
 // moduleOf finds the module that a text is about; the last one named, because the go command begins with who asks for it.
@@ -82,18 +90,24 @@ func (t *tree) moduleOf(said string) (path, version string) {
 	if path != "" {
 		return path, version
 	}
-	for _, r := range append(append([]requirement(nil), t.wanted...), t.manifest.requires...) {
+	for _, r := range t.manifest.requires {
 		if strings.Contains(said, r.path) && len(r.path) > len(path) {
-			path = r.path
+			path, version = r.path, r.version
 		}
 	}
-	return path, ""
+	return path, version
 }
 
-// placeOf is where the user asked for a module: its line of go.mod. Who has "dependencies" never wrote one.
+// placeOf is where the user asked for a module: its line of go.mod. Who sends "dependencies" never wrote one.
 func (t *tree) placeOf(module, said string) remark {
 	if t.manifest.made || t.goMod == nil {
 		return remark{}
+	}
+	if strings.Contains(said, "inconsistent vendoring") {
+		return remark{file: "vendor/modules.txt"}
+	}
+	if strings.Contains(said, "go.mod requires go") {
+		return remark{file: "go.mod", line: t.manifest.languageLine, column: 1}
 	}
 	for _, r := range t.manifest.requires {
 		if r.path == module {
@@ -108,20 +122,58 @@ func (t *tree) placeOf(module, said string) remark {
 	return remark{file: "go.mod"}
 }
 
+// inManifest puts a remark that the go command placed into go.mod to where the user would look for it.
+func (t *tree) inManifest(r remark) remark {
+	said := r.message
+	r.message = t.reword(said)
+	if t.manifest.made || t.locked {
+		module, _ := t.moduleOf(said)
+		place := t.placeOf(module, said)
+		r.file, r.line, r.column = place.file, place.line, place.column
+	}
+	return r
+}
+
+// inModule is a remark on a file of another module: the user can only choose another version.
+func (t *tree) inModule(name, line, column, message string) (remark, bool) {
+	match := regexp.MustCompile(`([^/]+\.[^/]+(?:/[^@]+)?)@([^/]+)/(.*)$`).FindStringSubmatch(name)
+	if match == nil {
+		return remark{}, false
+	}
+	path := match[1]
+	for _, r := range t.manifest.requires {
+		if strings.HasSuffix("/"+path, "/"+r.path) {
+			path = r.path
+		}
+	}
+	for _, marker := range []string{"/modules/", "/.modules/"} {
+		if at := strings.LastIndex(path, marker); at >= 0 {
+			path = path[at+len(marker):]
+		}
+	}
+	r := t.placeOf(path, path)
+	r.message = fmt.Sprintf("%s@%s does not compile with this Go: %s:%s:%s: %s. Ask for another version of it", path, match[2], match[3], line, column, message)
+	return r, true
+}
+
 const longestSentence = 2000
 
-// condense makes one sentence of the lines that say what went wrong.
+// condense makes one sentence of the lines that say what went wrong, each once.
 func condense(text string) string {
 	var kept []string
+	seen := map[string]bool{}
 	for _, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "go: "))
-		switch {
-		case line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "(exit status"):
-		case strings.HasPrefix(line, "downloading ") || strings.HasPrefix(line, "finding module ") || strings.HasPrefix(line, "added "):
-		case strings.HasPrefix(line, "SECURITY ERROR"):
-			return strings.Join(kept, " ")
-		case strings.HasPrefix(line, "For more information") || strings.HasPrefix(line, "To ignore the vendor") || strings.HasPrefix(line, "To sync the vendor"):
-		default:
+		if strings.HasPrefix(line, "SECURITY ERROR") {
+			break
+		}
+		noise := line == "" || seen[line]
+		for _, start := range []string{"#", "(exit status", "downloading ", "finding module ", "found ", "added ", "upgraded ",
+			"For more information", "To ignore the vendor", "To sync the vendor", "Confirm the import path", "If this is a private repository"} {
+			noise = noise || strings.HasPrefix(line, start)
+		}
+		if !noise {
+			seen[line] = true
 			kept = append(kept, line)
 		}
 	}
@@ -134,8 +186,8 @@ func condense(text string) string {
 
 // needsResolving tells the failures that new sums, or other lines in go.mod, would end.
 func needsResolving(text string) bool {
-	for _, part := range []string{"missing go.sum entry", "updates to go.mod needed", "updates to go.sum needed", "is replaced but not required",
-		"needs to be updated", "is explicitly required in go.mod, but not", "disabled by -mod=readonly", "no required module provides package"} {
+	for _, part := range []string{"missing go.sum entry", "updates to go.mod needed", "updates to go.sum needed",
+		"is replaced but not required", "disabled by -mod=readonly", "no required module provides package"} {
 		if strings.Contains(text, part) {
 			return true
 		}

@@ -72,10 +72,11 @@ func (c *toolchain) online(dir string, show func(line string) string, arguments 
 	return follow(c.prepared(dir, c.settings, arguments), show)
 }
 
-// follow runs a command, passes on what `show` makes of its lines, and gives all of them when it failed.
+// follow runs a command, passes on what `show` makes of what it says on standard error, and gives all of that when it
+// failed.
 func follow(cmd *exec.Cmd, show func(line string) string) (string, error) {
 	reader, writer := io.Pipe()
-	cmd.Stdout, cmd.Stderr = writer, writer
+	cmd.Stderr = writer
 	var text strings.Builder
 	done := make(chan struct{})
 	go func() {
@@ -120,7 +121,7 @@ func (t *tree) lock(c *toolchain, dir string) (string, []remark, error) {
 		if err != nil || text == "" {
 			return nil, err
 		}
-		return t.explainBuild(text, dir)
+		return t.explainBuild(c, text, dir)
 	}
 	if t.wanted != nil {
 		get := []string{"get"}
@@ -177,7 +178,7 @@ func (t *tree) download(c *toolchain, dir string) ([]remark, error) {
 				said = append(said, line)
 			}
 		}
-		return t.explainBuild(strings.Join(said, "\n"), dir)
+		return t.explainBuild(c, strings.Join(said, "\n"), dir)
 	}
 	// Builds need what was unpacked, and the sums.
 	return nil, filepath.Walk(filepath.Join(c.modules, "cache"), func(path string, info os.FileInfo, err error) error {
@@ -200,7 +201,7 @@ func (t *tree) downloadNote(line string) string {
 		return ""
 	}
 	// Capital letters are written as ! and the small one in a proxy's addresses.
-	name := escapedCapital.ReplaceAllStringFunc(match[1], func(s string) string { return strings.ToUpper(s[1:]) })
+	name := escapedCapital.ReplaceAllStringFunc(match[1], func(s string) string { return strings.ToUpper(s[len(s)-1:]) })
 	for _, r := range t.manifest.requires {
 		// What lies before a module's path is the proxy's own.
 		if strings.HasSuffix(name, "/"+r.path) {
@@ -210,4 +211,4 @@ func (t *tree) downloadNote(line string) string {
 	return "downloaded " + strings.TrimPrefix(name, "/") + " " + match[2] + match[3]
 }
 
-var escapedCapital = regexp.MustCompile(`![a-z]`)
+var escapedCapital = regexp.MustCompile(`(?:!|%21)[a-z]`)

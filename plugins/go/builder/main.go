@@ -139,6 +139,7 @@ func (o *options) write(t *tree, h *handler) (string, error) {
 	if text, locked := o.texts["go.mod"]; locked {
 		t.goMod = []byte(text)
 		t.goSum = []byte(o.texts["go.sum"])
+		t.locked = true
 	}
 	dir := filepath.Join(o.chain.scratch, "src")
 	return dir, t.generate(dir, h, o.chain)

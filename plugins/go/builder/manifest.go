@@ -10,11 +10,12 @@ import (
 
 // manifest is what the builder itself needs to know of a go.mod. Whether it is valid is the go command's to judge.
 type manifest struct {
-	module   string
-	language string // of its `go` line
-	requires []requirement
-	replaces []replacement
-	made     bool // by the executor, of the function's "dependencies": the user never saw it
+	module       string
+	language     string // of its `go` line
+	languageLine int
+	requires     []requirement
+	replaces     []replacement
+	made         bool // by the executor, of the function's "dependencies": the user never saw it
 }
 
 type requirement struct {
@@ -64,7 +65,7 @@ func parseManifest(text []byte) *manifest {
 		case "module":
 			m.module = words[1]
 		case "go":
-			m.language = words[1]
+			m.language, m.languageLine = words[1], i+1
 		case "require":
 			r := requirement{path: words[1], line: i + 1, indirect: strings.HasPrefix(comment, "indirect")}
 			if len(words) > 2 {

@@ -51,7 +51,7 @@ func (t *tree) precompile(c *toolchain, dir, from, to string) ([]remark, error) 
 		return nil, err
 	}
 	if text != "" {
-		return t.explainBuild(text, dir)
+		return t.explainBuild(c, text, dir)
 	}
 	err = filepath.Walk(to, func(path string, info os.FileInfo, err error) error {
 		if err == nil && (info.Mode()&os.ModeSymlink != 0 || info.Name() == "trim.txt" || info.Name() == "README") {

@@ -24,6 +24,7 @@ type tree struct {
 	goMod, goSum []byte // nil where there is none
 	manifest     *manifest
 	wanted       []requirement   // of a go.mod made of "dependencies", to be resolved
+	locked       bool            // goMod and goSum are no longer the user's, but of a lock
 	vendored     bool            // the user sent vendor/ with it
 	offline      bool            // nobody answered who was asked for modules
 	external     map[string]bool // packages of other modules that the function imports
