@@ -12,7 +12,7 @@ build_packages=(
     libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev
 )
 # Debian packages that only the tests need.
-test_packages=(libcppunit-dev git curl)
+test_packages=(libcppunit-dev git curl qemu-system-x86 busybox-static cpio)
 
 # Language toolchains: command, oldest version that works, Debian package. A command that is on PATH and new enough is
 # used as it is. Each of them may be missing: its runtime is then reported as unavailable and the others work.

@@ -153,8 +153,9 @@ class LimitsTest : public CppUnit::TestFixture {
         platform.waitStarted(*run);
         pollfd ready{run->worker.output.get(), POLLIN, 0};
         CPPUNIT_ASSERT_EQUAL(1, ::poll(&ready, 1, 10'000));
+        CPPUNIT_ASSERT(
+            waitFor([&] { return descendantsOf(platform.supervisor()).size() >= 6; }));
         const auto tree = descendantsOf(platform.supervisor());
-        CPPUNIT_ASSERT(tree.size() >= 6);
         const pid_t launcher = platform.launcher();
         platform.kill(*run);
         platform.waitEnded(*run);

@@ -41,6 +41,8 @@ LauncherOptions Platform::defaults() {
     options.kernelUid = ::geteuid();
     options.kernelGid = ::getegid();
     options.execStub = CLOUDFUNCTION_STUB;
+    options.taskFolders =
+        std::filesystem::temp_directory_path() / ("cloudfunction-" + options.instance);
     return options;
 }
 

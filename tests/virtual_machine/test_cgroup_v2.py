@@ -1,0 +1,39 @@
+"""One tree of control groups of version 2, with all controllers: a machine of its own, because this one may have
+another. The launcher's own tests and the limits of real functions run in there."""
+import os
+import pathlib
+import shutil
+import sys
+import unittest
+
+import machine
+
+UNIT_SANDBOX = os.environ.get('CLOUDFUNCTION_UNIT_SANDBOX', str(machine.SOURCE / 'build/ci/bin/unit_sandbox'))
+BINARY = os.environ.get('CLOUDFUNCTION_BINARY', str(machine.SOURCE / 'build/ci/bin/cloudfunction'))
+
+
+class CgroupV2(unittest.TestCase):
+    def inside(self, command, seconds=900):
+        try:
+            folders = {machine.SOURCE, *(pathlib.Path(file).parents[1] for file in (UNIT_SANDBOX, BINARY))}
+            output, status = machine.run(command, seconds, folders)
+        except machine.Unavailable as why:
+            self.skipTest(f'no virtual machine here: {why}')
+        self.assertEqual(0, status, output[-12000:])
+        return output
+
+    def test_the_launcher(self):
+        output = self.inside(f'cd / && ls /sys/fs/cgroup/cgroup.controllers && {UNIT_SANDBOX} 2>&1')
+        self.assertIn('OK (', output)
+
+    def test_functions(self):
+        # What the interpreter's shim would find; version managers hide behind PATH.
+        python = shutil.which('python3') or sys.executable
+        path = os.environ.get('PATH', '/usr/bin:/bin')
+        self.inside(f'export PATH={path} HOME=/root CLOUDFUNCTION_SOURCE={machine.SOURCE} CLOUDFUNCTION_BINARY={BINARY} '
+                    f'PYTHONDONTWRITEBYTECODE=1\n'
+                    f'cd {pathlib.Path(__file__).parent} && {python} -m unittest guest_limits 2>&1')
+
+
+if __name__ == '__main__':
+    unittest.main()
