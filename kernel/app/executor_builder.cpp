@@ -47,6 +47,17 @@ std::optional<functions::RuntimeInfo> ExecutorRuntimes::resolve(
     return info;
 }
 
+base::Result<functions::SourceFile> ExecutorRuntimes::writeDependencies(
+    const functions::BuildRequest& request) const {
+    const auto found = catalog_.find(request.spec.runtime);
+    if (!found) return unknownRuntime(request.spec.runtime);
+    auto manifest = found->executor->writeDependencies(
+        functionSpec(request.functionName, request.settings, request.spec, request.sources),
+        request.spec.dependencies);
+    if (!manifest) return std::move(manifest).failure();
+    return functions::SourceFile{std::move(manifest->name), std::move(manifest->content)};
+}
+
 base::Result<std::vector<base::SourceRemark>> ExecutorBuilder::validate(
     const functions::BuildRequest& request) {
     const auto found = catalog_.find(request.spec.runtime);

@@ -21,6 +21,8 @@ class ExecutorRuntimes : public functions::RuntimeCatalog {
 public:
     explicit ExecutorRuntimes(const executors::Catalog& catalog) : catalog_(catalog) {}
     std::optional<functions::RuntimeInfo> resolve(std::string_view nameOrAlias) const override;
+    base::Result<functions::SourceFile> writeDependencies(
+        const functions::BuildRequest& request) const override;
     std::vector<std::string> names() const override { return catalog_.names(); }
 
 private:

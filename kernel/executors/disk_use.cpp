@@ -22,8 +22,8 @@ uint64_t diskUse(const std::vector<std::string>& folders) {
     uint64_t bytes = 0;
     for (const std::string& folder : folders) {
         std::error_code error;
-        fs::recursive_directory_iterator at(
-            folder, fs::directory_options::skip_permission_denied, error);
+        fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied,
+                                            error);
         // Files come and go while a tool runs: an error ends one step, not the sum.
         for (const fs::recursive_directory_iterator end; at != end; at.increment(error)) {
             struct stat info {};

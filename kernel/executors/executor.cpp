@@ -122,9 +122,10 @@ base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, 
     if (status == CF_CANCELLED || (status != CF_OK && job.outOfTime()))
         return base::Failure{
             .reason = "build_timeout",
-            .detail = job.outOfTime() ? "the build took longer than build.timeout (" +
-                                            std::to_string(limit.count()) + " s) and was stopped"
-                                      : errorMessage(error, "the build took too long and was stopped"),
+            .detail = job.outOfTime()
+                          ? "the build took longer than build.timeout (" +
+                                std::to_string(limit.count()) + " s) and was stopped"
+                          : errorMessage(error, "the build took too long and was stopped"),
             .hint = "make the function smaller, or raise build.timeout in the properties file"};
     if (status == CF_OK) return {};
     if (status == CF_INVALID)

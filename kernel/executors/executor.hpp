@@ -96,7 +96,8 @@ public:
         const FunctionSpec& function, const std::vector<std::string>& dependencies) const;
     // [job] Turns spec.sourceDir into spec.artifactDir on this thread; may take minutes. `remarks`
     // gets what it said about places in the source, also when it fails. Failures: build_failed (the
-    // source is at fault), build_timeout, build_memory_exceeded, build_disk_exceeded, build_cancelled, runtime_unavailable, executor_error.
+    // source is at fault), build_timeout, build_memory_exceeded, build_disk_exceeded,
+    // build_cancelled, runtime_unavailable, executor_error.
     base::Result<void> prepare(const FunctionSpec& function, JobSpec spec, ToolRunner& tools,
                                SourceChecker& checker, const std::atomic<bool>& cancel,
                                std::vector<base::SourceRemark>& remarks) const;

@@ -179,8 +179,7 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
 
 cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* error) {
     const cf_tool tool = copyPrefixed(&given);
-    if (diskExceeded_)
-        return fillError(error, CF_CANCELLED, excess_->detail, excess_->hint);
+    if (diskExceeded_) return fillError(error, CF_CANCELLED, excess_->detail, excess_->hint);
     if (stopped())
         return fillError(error, CF_CANCELLED,
                          outOfTime() ? "the build ran out of time" : "the build was cancelled");

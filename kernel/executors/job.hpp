@@ -30,14 +30,14 @@ namespace cf::executors {
 
 // What a build may use.
 struct JobSpec {
-    std::string sourceDir{};       // absolute; read-only for tools
-    std::string artifactDir{};     // absolute; writable for tools
-    std::string scratchDir{};      // absolute; read-only for tools unless they mount it otherwise
-    sandbox::Limits limits{};      // of each tool
-    uint64_t diskBytes = 0;        // of all folders of the build together; 0: no limit
-    sandbox::NetworkPolicy network{};  // of tools that ask for the network of builds
+    std::string sourceDir{};    // absolute; read-only for tools
+    std::string artifactDir{};  // absolute; writable for tools
+    std::string scratchDir{};   // absolute; read-only for tools unless they mount it otherwise
+    sandbox::Limits limits{};   // of each tool
+    uint64_t diskBytes = 0;     // of all folders of the build together; 0: no limit
+    sandbox::NetworkPolicy network{};                 // of tools that ask for the network of builds
     base::BuildDependencies* dependencies = nullptr;  // outlives the job; null: none are offered
-    Clock::time_point deadline{};  // of the whole build
+    Clock::time_point deadline{};                     // of the whole build
     std::function<void(std::string_view)>
         log{};  // one line of the build log, printable, without line end; may be null
 };

@@ -93,8 +93,8 @@ cf_status BuildJob::layer(cf_view key, uint32_t flags, cf_layer_fill fill, void*
                              .detail = errorMessage(why, "the dependencies cannot be installed"),
                              .hint = errorHint(why)};
     };
-    const auto layer = spec_.dependencies->layer(viewText(key), buildOnly, fillOnce,
-                                                 [this] { return stopped(); });
+    const auto layer =
+        spec_.dependencies->layer(viewText(key), buildOnly, fillOnce, [this] { return stopped(); });
     if (!layer) {
         const auto& failure = layer.failure();
         const cf_status other = failure.reason == "build_cancelled" ? CF_CANCELLED : CF_FAILED;
@@ -122,8 +122,9 @@ cf_status BuildJob::noteExcess(const ToolRunner::Outcome& outcome, cf_error* err
         excess_ = base::Failure{
             .reason = "build_disk_exceeded",
             .detail = "the build wrote more than " + limit + " to the disk and was stopped",
-            .hint = "need fewer or smaller dependencies, or raise build.disk_mb in the properties "
-                    "file",
+            .hint =
+                "need fewer or smaller dependencies, or raise build.disk_mb in the properties "
+                "file",
             .limit = limit};
         return fillError(error, CF_CANCELLED, excess_->detail, excess_->hint);
     }

@@ -222,8 +222,7 @@ base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
     return made;
 }
 
-base::Result<Artifacts::Made> Artifacts::build(const std::string& key,
-                                               std::string_view sourcesHash,
+base::Result<Artifacts::Made> Artifacts::build(const std::string& key, std::string_view sourcesHash,
                                                std::string_view buildIdentity,
                                                BuildRequest& request, Builder& builder,
                                                BuildListener& listener,
@@ -250,8 +249,8 @@ base::Result<Artifacts::Made> Artifacts::build(const std::string& key,
     if (auto built = builder.build(request, collector); !built) return std::move(built).failure();
 
     Made made{key, collector.remarks, {}, false};
-    Record record{request.spec.runtime, sealTree(request.artifactDir, error), collector.remarks,
-                  {}};
+    Record record{
+        request.spec.runtime, sealTree(request.artifactDir, error), collector.remarks, {}};
     if (error) return diskFailure("the artifact cannot be sealed", error);
     if (dependencies != nullptr) {
         made.locks = dependencies->locks();

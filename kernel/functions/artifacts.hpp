@@ -83,8 +83,7 @@ private:
     explicit Artifacts(std::string dataDir);
     base::Result<Made> build(const std::string& key, std::string_view sourcesHash,
                              std::string_view buildIdentity, BuildRequest& request,
-                             Builder& builder, BuildListener& listener,
-                             Dependencies* dependencies);
+                             Builder& builder, BuildListener& listener, Dependencies* dependencies);
     base::Result<void> install(const std::string& key, const std::string& from,
                                const std::string& record);
 

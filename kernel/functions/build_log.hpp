@@ -17,9 +17,9 @@ namespace cf::functions {
 // A piece of a build log. Offsets are bytes from the log's beginning and stay the same when the
 // build has ended and the log is read from the store.
 struct LogTail {
-    std::string text{};  // whole lines, from the offset that was asked for
-    uint64_t next = 0;   // the offset behind `text`
-    bool ended = false;  // nothing follows `text`
+    std::string text{};                           // whole lines, from the offset that was asked for
+    uint64_t next = 0;                            // the offset behind `text`
+    bool ended = false;                           // nothing follows `text`
     VersionState state = VersionState::building;  // final when `ended`
 };
 

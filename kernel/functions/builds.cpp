@@ -109,7 +109,8 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, bool forget
         running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
     }
     const std::string& identity = subject.runtime.buildIdentity;
-    LockSearch search{.own = std::exchange(version.locks, {}), .forget = forgetLocks, .age = lockAge_};
+    LockSearch search{
+        .own = std::exchange(version.locks, {}), .forget = forgetLocks, .age = lockAge_};
     if (forgetLocks) search.own.clear();
     Dependencies dependencies(version.functionId, std::move(search), identity, store_,
                               artifacts_.layers());

@@ -18,7 +18,9 @@ Dependencies::Dependencies(std::string functionId, LockSearch search,
 std::optional<std::string> Dependencies::recallLock(std::string_view name,
                                                     std::string_view madeFrom, bool anyAge) {
     const std::string hash = sha256(madeFrom);
-    const auto matches = [&](const Lock& lock) { return lock.name == name && lock.madeFrom == hash; };
+    const auto matches = [&](const Lock& lock) {
+        return lock.name == name && lock.madeFrom == hash;
+    };
     if (const auto used = std::ranges::find_if(locks_, matches); used != locks_.end())
         return used->content;
     if (!search_.forget)
@@ -27,8 +29,8 @@ std::optional<std::string> Dependencies::recallLock(std::string_view name,
             return own->content;
         }
     if (search_.forget && !anyAge) return std::nullopt;
-    const int64_t oldest = base::unixMs(base::WallClock::now()) -
-                           std::chrono::milliseconds(search_.age).count();
+    const int64_t oldest =
+        base::unixMs(base::WallClock::now()) - std::chrono::milliseconds(search_.age).count();
     auto found = store_.findLock(functionId_, std::string(name), hash, anyAge ? 0 : oldest);
     if (!found || !*found) return std::nullopt;
     use(**found);
@@ -49,8 +51,7 @@ void Dependencies::use(Lock lock) {
 }
 
 base::Result<base::BuildDependencies::Layer> Dependencies::layer(
-    std::string_view text, bool buildOnly, const Fill& fill,
-    const std::function<bool()>& stopped) {
+    std::string_view text, bool buildOnly, const Fill& fill, const std::function<bool()>& stopped) {
     const std::string key = Layers::keyOf(buildIdentity_, text);
     bool filled = false;
     auto use = layers_.make(key, jobFolder_ + "/layer-" + std::to_string(uses_.size()), fill,

@@ -1,6 +1,7 @@
 #include "functions/document.hpp"
 
 #include "base/clock.hpp"
+#include "functions/draft_sources.hpp"
 #include "functions/json_text.hpp"
 #include "functions/sources.hpp"
 
@@ -58,7 +59,7 @@ std::string liveJson(const std::vector<LiveShare>& live) {
 }
 
 void addCode(JsonObject& object, const Version& version) {
-    const auto& files = *version.sources;
+    const auto files = ownSources(version.spec, *version.sources);
     if (version.spec.fromCode && files.size() == 1) {
         object.text("code", files.front().content).null("files");
         return;
@@ -141,6 +142,7 @@ std::string functionDocument(const FunctionEntry& entry, const Version& version)
     object.text("id", function.id).text("name", function.name);
     object.text("runtime", version.spec.runtimeAlias).text("handler", version.spec.handler);
     if (version.sources) addCode(object, version);
+    object.raw("dependencies", textsJson(version.spec.dependencies));
     addLimits(object, function.settings);
     object.raw("environment", environmentJson(version.spec.environment))
         .raw("network", networkJson(version.spec.network))

@@ -26,6 +26,9 @@ struct Patch {
     Field<std::vector<SourceFile>> files{};
     // A zip or tar file as it came; whoever reads a body makes `files` of it before it is saved.
     Field<std::string> archive{};
+    Field<std::vector<std::string>> dependencies{};
+    // Names and contents, sorted by name; null: forget them and resolve dependencies anew.
+    Field<std::vector<std::pair<std::string, std::string>>> locks{};
     Field<Environment> environment{};
     Field<NetworkRules> network{};
     Field<std::chrono::milliseconds> timeout{}, initTimeout{};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.hpp"
+#include "functions/draft_sources.hpp"
 
 namespace cf::functions {
 
@@ -97,24 +98,18 @@ bool layRuntime(const Patch& patch, const RuntimeCatalog& runtimes, Draft& draft
     return true;
 }
 
-void laySources(Patch& patch, bool runtimeKnown, Draft& draft, std::vector<FieldError>& errors) {
-    if (patch.code.value) {
-        draft.spec.fromCode = true;
-        draft.sources = std::make_shared<std::vector<SourceFile>>(
-            1, SourceFile{draft.runtime.sourceFile, std::move(*patch.code.value)});
-        if (draft.sources->front().content.empty())
-            errors.push_back({"/code", "must not be empty"});
-    } else if (patch.files.value) {
-        draft.spec.fromCode = false;
-        draft.sources = std::make_shared<std::vector<SourceFile>>(std::move(*patch.files.value));
-    } else if (!draft.sources) {
-        if (!isNamed(errors, "/files") && !isNamed(errors, "/code"))
-            errors.push_back({"/code", "is required: give \"code\" (one file) or \"files\""});
-    } else if (draft.spec.fromCode && runtimeKnown &&
-               draft.sources->front().name != draft.runtime.sourceFile) {
-        draft.sources = std::make_shared<std::vector<SourceFile>>(
-            1, SourceFile{draft.runtime.sourceFile, draft.sources->front().content});
-    }
+void layLocks(const Patch& patch, const std::optional<Present>& present, Draft& draft,
+              std::vector<FieldError>& errors) {
+    static const std::vector<Lock> none;
+    const auto& kept = present ? present->version.locks : none;
+    draft.forgetLocks = patch.locks.isNull() && !kept.empty();
+    if (!patch.locks.value) return;
+    if (!std::ranges::equal(*patch.locks.value, kept, [](const auto& sent, const Lock& lock) {
+            return sent.first == lock.name && sent.second == lock.content;
+        }))
+        errors.push_back({"/locks",
+                          "is made by the build; leave it out, send it as it was read, or send "
+                          "null to have the dependencies resolved anew"});
 }
 
 base::Failure refused(std::vector<FieldError> errors, const Patch& patch) {
@@ -177,7 +172,9 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
     if (!present && !patch.handler.present) draft.spec.handler = draft.runtime.defaultHandler;
     if (draft.spec.handler.empty() && runtimeKnown)
         errors.push_back({"/handler", "must not be empty"});
-    laySources(patch, runtimeKnown, draft, errors);
+    if (auto laid = laySources(patch, present, runtimes, runtimeKnown, draft, errors); !laid)
+        return std::move(laid).failure();
+    layLocks(patch, present, draft, errors);
     if (!errors.empty()) return refused(std::move(errors), patch);
 
     if (present) {
@@ -188,6 +185,7 @@ base::Result<Draft> makeDraft(Patch&& patch, const std::optional<Present>& prese
     }
     draft.changesVersion = !present || !sameSpec(draft.spec, present->version.spec) ||
                            *draft.sources != *present->version.sources;
+    draft.changesVersion = draft.changesVersion || draft.forgetLocks;
     // Sending the code of a version that failed once more means: try again.
     if (present && present->version.state == VersionState::failed &&
         (patch.code.value || patch.files.value))

@@ -31,7 +31,7 @@ struct Draft {
 // What a patch is laid over; nothing for a new function.
 struct Present {
     const FunctionEntry& entry;
-    const Version& version;  // the shown one, with its sources
+    const Version& version;  // the shown one, with its sources and locks
 };
 
 // Failures: invalid_function with every refused field of the patch and of this step;

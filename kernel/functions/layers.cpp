@@ -96,8 +96,9 @@ Result<Layers::Use> Layers::make(const std::string& key, const std::string& fold
             if (stopped())
                 return base::Failure{
                     .reason = "build_cancelled",
-                    .detail = "the build was stopped while another build installed the same "
-                              "dependencies"};
+                    .detail =
+                        "the build was stopped while another build installed the same "
+                        "dependencies"};
             done_.wait_for(lock, lookInterval);
         }
         busy_.insert(key);
@@ -135,10 +136,9 @@ Result<void> Layers::fill(const std::string& key, const std::string& folder,
     const Extent extent = sealTree(folder, error);
     if (error) return diskFailure("the dependencies cannot be sealed", error);
     if (auto moved = moveSealed(folder, directory(key)); !moved) return moved;
-    return writeFile(markerPath(key), JsonObject()
-                                          .number("files", extent.files)
-                                          .number("bytes", extent.bytes)
-                                          .done());
+    return writeFile(
+        markerPath(key),
+        JsonObject().number("files", extent.files).number("bytes", extent.bytes).done());
 }
 
 // The marker first: what is half removed does not count as there.
@@ -171,8 +171,7 @@ void Layers::collect(const std::unordered_set<std::string>& named) {
                 victims.push_back(key);
         }
         std::ranges::sort(unused, {}, &Unused::usedAt);
-        const int64_t oldest =
-            base::unixMs(base::WallClock::now()) / 1000 - options_.age.count();
+        const int64_t oldest = base::unixMs(base::WallClock::now()) / 1000 - options_.age.count();
         for (const Unused& one : unused) {
             if (one.usedAt > oldest && total <= options_.bytes) break;
             total -= one.bytes;

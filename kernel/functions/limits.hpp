@@ -23,6 +23,8 @@ struct Limits {
     uint64_t codeBytes = 10ull << 20;  // all files together
     uint32_t files = 20'000;
     uint32_t pathBytes = 4096;              // PATH_MAX of Linux, with its NUL
+    uint32_t dependencies = 100;
+    uint32_t dependencyBytes = 214;         // of one, as long as the longest package name there is
     uint32_t environmentBytes = 64u << 10;  // names and values together
     uint32_t descriptionBytes = 4096;
     uint32_t handlerBytes = 256;

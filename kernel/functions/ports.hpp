@@ -29,16 +29,6 @@ struct RuntimeInfo {
     std::string buildIdentity{};
 };
 
-// The runtimes of the loaded executors. Thread-safe; may change while the platform runs.
-class RuntimeCatalog {
-public:
-    virtual ~RuntimeCatalog() = default;
-    // By name or alias, exactly as typed; nothing when nobody serves it.
-    virtual std::optional<RuntimeInfo> resolve(std::string_view nameOrAlias) const = 0;
-    // Canonical names, for "known runtimes are ..." in errors.
-    virtual std::vector<std::string> names() const = 0;
-};
-
 // One build. References stay valid until build() returns.
 struct BuildRequest {
     const std::string& functionName;
@@ -50,6 +40,20 @@ struct BuildRequest {
     std::string artifactDir{};  // absolute, exists, empty; what is left here becomes the artifact
     std::string scratchDir{};   // absolute, exists, empty; gone with the build
     base::BuildDependencies* dependencies = nullptr;  // null: locks and layers are not offered
+};
+
+// The runtimes of the loaded executors. Thread-safe; may change while the platform runs.
+class RuntimeCatalog {
+public:
+    virtual ~RuntimeCatalog() = default;
+    // By name or alias, exactly as typed; nothing when nobody serves it.
+    virtual std::optional<RuntimeInfo> resolve(std::string_view nameOrAlias) const = 0;
+    // The manifest that asks for request.spec.dependencies, as a file beside request.sources (which
+    // come without it). Failures: invalid_function (one of them makes no sense; the detail says
+    // which), runtime_unavailable, executor_error.
+    virtual base::Result<SourceFile> writeDependencies(const BuildRequest& request) const = 0;
+    // Canonical names, for "known runtimes are ..." in errors.
+    virtual std::vector<std::string> names() const = 0;
 };
 
 // Receives what a build says while it runs. Thread-safe.
@@ -81,7 +85,8 @@ struct LiveVersion {
     std::shared_ptr<const Version> version{};
     std::string artifactDir{};  // absolute, read-only, immutable; stays at least 20 minutes after
                                 // the version left
-    std::vector<std::string> layers{};  // absolute folders that the artifact links to; as long as it
+    std::vector<std::string>
+        layers{};  // absolute folders that the artifact links to; as long as it
     uint32_t weight = 100;
 };
 

@@ -121,9 +121,9 @@ private:
         else if (key == "labels")
             labels(value);
         else if (key == "dependencies")
-            refuse("/dependencies",
-                   "dependencies are not available in this version of the platform; put what the "
-                   "function needs into \"files\"");
+            dependencies(value);
+        else if (key == "locks")
+            locks(value);
         else if (std::find(std::begin(readOnlyFields), std::end(readOnlyFields), key) !=
                  std::end(readOnlyFields))
             patch_.readOnly.emplace_back(key, simdjson::minify(value));
@@ -268,6 +268,56 @@ private:
         return bytes;
     }
 
+    void dependencies(element value) {
+        if (!wants(patch_.dependencies, "/dependencies", value, value.is_array(),
+                   "an array of texts"))
+            return;
+        std::vector<std::string> all;
+        const auto array = simdjson::dom::array(value);
+        if (array.size() > limits_.dependencies)
+            return refuse("/dependencies",
+                          "has " + std::to_string(array.size()) + " entries, the limit is " +
+                              std::to_string(limits_.dependencies) +
+                              "; longer lists go into a manifest among the files",
+                          std::to_string(limits_.dependencies) + " entries",
+                          std::to_string(array.size()) + " entries");
+        for (const element item : array) {
+            const std::string pointer = "/dependencies/" + std::to_string(all.size());
+            const auto odd = [](char c) {
+                return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+            };
+            std::string_view text;
+            if (item.get(text))
+                refuse(pointer, std::string("must be text, not ") + kindOf(item));
+            else if (text.empty() || text.size() > limits_.dependencyBytes)
+                refuse(pointer, inQuotes(text) + " has " + std::to_string(text.size()) +
+                                    " bytes; an entry has 1 to " +
+                                    std::to_string(limits_.dependencyBytes));
+            else if (std::ranges::any_of(text, odd))
+                refuse(pointer, "must not hold control characters");
+            else if (std::ranges::find(all, text) != all.end())
+                refuse(pointer, inQuotes(text) + " is listed twice");
+            all.emplace_back(text);
+        }
+        patch_.dependencies.value = std::move(all);
+    }
+
+    // What a build made: it can be sent back as it was read, or forgotten.
+    void locks(element value) {
+        if (!wants(patch_.locks, "/locks", value, value.is_object(),
+                   "null, or an object of lock files"))
+            return;
+        auto& locks = patch_.locks.value.emplace();
+        for (const auto [name, content] : simdjson::dom::object(value)) {
+            std::string_view text;
+            if (content.get(text))
+                refuse("/locks/" + pointerToken(base::toValidUtf8(name.substr(0, 80))),
+                       std::string("must be text, not ") + kindOf(content));
+            locks.emplace_back(name, text);
+        }
+        std::sort(locks.begin(), locks.end());
+    }
+
     void environment(element value) {
         if (!wants(patch_.environment, "/environment", value, value.is_object(),
                    "an object of names and values"))
@@ -335,9 +385,9 @@ private:
         if (value.get(list))
             return refuse("/network/allow", std::string("must be an array, not ") + kindOf(value));
         if (list.size() > limits_.networkDestinations)
-            return refuse("/network/allow",
-                          "has " + std::to_string(list.size()) + " entries; the limit is " +
-                              std::to_string(limits_.networkDestinations));
+            return refuse("/network/allow", "has " + std::to_string(list.size()) +
+                                                " entries; the limit is " +
+                                                std::to_string(limits_.networkDestinations));
         size_t index = 0;
         for (const element item : list) {
             const std::string pointer = "/network/allow/" + std::to_string(index++);

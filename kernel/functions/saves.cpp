@@ -179,6 +179,11 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     if (!sources) return std::move(sources).failure();
     Version shown = present->shown();
     shown.sources = *sources;
+    if (shown.state == VersionState::ready) {
+        auto kept = store.locks(before.id, shown.number);
+        if (!kept) return std::move(kept).failure();
+        shown.locks = std::move(*kept);
+    }
     auto draft =
         makeDraft(std::move(request.patch), Present{*present, shown}, options.limits, runtimes);
     if (!draft) return std::move(draft).failure();
@@ -207,11 +212,7 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
                     .sourcesHash = hashSources(*draft->sources),
                     .createdAtMs = next.updatedAtMs,
                     .createdBy = request.caller.principal};
-    if (shown.state == VersionState::ready && !draft->forgetLocks) {
-        auto carried = store.locks(before.id, shown.number);
-        if (!carried) return std::move(carried).failure();
-        version.locks = std::move(*carried);
-    }
+    if (!draft->forgetLocks) version.locks = shown.locks;
     if (auto checked = builds->checkHandler({next.name, next.settings, draft->runtime}, version);
         !checked)
         return std::move(checked).failure();
@@ -237,8 +238,7 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     };
     auto held = std::make_shared<Locks>(Locks{std::move(lock), std::move(nameLock)});
     background->add([this, entry, next = std::move(next), version = std::move(version),
-                     runtime = draft->runtime, forget = draft->forgetLocks, audit,
-                     held]() mutable {
+                     runtime = draft->runtime, forget = draft->forgetLocks, audit, held]() mutable {
         if (auto done = changeVersion(entry, std::move(next), std::move(version), runtime, audit,
                                       true, forget);
             !done)
@@ -269,7 +269,8 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
                                                     Audit audit, bool stored, bool forgetLocks) {
     const uint64_t previousLive =
         present->function.live.empty() ? 0 : present->function.live.front().version;
-    auto outcome = builds->run({next.name, next.settings, runtime}, std::move(version), forgetLocks);
+    auto outcome =
+        builds->run({next.name, next.settings, runtime}, std::move(version), forgetLocks);
     if (outcome.version.state == VersionState::failed)
         return keepFailed(present, std::move(outcome), audit);
 

@@ -30,8 +30,8 @@ Result<void> FunctionService::start() {
     auto artifacts = Artifacts::open(state_->options.dataDir, state_->options.layers);
     if (!artifacts) return std::move(artifacts).failure();
     state_->artifacts = std::move(*artifacts);
-    state_->builds = std::make_unique<Builds>(*state_->artifacts, state_->builder,
-                                               state_->store, state_->options.lockAge);
+    state_->builds = std::make_unique<Builds>(*state_->artifacts, state_->builder, state_->store,
+                                              state_->options.lockAge);
 
     state_->background.emplace(state_->options.backgroundThreads);
 
@@ -43,8 +43,8 @@ Result<void> FunctionService::start() {
                         .detail = "the platform was stopped while this version was being built",
                         .hint = "save it again"};
     for (const auto& [id, number] : *interrupted) {
-        const auto entry =
-            std::ranges::find_if(*entries, [&wanted = id](const auto& e) { return e.function.id == wanted; });
+        const auto entry = std::ranges::find_if(
+            *entries, [&wanted = id](const auto& e) { return e.function.id == wanted; });
         auto version = state_->store.version(id, number);
         if (entry == entries->end() || !version) continue;
         version->state = VersionState::failed;

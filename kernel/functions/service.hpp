@@ -28,10 +28,10 @@ struct ServiceOptions {
     Retention retention{};
     std::string dataDir{};  // artifacts/ and build/ lie here
     std::chrono::milliseconds lockWait{
-        60'000};                   // how long a save waits for an earlier one of the same function
+        60'000};  // how long a save waits for an earlier one of the same function
     LayerOptions layers{};
     std::chrono::seconds lockAge{86'400};  // of locks that a function takes over from others
-    size_t backgroundThreads = 2;  // for builds behind an answer and after a start
+    size_t backgroundThreads = 2;          // for builds behind an answer and after a start
 };
 
 // What a save did.
