@@ -119,7 +119,8 @@ void Packages::fail(const Answer& answer) {
     if (!ours)
         x_job.report({line != nullptr ? line->file : x_wanted.manifest, line != nullptr ? line->line : 0, 0,
                       answer.message, false});
-    throw Failed(ours ? CF_FAILED : CF_INVALID,
+    // Also when the index is at fault: the save is refused in these words, as it cannot be built today.
+    throw Failed(CF_INVALID,
                  line != nullptr && !ours ? line->file + ", line " + std::to_string(line->line) + ": " + answer.message
                                           : answer.message,
                  answer.hint);
@@ -129,7 +130,6 @@ void Packages::fail(const Answer& answer) {
 // can be touched.
 Packages::Answer Packages::runBuild(const std::string& archive) {
     const auto folder = x_job.scratch() + "/building";
-    fs::remove_all(folder);
     for (const char* part : {"", "/tmp", "/built"}) fs::create_directories(folder + part);
     const auto nothing = x_job.scratch() + "/nothing";
     std::ofstream{nothing};
@@ -140,21 +140,22 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
     x_job.log("Building " + archive + ": this runs the package's own code, without network");
     auto answer = runIn(folder, "build",
                         field("file", x_folder + "/sdists/" + archive) + field("builders", x_folder + "/builders"), false);
+    x_job.mount(folder, folder, CF_MOUNT_READ_ONLY);
     x_job.mount(x_folder, x_folder, CF_MOUNT_WRITABLE);
     if (!x_layer.empty()) x_job.mount(x_layer, x_layer, CF_MOUNT_WRITABLE);
     for (const auto& secret : x_interpreter.installer.secrets)
         x_job.mount(secret, secret, CF_MOUNT_READ_ONLY | CF_MOUNT_OPTIONAL);
-    if (answer.failed()) return answer;
     // What lies there was left by strangers: a link would lead this process astray.
     const auto wheel = folder + "/built/" + answer.file;
-    const bool sound = answer.file.find('/') == std::string::npos && answer.file.ends_with(".whl") &&
+    const bool sound = !answer.failed() && answer.file.find('/') == std::string::npos && answer.file.ends_with(".whl") &&
                        fs::is_directory(fs::symlink_status(folder + "/built")) &&
                        fs::is_regular_file(fs::symlink_status(wheel));
     if (sound)
         fs::rename(wheel, x_folder + "/built/" + answer.file);
-    else
+    else if (!answer.failed())
         answer.kind = "build_failed", answer.message = "building " + archive + " left no wheel";
-    fs::remove_all(folder);
+    // Stays as an empty folder: it is among the job's mounts.
+    for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
     return answer;
 }
 

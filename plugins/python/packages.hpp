@@ -21,8 +21,8 @@ public:
              const Wanted& wanted, const std::string& sourceDir)
         : x_host(host), x_interpreter(interpreter), x_job(job), x_wanted(wanted), x_sourceDir(sourceDir) {}
 
-    // The layer that holds what is wanted. Throws Failed: CF_INVALID after remarks were sent about the lines at fault,
-    // CF_UNAVAILABLE without pip, CF_FAILED when a package index cannot be reached.
+    // The layer that holds what is wanted. Throws Failed: CF_INVALID after remarks were sent about the lines at fault, or
+    // when a package index cannot be reached; CF_UNAVAILABLE without pip; CF_FAILED when a tool broke.
     cloudfunction::Layer provide(const cloudfunction::FunctionInfo& function);
 
 private:

@@ -53,12 +53,13 @@ def hashes(said, log, locked):
             % (package, got.group(1) if got else '?', expected.group(1) if expected else '?'),
             'somebody replaced the file in the package index; if that is as it should be, ask for the new hash, or have '
             'versions chosen anew', name_in(package))
-    if 'Hashes are required in --require-hashes mode' in said:
-        package = re.search(r'^\s+(\S+?)(?:==\S+)? .*--hash', said, re.M) or re.search(r'^\s{4}(\S+)', said, re.M)
-        return result('hash_missing', 'one package has a hash, so all need one, and %s has none'
-                      % (package.group(1) if package else 'some package'),
-                      'add --hash to every line, and the packages that these need, or leave the hashes out',
-                      name_in(package.group(1)) if package else '')
+    if 'Hashes are required in --require-hashes mode' in said or 'In --require-hashes mode, all' in said:
+        package = re.search(r'^\s{4}([A-Za-z0-9][\w.-]*)', said.partition('--require-hashes mode')[2], re.M)
+        name = package.group(1) if package else ''
+        return result('hash_missing', 'where one package has a hash all need one, and a version: %s has none'
+                      % (name or 'some package'),
+                      'add name==version --hash=... for it, also where only another package needs it, or leave the '
+                      'hashes out', name)
     return None
 
 
@@ -75,10 +76,11 @@ def conflict(said, log, locked):
             break
         reasons.append(line.strip().replace('The user requested', 'this function asks for'))
     first = re.search(r'Cannot install (.*?) because', said)
+    ours = [reason for reason in reasons if reason.startswith('this function asks for ')]
+    name = name_in(ours[0][len('this function asks for '):]) if ours else name_in(first.group(1)) if first else ''
     return result('conflict', 'the packages contradict each other: %s'
                   % ('; '.join(reasons) or (first.group(1) if first else 'see the build log')),
-                  'ask for versions that fit together, or leave the choice open by giving no version',
-                  name_in(first.group(1)) if first else '')
+                  'ask for versions that fit together, or leave the choice open by giving no version', name)
 
 
 def missing_version(said, log, locked):
@@ -167,9 +169,14 @@ class Skipped:
         return bool(self.lines)
 
     def some_tags(self):
-        ours = 'linux'
-        return sorted((tag for tag in self.tags if ours in tag or tag.endswith('-any')), reverse=True)[:4] or sorted(
-            self.tags)[:4]
+        """For whom there are wheels: versions of Python for this kind of machine, else other kinds of machines."""
+        machine = platform.machine()
+        here = [tag for tag in self.tags if ('linux' in tag and tag.endswith(machine)) or tag.endswith('-any')]
+        versions = sorted({(int(found.group(1)), int(found.group(2) or 0)) for found in
+                           (re.match(r'(?:cp|py)(\d)(\d*)-', tag) for tag in here) if found})
+        if versions:
+            return ['Python ' + ', '.join('%d.%d' % version if version[1] else str(version[0]) for version in versions[-6:])]
+        return sorted({tag.rpartition('-')[2] for tag in self.tags})[:6]
 
 
 def refused_access(said, log, locked):

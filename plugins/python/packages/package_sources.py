@@ -17,18 +17,27 @@ from pip_runner import Pip, Stop, digest, fail, write
 
 ARCHIVES = ('.tar.gz', '.zip', '.tar.bz2', '.tgz', '.tar.xz')
 
-# Runs pip; instead of starting a process it keeps what was fetched and ends.
+# Runs pip; no process starts, and where one would be to run a package's code, what was fetched is kept and all ends. Earlier
+# ones ask for this machine's properties and may fail.
 FETCH_ONLY = '''\
 import os, shutil, subprocess, sys
 kept = os.environ.pop('KEPT')
 def keep(*arguments, **more):
+    found = False
     for folder, _, files in os.walk(os.environ['TMPDIR']):
         for name in files:
             if os.path.basename(folder).startswith('pip-') and name.endswith(%r):
                 shutil.copy(os.path.join(folder, name), kept)
-    os._exit(0)
-subprocess.Popen = keep
-os.posix_spawn = os.posix_spawnp = os.system = os.execv = os.execve = keep
+                found = True
+    if found:
+        sys.stdout.flush()
+        os._exit(0)
+    raise FileNotFoundError(2, 'no process is started here')
+class Popen(subprocess.Popen):
+    __init__ = keep
+    __del__ = lambda self: None
+subprocess.Popen = Popen
+os.posix_spawn = os.posix_spawnp = os.system = os.execv = os.execve = os.fork = keep
 sys.argv[0] = 'pip'
 import runpy
 runpy.run_module('pip', run_name='__main__', alter_sys=True)
@@ -81,11 +90,11 @@ def build(request):
     if status != 0 or len(wheels) != 1:
         said = pip.text
         known = package_errors.compiler(said, '', False) or package_errors.disk(said, '', False)
-        lines = [line.strip() for line in said.splitlines()
-                 if re.search(r'error|Error|denied|refused', line) and not line.startswith('ERROR: Failed')]
+        lines = [line.strip() for line in said.splitlines() if re.match(r'^\s+([\w.]*(Error|Exception|Exit)|error|fatal error)\b', line)
+                 and 'subprocess-exited-with-error' not in line]
         raise Stop(known or package_errors.result(
             'build_failed', 'building %s from its source failed: %s'
-            % (os.path.basename(request['file']), '; '.join(lines[-3:])[:600] or 'the build log says why'),
+            % (os.path.basename(request['file']), '; '.join(lines[-2:])[:600] or 'the build log says why'),
             'its build has no network; the build log has all that it said'))
     return {'file': wheels[0]}
 

@@ -21,7 +21,8 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)  # the interpreter was started without it (-I)
+# The interpreter was started without it (-I). At the end: a part of the worker has the name of a standard module.
+sys.path.append(HERE)
 from pip_runner import Pip, Stop, digest, fail, identity, wheels_in, write  # noqa: E402
 
 # Ends the line of a package that was built of its source archive: the hash is that of the archive.

@@ -1,0 +1,488 @@
+"""Packages of Python functions: installed from an index that the test serves itself, locked, shared, and isolated."""
+import base64
+import hashlib
+import http.server
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import unittest
+import zipfile
+
+from platform_fixture import SystemTest
+
+# pip's settings of the machine that runs the tests must not count.
+NO_SETTINGS = {name: '' for name in (
+    'PIP_INDEX_URL', 'PIP_EXTRA_INDEX_URL', 'PIP_FIND_LINKS', 'PIP_NO_INDEX', 'PIP_CERT', 'PIP_TRUSTED_HOST', 'PIP_PROXY',
+    'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy')}
+NO_SETTINGS['PIP_CONFIG_FILE'] = os.devnull
+
+
+def wheel(name, version, files, requires=(), tag='py3-none-any'):
+    """(file name, content) of a wheel."""
+    module = name.replace('-', '_')
+    info = f'{module}-{version}.dist-info'
+    metadata = f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n' + ''.join(
+        f'Requires-Dist: {line}\n' for line in requires)
+    content = {**files, f'{info}/METADATA': metadata,
+               f'{info}/WHEEL': f'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n'}
+    content[f'{info}/RECORD'] = ''.join(f'{path},,\n' for path in [*content, f'{info}/RECORD'])
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, 'w') as archive:
+        for path, text in content.items():
+            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), text)
+    return f'{module}-{version}-{tag}.whl', target.getvalue()
+
+
+def module(name, version, requires=(), extra=''):
+    return wheel(name, version, {name.replace('-', '_') + '/__init__.py': f'version = "{version}"\n{extra}'}, requires)
+
+
+def sdist(name, version, setup, more=None):
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode='w:gz') as archive:
+        for path, text in {'setup.py': setup, 'PKG-INFO': f'Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n',
+                           **(more or {})}.items():
+            entry = tarfile.TarInfo(f'{name}-{version}/{path}')
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return f'{name}-{version}.tar.gz', target.getvalue()
+
+
+class Index:
+    """A package index (PEP 503) on a port of this machine. Counts what it is asked for."""
+
+    def __init__(self, login=''):
+        self.packages = {}
+        self.asked = []
+        self.login = login
+        self.failing = False
+        index = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                index.asked.append(self.path)
+                index.answer(self)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self):
+        return f'http://{self.login + "@" if self.login else ""}127.0.0.1:{self.port}/simple'
+
+    def add(self, *files):
+        for name, content in files:
+            project = re.sub(r'[-_.]+', '-', re.match(r'(.+?)-\d', name).group(1)).lower()
+            self.packages.setdefault(project, {})[name] = content
+
+    def answer(self, request):
+        def send(status, body=b'', **headers):
+            request.send_response(status)
+            for name, value in {'Content-Length': len(body), **headers}.items():
+                request.send_header(name.replace('_', '-'), str(value))
+            request.end_headers()
+            request.wfile.write(body)
+        if self.failing:
+            return send(503)
+        if self.login and request.headers.get('Authorization') != 'Basic ' + base64.b64encode(self.login.encode()).decode():
+            return send(401, WWW_Authenticate='Basic realm="index"')
+        _, kind, project, *rest = (request.path + '/').split('/')
+        files = self.packages.get(project)
+        if files is None:
+            return send(404)
+        if kind == 'files':
+            return send(200, files[rest[0]], Content_Type='application/octet-stream')
+        links = ''.join(f'<a href="/files/{project}/{name}#sha256={hashlib.sha256(data).hexdigest()}">{name}</a><br>\n'
+                        for name, data in files.items())
+        return send(200, f'<!DOCTYPE html><html><body>{links}</body></html>'.encode(), Content_Type='text/html')
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+HANDLER = 'import {0}\ndef handler(event):\n    return {0}.version\n'
+
+
+class IndexTest(SystemTest):
+    """A platform that installs from an index of the class."""
+
+    own_platform = True
+    login = ''
+    settings = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.index = Index(cls.login)
+        cls.addClassCleanup(cls.index.close)
+        cls.environment = {**NO_SETTINGS, 'PIP_INDEX_URL': cls.index.url()}
+        cls.properties = {'build.network': 'host', **cls.settings}
+        super().setUpClass()
+
+    def setUp(self):
+        self.needs('python')
+        self.index.failing = False
+
+    def with_requirements(self, code, requirements, **files):
+        return self.create('python', handler='handler', files={'main.py': code, 'requirements.txt': requirements, **files})
+
+    def made(self, answer):
+        self.assertEqual(201, answer.status, answer)
+        return answer.json['name']
+
+    def refused(self, answer, *words):
+        document = self.assertProblem(answer, 422, 'build_failed')
+        for word in words:
+            self.assertIn(word, answer.text)
+        return document
+
+    def document_of(self, name, version=1):
+        return self.get(f'/api/v1/functions/{name}/versions/{version}').json
+
+
+class Installing(IndexTest):
+    def test_requirements_with_what_they_need(self):
+        self.index.add(module('greeting', '1.0', ['salutation>=1']), module('salutation', '1.4', extra='word = "Hello"\n'))
+        name = self.made(self.with_requirements(
+            'import greeting, salutation\ndef handler(event):\n    return [greeting.version, salutation.word]\n',
+            '# what it needs\ngreeting==1.0\n'))
+        self.assertEqual(['1.0', 'Hello'], self.result(name))
+        lock = self.document_of(name)['locks']['requirements.lock']
+        self.assertRegex(lock, r'(?m)^greeting==1\.0 --hash=sha256:[0-9a-f]{64}$')
+        self.assertRegex(lock, r'(?m)^salutation==1\.4 --hash=sha256:[0-9a-f]{64}$')
+
+    def test_dependencies_beside_the_code(self):
+        self.index.add(module('sugar', '2.0'), module('sugar', '1.0'))
+        name = self.function('python', HANDLER.format('sugar'), dependencies=['sugar<2'])
+        self.assertEqual('1.0', self.result(name))
+
+    def test_dependencies_that_make_no_sense(self):
+        for wrong, words in (('sugar@1', 'sugar==1'), ('git+https://example.com/x', 'version control'),
+                             ('https://example.com/x.whl', 'addresses'), ('../x', 'paths'), ('-r other.txt', 'option'),
+                             ('sugar=1', 'sugar==1')):
+            with self.subTest(wrong):
+                answer = self.create('python', HANDLER.format('sugar'), dependencies=['fine', wrong])
+                self.assertEqual(422, answer.status, answer)
+                self.assertIn(words, answer.text)
+
+    def test_two_functions_have_each_their_own_version(self):
+        self.index.add(module('conflicted', '1.0'), module('conflicted', '2.0'))
+        names = [self.made(self.with_requirements(HANDLER.format('conflicted'), f'conflicted=={version}\n'))
+                 for version in ('1.0', '2.0')]
+        self.assertEqual(['1.0', '2.0'], [self.result(name) for name in names])
+        self.assertEqual(['1.0', '2.0'], [self.result(name) for name in names])
+
+    def test_what_is_installed_is_asked_for_once(self):
+        self.index.add(module('shared', '1.0'))
+        self.made(self.with_requirements(HANDLER.format('shared'), 'shared\n'))
+        self.index.asked.clear()
+        name = self.made(self.with_requirements('# another\n' + HANDLER.format('shared'), 'shared\n'))
+        self.assertEqual('1.0', self.result(name))
+        self.assertEqual([], self.index.asked)
+
+    def test_code_alone_changes_and_the_lock_stays(self):
+        self.index.add(module('steady', '1.0'))
+        code = HANDLER.format('steady')
+        name = self.made(self.with_requirements(code, 'steady\n'))
+        self.index.add(module('steady', '1.1'))
+        self.index.asked.clear()
+        answer = self.call('PATCH', f'/api/v1/functions/{name}',
+                           {'files': {'main.py': code + '# changed\n', 'requirements.txt': 'steady\n'}})
+        self.assertEqual(200, answer.status, answer)
+        self.assertEqual('1.0', self.result(name))
+        self.assertEqual([], self.index.asked)
+        self.assertEqual(self.document_of(name, 1)['locks'], self.document_of(name, 2)['locks'])
+
+    def test_pyproject(self):
+        self.index.add(module('projected', '3.1'))
+        project = '[build-system]\nrequires = ["hatchling"]\n[project]\nname = "x"\ndependencies = [\n  "projected>=3",  # why\n]\n'
+        name = self.made(self.create('python', files={'main.py': HANDLER.format('projected'), 'pyproject.toml': project}))
+        self.assertEqual('3.1', self.result(name))
+
+    def test_included_files_and_constraints(self):
+        self.index.add(module('included', '1.0'), module('included', '2.0'))
+        name = self.made(self.with_requirements(HANDLER.format('included'), '-r parts/base.txt\n-c limits.txt\n', **{
+            'parts/base.txt': 'included \\\n  >= 1\n', 'limits.txt': 'included<2\n'}))
+        self.assertEqual('1.0', self.result(name))
+
+    def test_lock_of_the_user(self):
+        file, data = module('pinned', '1.0')
+        self.index.add((file, data), module('pinned', '2.0'))
+        lock = f'pinned==1.0 --hash=sha256:{hashlib.sha256(data).hexdigest()}\n'
+        name = self.made(self.with_requirements(HANDLER.format('pinned'), 'pinned\n', **{'requirements.lock': lock}))
+        self.assertEqual('1.0', self.result(name))
+        answer = self.with_requirements(HANDLER.format('pinned'), 'pinned\nmissing\n', **{'requirements.lock': lock})
+        self.assertEqual(422, answer.status, answer)
+        self.assertIn('missing is not in requirements.lock', answer.text)
+
+    def test_namespace_packages_and_path_files(self):
+        self.index.add(wheel('space-one', '1.0', {'space/one.py': 'value = 1\n', 'evil.pth': 'import os; os.environ["PTH"] = "ran"\n'}),
+                       wheel('space-two', '1.0', {'space/two.py': 'value = 2\n'}))
+        name = self.made(self.with_requirements(
+            'import os\nfrom space import one, two\ndef handler(event):\n    return [one.value, two.value, os.environ.get("PTH")]\n',
+            'space-one\nspace_two\n'))
+        self.assertEqual([1, 2, None], self.result(name))
+
+    def test_own_files_and_the_standard_library_come_first(self):
+        self.index.add(wheel('shadow', '1.0', {'helper.py': 'origin = "package"\n', 'statistics.py': 'origin = "package"\n'}))
+        name = self.made(self.with_requirements(
+            'import helper, statistics\ndef handler(event):\n    return [helper.origin, hasattr(statistics, "mean")]\n',
+            'shadow\n', **{'helper.py': 'origin = "own"\n'}))
+        self.assertEqual(['own', True], self.result(name))
+
+    def test_packages_are_compiled_and_read_only(self):
+        self.index.add(module('compiled', '1.0'))
+        name = self.made(self.with_requirements(
+            'import compiled, os\ndef handler(event):\n'
+            '    try:\n        open(os.path.dirname(compiled.__file__) + "/new", "w")\n        wrote = True\n'
+            '    except OSError:\n        wrote = False\n    return [os.path.exists(compiled.__cached__), wrote]\n', 'compiled\n'))
+        self.assertEqual([True, False], self.result(name))
+
+    def test_errors_in_packages_have_the_functions_own_frames_only(self):
+        self.index.add(wheel('raising', '1.0', {'raising.py': 'def fail():\n    raise ValueError("from inside")\n'}))
+        name = self.made(self.with_requirements('import raising\ndef handler(event):\n    raising.fail()\n', 'raising\n'))
+        error = self.error(name)
+        self.assertEqual(('ValueError', 'main.py', 3), (error['type'], error['file'], error['line']))
+        self.assertNotIn('raising.py', str(error['stack']))
+
+    def test_wheels_of_the_function_itself(self):
+        files = {'main.py': HANDLER.format('vendored'), 'requirements.txt': 'vendored\n'}
+        wheels = dict([module('vendored', '7.0', ['inner']), module('inner', '1.0')])
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, 'w') as target:
+            for path, text in files.items():
+                target.writestr(path, text)
+            for path, data in wheels.items():
+                target.writestr('wheels/' + path, data)
+        self.index.asked.clear()
+        document = {'name': self.unique(), 'runtime': 'python', 'handler': 'handler',
+                    'files': {**files, **{'wheels/' + path: {'base64': base64.b64encode(data).decode()}
+                                          for path, data in wheels.items()}}}
+        self.addCleanup(self.delete, document['name'])
+        answer = self.post('/api/v1/functions', document)
+        self.assertEqual(201, answer.status, answer)
+        self.assertEqual('7.0', self.result(document['name']))
+        self.assertEqual([], self.index.asked)
+
+    def test_packages_as_plain_folders(self):
+        self.index.asked.clear()
+        name = self.made(self.create('python', files={
+            'main.py': HANDLER.format('plain'), 'plain/__init__.py': 'from .inner import version\n',
+            'plain/inner.py': 'version = "0.1"\n'}))
+        self.assertEqual('0.1', self.result(name))
+        self.assertEqual([], self.index.asked)
+
+    def test_missing_module_says_what_to_add(self):
+        error = self.error(self.function('python', 'def handler(event):\n    import yaml\n'))
+        self.assertEqual('ModuleNotFoundError', error['type'])
+        self.assertIn('"dependencies": ["PyYAML"]', error['hint'])
+
+    def test_index_that_is_gone(self):
+        self.index.add(module('lasting', '1.0'))
+        self.made(self.with_requirements(HANDLER.format('lasting'), 'lasting\n'))
+        self.index.failing = True
+        name = self.made(self.with_requirements('# again\n' + HANDLER.format('lasting'), 'lasting\n'))
+        self.assertEqual('1.0', self.result(name))
+        answer = self.with_requirements(HANDLER.format('lasting'), 'lasting>=1\n')
+        self.refused(answer, 'the package index', '127.0.0.1')
+
+
+class Refusing(IndexTest):
+    def line_of(self, answer):
+        error = answer.json['errors'][0]
+        return error['file'], error['line']
+
+    def test_package_that_does_not_exist(self):
+        self.index.add(module('present', '1.0'))
+        answer = self.with_requirements('def handler(event): pass\n', 'present\n\nabsent>=1\n')
+        self.refused(answer, 'there is no package \\"absent\\"')
+        self.assertEqual(('requirements.txt', 3), self.line_of(answer))
+
+    def test_version_that_does_not_exist(self):
+        self.index.add(module('versioned', '1.0'), module('versioned', '1.5'))
+        answer = self.with_requirements('def handler(event): pass\n', 'versioned>2\n')
+        self.refused(answer, 'no version of versioned fits', '1.0, 1.5')
+        self.assertEqual(('requirements.txt', 1), self.line_of(answer))
+
+    def test_source_without_wheel(self):
+        self.index.add(sdist('sourceonly', '1.0', 'from setuptools import setup\nsetup(name="sourceonly", version="1.0")\n'))
+        answer = self.with_requirements('def handler(event): pass\n', 'sourceonly\n')
+        self.refused(answer, 'sourceonly has no wheel for Python', 'only its source', 'executor.python.source_builds')
+        self.assertEqual(('requirements.txt', 1), self.line_of(answer))
+
+    def test_wheel_for_another_machine(self):
+        self.index.add(wheel('elsewhere', '1.0', {'elsewhere.py': ''}, tag='cp36-cp36m-win_amd64'))
+        self.refused(self.with_requirements('def handler(event): pass\n', 'elsewhere\n'),
+                     'no wheel of elsewhere fits Python', 'win_amd64')
+
+    def test_requirements_that_contradict_each_other(self):
+        self.index.add(module('common', '1.0'), module('common', '2.0'), module('old', '1.0', ['common==1.0']),
+                       module('new', '1.0', ['common==2.0']))
+        self.refused(self.with_requirements('def handler(event): pass\n', 'old\nnew\n'),
+                     'contradict each other', 'old 1.0 depends on common==1.0', 'new 1.0 depends on common==2.0')
+
+    def test_hash_that_differs(self):
+        self.index.add(module('hashed', '1.0'))
+        answer = self.with_requirements('def handler(event): pass\n', 'hashed==1.0 --hash=sha256:' + '0' * 64 + '\n')
+        self.refused(answer, 'hashed==1.0 is not the one that was asked for')
+        self.assertEqual(('requirements.txt', 1), self.line_of(answer))
+
+    def test_lines_that_are_not_for_here(self):
+        for line, words in (('-e .', 'editable'), ('file:///etc', 'addresses'), ('./local', 'paths'),
+                            ('--find-links /etc', 'not supported'), ('--trusted-host x', 'not supported'),
+                            ('--index-url https://${PIP_INDEX_URL}/', 'variables'), ('x @ git+https://e.org/x', 'version control'),
+                            ('-r ../other.txt', 'no file'), ('good==1.0 --install-option=x', 'not supported')):
+            with self.subTest(line):
+                answer = self.with_requirements('def handler(event): pass\n', '# first\n' + line + '\n')
+                self.assertEqual(422, answer.status, answer)
+                self.assertIn(words, answer.text)
+                self.assertEqual(('requirements.txt', 2), self.line_of(answer))
+
+
+class WithLogin(IndexTest):
+    login = 'operator:secret-of-the-operator'
+
+    def test_login_is_used_and_never_shown(self):
+        self.index.add(module('private', '1.0'))
+        name = self.made(self.with_requirements(
+            'import os, private\ndef handler(event):\n    return [private.version, dict(os.environ)]\n', 'private\n'))
+        version, environment = self.result(name)
+        self.assertEqual('1.0', version)
+        failed = self.with_requirements('def handler(event): pass\n', 'unknown\n')
+        self.assertEqual(422, failed.status, failed)
+        shown = [str(environment), failed.text, self.platform.log(), str(self.document_of(name))]
+        for path in ('/api/v1/runtimes', '/api/health', f'/api/v1/functions/{name}',
+                     f'/api/v1/functions/{name}/versions/1/build-log'):
+            shown.append(self.get(path).text)
+        for text in shown:
+            self.assertNotIn('secret-of-the-operator', text)
+
+
+HOSTILE = '''\
+import os, socket
+from setuptools import setup
+found = {}
+for path in %(paths)r:
+    try:
+        with open(path) as f:
+            found[path] = f.read(100)
+    except OSError as error:
+        pass
+for address in %(addresses)r:
+    try:
+        socket.create_connection(address, 2).close()
+        found[str(address)] = "connected"
+    except OSError as error:
+        pass
+for name, value in os.environ.items():
+    if "secret" in value or name.startswith("PIP_INDEX"):
+        found[name] = value
+for pid in os.listdir("/proc"):
+    try:
+        if b"secret" in open("/proc/%%s/environ" %% pid, "rb").read():
+            found[pid] = "environment"
+    except OSError:
+        pass
+os.makedirs("hostile", exist_ok=True)
+open("hostile/__init__.py", "w").write("version = '1.0'\\nfound = %%r\\n" %% found)
+setup(name="hostile", version="1.0", packages=["hostile"])
+'''
+
+
+class SourceBuilds(IndexTest):
+    settings = {'executor.python.source_builds': 'true'}
+    login = 'operator:secret-of-the-operator'
+
+    def setUp(self):
+        super().setUp()
+        self.builders()
+
+    def builders(self):
+        """The build tools: those that this machine's interpreter has, as wheels."""
+        if 'setuptools' in self.index.packages:
+            return
+        try:
+            import ensurepip
+            folder = os.path.join(os.path.dirname(ensurepip.__file__), '_bundled')
+            names = [n for n in os.listdir(folder) if n.startswith('setuptools')]
+        except (ImportError, OSError):
+            names = []
+        target = self.platform.home / 'builders'
+        if not names:
+            done = subprocess.run([sys.executable, '-m', 'pip', 'download', '-q', '--only-binary', ':all:', '-d', str(target),
+                                   'setuptools<70', 'wheel'], timeout=120)
+            if done.returncode != 0:
+                self.skipTest('no setuptools wheel is at hand')
+            folder, names = str(target), os.listdir(target)
+        for name in names:
+            with open(os.path.join(folder, name), 'rb') as file:
+                self.index.add((name, file.read()))
+        if 'wheel' not in self.index.packages:
+            done = subprocess.run([sys.executable, '-m', 'pip', 'download', '-q', '--only-binary', ':all:', '-d', str(target),
+                                   'wheel'], timeout=120)
+            if done.returncode != 0:
+                self.skipTest('no wheel of wheel is at hand')
+            for name in os.listdir(target):
+                self.index.add((name, (target / name).read_bytes()))
+
+    def test_hostile_setup_gets_nothing(self):
+        paths = ['/etc/shadow', '/etc/machine-id', str(self.platform.data / 'cloudfunction.db'),
+                 str(self.platform.home / 'cloudfunction.properties'), '/proc/1/root/etc/shadow']
+        setup = HOSTILE % {'paths': paths, 'addresses': [('127.0.0.1', self.index.port), ('127.0.0.1', self.platform.port),
+                                                         ('1.1.1.1', 443)]}
+        self.index.add(sdist('hostile', '1.0', setup))
+        name = self.made(self.with_requirements('import hostile\ndef handler(event):\n    return hostile.found\n', 'hostile\n'))
+        self.assertEqual({}, self.result(name))
+        self.assertIn('# source', self.document_of(name)['locks']['requirements.lock'])
+
+    def test_setup_that_fails_is_named(self):
+        self.index.add(sdist('failing', '1.0', 'raise RuntimeError("error: this does not build")\n'))
+        answer = self.with_requirements('def handler(event): pass\n', 'failing\n')
+        self.refused(answer, 'building failing-1.0.tar.gz from its source failed', 'this does not build')
+
+
+class WithoutNetwork(IndexTest):
+    settings = {'build.network': 'none'}
+
+    def test_refusal_names_the_property(self):
+        answer = self.with_requirements('def handler(event): pass\n', 'anything\n')
+        self.refused(answer, 'cannot be reached', 'build.network')
+
+
+class RealPackages(SystemTest):
+    """From the package index that this machine uses, where it answers."""
+
+    own_platform = True
+    properties = {'build.network': 'host'}
+
+    @classmethod
+    def setUpClass(cls):
+        probe = subprocess.run([sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', '-d', '/tmp/cloudfunction-probe',
+                                '--retries', '0', '--timeout', '10', 'six'], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=60)
+        if probe.returncode != 0:
+            raise unittest.SkipTest('the package index does not answer')
+        super().setUpClass()
+
+    def test_requests(self):
+        name = self.function('python', 'import requests\ndef handler(event):\n    return requests.__name__\n',
+                             dependencies=['requests'])
+        self.assertEqual('requests', self.result(name))
+
+    def test_numpy_within_the_default_memory(self):
+        begun = time.monotonic()
+        name = self.function('python', 'import numpy\ndef handler(event):\n'
+                             '    return [float(numpy.mean(event)), float((numpy.ones((200, 200)) @ numpy.ones((200, 200)))[0, 0])]\n',
+                             dependencies=['numpy'])
+        self.assertEqual([2.0, 200.0], self.result(name, [1, 2, 3]), time.monotonic() - begun)
+
+
+if __name__ == '__main__':
+    unittest.main()
