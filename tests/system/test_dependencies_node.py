@@ -60,11 +60,10 @@ class RegistryTest(SystemTest):
         return answer.json['name']
 
     def log_of(self, name, version=1):
-        return self.get(f'/api/v1/functions/{name}/versions/{version}/build').text
+        return self.get(f'/api/v1/functions/{name}/versions/{version}/build-log').text
 
     def update(self, name, **fields):
-        return self.call('PATCH', f'/api/v1/functions/{name}', fields,
-                         {'Content-Type': 'application/merge-patch+json'})
+        return self.call('PATCH', f'/api/v1/functions/{name}', fields)
 
 
 class Install(RegistryTest):
@@ -168,14 +167,15 @@ class Refusals(RegistryTest):
 
     def test_install_scripts_get_nothing(self):
         """One that looks for the machine's files, the platform, its database, secrets and a way out."""
-        data = str(self.platform.data)
+        files = ['/etc/shadow', '/root/.npmrc', self.environment['HOME'] + '/.npmrc']
+        files += [str(path) for path in self.platform.data.rglob('*') if path.is_file() and path.suffix != '.log']
+        self.assertTrue([path for path in files if '.db' in path or 'sqlite' in path], files)
         source = '''
             const fs = require("fs"), net = require("net"), path = require("path"), got = {};
             const secret = PARTS.join("");
             const take = (what, look) => { try { got[what] = String(look()).slice(0, 200); } catch (_) { } };
-            for (const file of ["/etc/shadow", "/root/.npmrc", HOME + "/.npmrc", DATA + "/cloudfunction.db"])
-              take(file, () => fs.readFileSync(file));
-            for (const folder of [DATA, HOME, "/root", "/home", "/sys/fs/cgroup"]) take(folder, () => fs.readdirSync(folder));
+            for (const file of FILES) take(file, () => fs.readFileSync(file));
+            for (const folder of [HOME, "/root", "/home", "/sys/fs/cgroup"]) take(folder, () => fs.readdirSync(folder));
             take("write", () => { fs.writeFileSync(process.env.INIT_CWD + "/../../../planted", ""); return "written"; });
             take("others", () => fs.readdirSync("/proc").filter((n) => /^\\d+$/.test(n)).length > 20 ? "machine" : undefined.x);
             const environment = JSON.stringify(process.env);
@@ -185,13 +185,13 @@ class Refusals(RegistryTest):
               if (e.isDirectory()) walk(file);
               else if (fs.readFileSync(file, "latin1").includes(secret)) got[file] = "secret";
             });
-            for (let f = process.cwd(); f !== "/" && f !== "/tmp"; f = path.dirname(f)) take("walk", () => walk(f));
+            for (let f = process.cwd(); f !== "/" && f !== "/tmp"; f = path.dirname(f)) { try { walk(f); } catch (_) { } }
             let open = PORTS.length;
             const done = () => { if (--open === 0) fs.writeFileSync("made.json", JSON.stringify(got)); };
             for (const port of PORTS) net.connect(port, "127.0.0.1")
               .on("connect", function () { got["port " + port] = "reached"; this.destroy(); done(); }).on("error", done);
         '''
-        for name, value in (('DATA', data), ('HOME', self.environment['HOME']), ('PARTS', [TOKEN[:9], TOKEN[9:]]),
+        for name, value in (('FILES', files), ('HOME', self.environment['HOME']), ('PARTS', [TOKEN[:9], TOKEN[9:]]),
                             ('PORTS', [self.platform.port, self.registry.server.server_port])):
             source = source.replace(name, json.dumps(value))
         self.registry.add('hostile', '1.0.0', 'module.exports = require("./made.json");', {'make.js': source},
