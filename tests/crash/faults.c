@@ -1,0 +1,70 @@
+/* Preloaded into the platform by the tests: writes that fail and a clock that jumps, as a page of memory shared with the
+ * test says. Only files whose path ends in one of FAULTS_FILES (separated by ':') are touched. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+struct control {
+    int32_t armed;    /* 1: count and fail */
+    int32_t skip;     /* writes that still succeed */
+    int32_t error;    /* errno of those that fail */
+    int32_t sticky;   /* 1: every one after the first fails, too */
+    int32_t hits;     /* how many failed */
+    int32_t clock;    /* seconds that the wall clock is off */
+};
+
+static struct control *control;
+
+__attribute__((constructor)) static void begin(void) {
+    const char *path = getenv("FAULTS_CONTROL");
+    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return;
+    void *page = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (page != MAP_FAILED) control = page;
+}
+
+static int fails(int fd) {
+    if (control == NULL || !control->armed) return 0;
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t size = readlink(link, path, sizeof path - 1);
+    if (size <= 0) return 0;
+    path[size] = '\0';
+    const char *names = getenv("FAULTS_FILES");
+    int ours = 0;
+    while (names != NULL && *names != '\0' && !ours) {
+        const size_t length = strcspn(names, ":");
+        ours = (size_t)size >= length && strncmp(path + (size_t)size - length, names, length) == 0;
+        names += length + (names[length] == ':');
+    }
+    if (!ours) return 0;
+    if (__atomic_sub_fetch(&control->skip, 1, __ATOMIC_SEQ_CST) >= 0) return 0;
+    __atomic_add_fetch(&control->hits, 1, __ATOMIC_SEQ_CST);
+    if (!control->sticky) control->armed = 0;
+    errno = control->error;
+    return 1;
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *data, size_t size) { return fails(fd) ? -1 : NEXT(write)(fd, data, size); }
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return fails(fd) ? -1 : NEXT(pwrite)(fd, data, size, at); }
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { return fails(fd) ? -1 : NEXT(pwrite64)(fd, data, size, at); }
+int fsync(int fd) { return fails(fd) ? -1 : NEXT(fsync)(fd); }
+int fdatasync(int fd) { return fails(fd) ? -1 : NEXT(fdatasync)(fd); }
+int ftruncate64(int fd, off64_t size) { return fails(fd) ? -1 : NEXT(ftruncate64)(fd, size); }
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    const int done = NEXT(clock_gettime)(clock, now);
+    if (done == 0 && control != NULL && clock == CLOCK_REALTIME) now->tv_sec += control->clock;
+    return done;
+}

@@ -1,0 +1,84 @@
+"""kill -9 of kernel, launcher and workers at random moments, again and again, held against an outside ledger: nothing
+acknowledged is lost, nothing is half there, nothing is left running. CLOUDFUNCTION_ROUNDS says how often."""
+import os
+import pathlib
+import random
+import re
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
+from platform_fixture import OwnPlatformTest, cgroups, descendants, processes, request, wait_until  # noqa: E402
+
+from ledger import Callers, Ledger  # noqa: E402
+
+ROUNDS = int(os.environ.get('CLOUDFUNCTION_ROUNDS', '10'))
+
+
+class Kill(OwnPlatformTest):
+    def test_nothing_acknowledged_is_lost(self):
+        seed = int(os.environ.get('CLOUDFUNCTION_SEED', str(time.time_ns() % 1_000_000)))
+        chance = random.Random(seed)
+        ledgers = [Ledger(f'caller{i}', chance.random()) for i in range(3)]
+        starts, instances = [], set()
+        platform = self.start({'workers.prewarmed': 1, 'log.level': 'warning'})
+
+        def call(method, path, body):
+            return request(platform.url, method, path, body, timeout=60)
+        for number in range(ROUNDS):
+            with self.subTest(round=number, seed=seed):
+                family = {}
+                with Callers(ledgers, call):
+                    for _ in range(chance.randrange(3)):
+                        time.sleep(chance.uniform(0, 0.3))
+                        self.kill_one_below(platform, chance)
+                    time.sleep(chance.uniform(0, 0.6))
+                    family = descendants(platform.process.pid)
+                    instances |= self.instances(family)
+                    platform.kill()
+                wait_until(lambda: not self.left(family), 'what the platform had started to end')
+                began = time.monotonic()
+                platform.start()
+                starts.append(time.monotonic() - began)
+                for ledger in ledgers:
+                    ledger.check(call)
+                    ledger.forget()
+                building = platform.data / '.cloudfunction/build'
+                self.assertEqual([], sorted(building.iterdir()) if building.exists() else [])
+        platform.stop()
+        self.assertTrue(instances)
+        self.assertEqual([], [group for group in cgroups() if any(name in group for name in instances)])
+        starts.sort()
+        print(f'\n{ROUNDS} kills, {sum(l.count for l in ledgers)} calls, seed {seed}; start after a kill: median '
+              f'{starts[len(starts) // 2] * 1000:.0f} ms, longest {starts[-1] * 1000:.0f} ms', file=sys.stderr)
+
+    @staticmethod
+    def left(family):
+        now = processes()
+        return [pid for pid, began in family.items() if now.get(pid, (0, 0))[1] == began]
+
+    @staticmethod
+    def instances(family):
+        """The control groups of this platform; others may run beside it."""
+        found = set()
+        for pid in family:
+            try:
+                found |= set(re.findall(r'cloudfunction-[0-9a-f]+', pathlib.Path(f'/proc/{pid}/cgroup').read_text()))
+            except OSError:
+                pass
+        return found
+
+    @staticmethod
+    def kill_one_below(platform, chance):
+        """The supervisor is spared: it dies with the kernel."""
+        below = sorted(descendants(platform.process.pid))
+        if len(below) > 1:
+            try:
+                os.kill(chance.choice(below[1:]), 9)
+            except ProcessLookupError:
+                pass
+
+
+if __name__ == '__main__':
+    unittest.main()

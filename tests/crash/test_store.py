@@ -1,0 +1,213 @@
+"""The store's disk fails: a write that does not come off, a full or read-only disk, a damaged file, a clock that jumps.
+Whoever was told "saved" finds it, whoever was told otherwise is told why, and nothing is half there."""
+import errno
+import hashlib
+import mmap
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
+from platform_fixture import OwnPlatformTest, request  # noqa: E402
+
+from ledger import CODE, FUNCTIONS, Ledger  # noqa: E402
+
+FAULTS = os.environ.get('CLOUDFUNCTION_FAULTS', '')
+STORE = '.cloudfunction/functions.db'
+QUIET = {'workers.prewarmed': 1, 'log.level': 'error'}
+
+
+class Faults:
+    """The page that tests/crash/faults.c reads."""
+
+    def __init__(self, path):
+        path.write_bytes(bytes(24))
+        path.chmod(0o666)
+        with open(path, 'r+b') as file:
+            self.page = mmap.mmap(file.fileno(), 24)
+
+    def arm(self, skip, error, sticky):
+        struct.pack_into('6i', self.page, 0, 0, skip, error, sticky, 0, 0)
+        struct.pack_into('i', self.page, 0, 1)
+
+    def disarm(self):
+        hits, = struct.unpack_from('i', self.page, 16)
+        struct.pack_into('i', self.page, 0, 0)
+        return hits
+
+    def clock(self, seconds):
+        struct.pack_into('i', self.page, 20, seconds)
+
+
+class WithFaults(OwnPlatformTest):
+    def faulty(self, files=f'{STORE}:{STORE}-wal:{STORE}-shm:{STORE}-journal'):
+        if not os.path.exists(FAULTS):
+            self.skipTest('CLOUDFUNCTION_FAULTS names no library')
+        folder = pathlib.Path(self.enterContext(self.temporary()))
+        self.faults = Faults(folder / 'control')
+        return self.start(QUIET, environment={'LD_PRELOAD': FAULTS, 'FAULTS_CONTROL': folder / 'control',
+                                              'FAULTS_FILES': files})
+
+    @staticmethod
+    def temporary():
+        import tempfile
+        folder = tempfile.TemporaryDirectory(prefix='cloudfunction-faults-')
+        os.chmod(folder.name, 0o755)
+        return folder
+
+    def enterContext(self, context):
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+
+class FailingWrites(WithFaults):
+    def walk(self, error, sticky):
+        """Every write of a create, an update and a delete fails once."""
+        platform = self.faulty()
+
+        def call(method, path, body):
+            return request(platform.url, method, path, body, timeout=60)
+        ledger = Ledger('faulty', 1)
+        refused = 0
+        for number, operation in enumerate(('create', 'update', 'delete')):
+            skip = 0
+            while True:
+                name = f'{operation}-{skip}'
+                if operation != 'create':
+                    self.assertEqual(201, ledger.change(call, 'PUT', name, 1).status)
+                self.faults.arm(skip, error, sticky)
+                method, value = {'create': ('PUT', 2), 'update': ('PATCH', 3), 'delete': ('DELETE', None)}[operation]
+                answer = ledger.change(call, method, name, value)
+                hits = self.faults.disarm()
+                if answer.status >= 300:
+                    refused += 1
+                    document = answer.json
+                    self.assertIn(document['reason'], ('store_failed', 'disk_full'), answer)
+                    self.assertGreater(len(document['detail']), 20, answer)
+                    self.assertGreater(hits, 0, f'refused without a reason: {answer}')
+                ledger.check(call)
+                # It goes on without a restart.
+                self.assertLess(ledger.change(call, 'PUT', name, 4).status, 300)
+                if skip % 7 == 0:
+                    platform.kill()
+                    platform.start()
+                    ledger.check(call)
+                if hits == 0:
+                    break
+                skip += 1
+                self.assertLess(skip, 400)
+        self.assertGreater(refused, 3, 'no write failed: is the library loaded?')
+
+    def test_one_write_fails(self):
+        self.walk(errno.EIO, 0)
+
+    def test_the_disk_is_full_from_some_write_on(self):
+        self.walk(errno.ENOSPC, 1)
+
+    def test_the_disk_turns_read_only_at_some_write(self):
+        self.walk(errno.EROFS, 1)
+
+    def test_invocations_do_not_need_the_disk(self):
+        platform = self.faulty('functions.db:functions.db-wal:records.db:records.db-wal:function.log')
+        name = self.function('python', CODE % 5)
+        self.faults.arm(0, errno.EIO, 1)
+        for _ in range(20):
+            self.assertEqual(5, self.result(name))
+        time.sleep(0.5)
+        self.assertEqual(5, self.result(name))
+        self.faults.disarm()
+        self.assertEqual(200, request(platform.url, 'GET', '/api/health').status)
+
+
+class SmallDisk(OwnPlatformTest):
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root can mount a small disk')
+
+    def small(self, size):
+        import tempfile
+        home = pathlib.Path(tempfile.mkdtemp(prefix='cloudfunction-small-'))
+        home.chmod(0o755)
+        self.addCleanup(home.rmdir)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size},mode=755', 'small', str(home)], check=True)
+        self.addCleanup(subprocess.run, ['umount', '-l', str(home)], check=True)
+        return home
+
+    def test_a_full_disk_refuses_saves_and_serves_calls(self):
+        home = self.small('24m')
+        self.start({**QUIET, 'data.dir': home / 'data'})
+        name = self.function('python', CODE % 6)
+        filler = home / 'filler'
+        with open(filler, 'wb') as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+                    file.flush()
+            except OSError:
+                pass
+        answer = self.create('python', CODE % 7)
+        self.assertEqual((507, 'disk_full'), (answer.status, answer.json['reason']), answer)
+        self.assertTrue(answer.json['hint'])
+        for _ in range(20):
+            self.assertEqual(6, self.result(name))
+        filler.unlink()
+        self.assertEqual(201, self.create('python', CODE % 7).status)
+        self.assertEqual(6, self.result(name))
+
+    def test_a_read_only_disk_refuses_the_start(self):
+        home = self.small('64m')
+        platform = self.start({**QUIET, 'data.dir': home / 'data'})
+        name = self.function('python', CODE % 8)
+        platform.stop()
+        subprocess.run(['mount', '-o', 'remount,ro', str(home)], check=True)
+        said = self.refused({**QUIET, 'data.dir': home / 'data'})
+        self.assertIn(str(home), said)
+        self.assertRegex(said.lower(), 'read-only|cannot be written')
+        subprocess.run(['mount', '-o', 'remount,rw', str(home)], check=True)
+        self.start({**QUIET, 'data.dir': home / 'data'})
+        self.assertEqual(8, self.result(name))
+
+
+class Damage(OwnPlatformTest):
+    def test_a_damaged_database_is_refused_and_kept(self):
+        platform = self.start(QUIET)
+        for number in range(3):
+            self.function('python', CODE % number)
+        platform.stop()
+        file = platform.data / STORE
+        content = bytearray(file.read_bytes())
+        for at in range(4096, len(content), 4096):
+            content[at:at + 512] = os.urandom(512)
+        file.write_bytes(content)
+        before = hashlib.sha256(file.read_bytes()).hexdigest()
+        for said in (self.refused({**QUIET, 'data.dir': platform.data}), self.refused({**QUIET, 'data.dir': platform.data})):
+            self.assertIn('functions.db', said)
+            self.assertRegex(said, 'damaged|corrupt|malformed')
+        self.assertEqual(before, hashlib.sha256(file.read_bytes()).hexdigest())
+        self.assertIn('damaged', (pathlib.Path(os.environ.get('CLOUDFUNCTION_SOURCE', '.')) / 'docs/operations.md').read_text())
+
+
+class Clock(WithFaults):
+    def test_steps_of_the_wall_clock(self):
+        self.faulty()
+        name = self.function('python', CODE % 1, timeout=5)
+        identifiers = []
+        for step in (0, 86_400, -86_400, 3600 * 24 * 365, 0):
+            self.faults.clock(step)
+            for number in range(5):
+                answer = self.invoke(name)
+                self.assertEqual(1, answer.json['result'])
+                self.assertLess(answer.json['duration_ms'], 5000)
+                identifiers.append(answer.json['invocation_id'])
+            self.assertEqual(200, self.call('PATCH', f'{FUNCTIONS}/{name}', {'timeout': 5 + number}).status)
+            self.assertEqual(201, self.create('python', CODE % 2).status)
+        self.assertEqual(len(identifiers), len(set(identifiers)))
+
+
+if __name__ == '__main__':
+    unittest.main()
