@@ -1,0 +1,118 @@
+"""Half an hour of everything at about half load: three languages, failures, timeouts, crashes, updates, deletes. What the
+platform holds (memory, descriptors, threads, processes, control groups) has to stay flat. CLOUDFUNCTION_SOAK: seconds."""
+import os
+import pathlib
+import random
+import statistics
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
+from platform_fixture import OwnPlatformTest, cgroups, descendants, request  # noqa: E402
+
+SECONDS = float(os.environ.get('CLOUDFUNCTION_SOAK', '1800'))
+FUNCTIONS = '/api/v1/functions'
+GOOD = {
+    'python': 'def handler(event, context):\n    return {"n": event, "v": %d}\n',
+    'node': 'function handler(event) { return {n: event, v: %d} }',
+    'go': 'func handler(event interface{}) interface{} { return map[string]interface{}{"n": event, "v": %d} }',
+}
+BAD = {
+    'raises': ('def handler(event, context):\n    raise ValueError("wrong")\n', 200),
+    'exits': ('import os\ndef handler(event, context):\n    os._exit(3)\n', 502),
+    'sleeps': ('import time\ndef handler(event, context):\n    time.sleep(60)\n', 504),
+    'eats': ('def handler(event, context):\n    kept = []\n    while True: kept.append(bytearray(1 << 20))\n', 502),
+    'shouts': ('def handler(event, context):\n    print("x" * 100000)\n    return 1\n', 200),
+}
+
+
+class Soak(OwnPlatformTest):
+    def test_it_stays_flat(self):
+        platform = self.start({'log.level': 'error', 'records.max_bytes': 8 << 20})
+        self.stopping = threading.Event()
+        self.wrong, self.counts, self.lock = [], {}, threading.Lock()
+        for name, (code, _) in BAD.items():
+            self.made(platform, f'bad-{name}', {'runtime': 'python', 'code': code, 'timeout': 0.5, 'memory': 64})
+        threads = [threading.Thread(target=self.guard, args=(work, platform)) for work in
+                   (lambda p: self.healthy(p, 'python'), lambda p: self.healthy(p, 'node'), lambda p: self.healthy(p, 'go'),
+                    self.failing)]
+        for thread in threads:
+            thread.start()
+        samples = []
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end and not self.wrong:
+            time.sleep(min(5, SECONDS / 40))
+            samples.append(self.sample(platform.process.pid))
+        self.stopping.set()
+        for thread in threads:
+            thread.join(120)
+        self.assertEqual([], self.wrong)
+        quarter = max(1, len(samples) // 4)
+        early, late = samples[quarter:2 * quarter], samples[-quarter:]
+        lines = []
+        for key, slack in (('rss_kb', 8192), ('descriptors', 24), ('threads', 4), ('processes', 24), ('cgroups', 80)):
+            before, after = (statistics.median(s[key] for s in part) for part in (early, late))
+            lines.append(f'{key}: {before:.0f} -> {after:.0f}')
+            self.assertLessEqual(after, before * 1.1 + slack, lines)
+        print(f'\n{SECONDS:.0f} s, calls {self.counts}; ' + ', '.join(lines), file=sys.stderr)
+
+    def guard(self, work, platform):
+        try:
+            work(platform)
+        except Exception as failure:
+            self.wrong.append(repr(failure))
+
+    def count(self, what):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+
+    def made(self, platform, name, document, method='PUT'):
+        answer = request(platform.url, method, f'{FUNCTIONS}/{name}', document, timeout=60)
+        if answer.status not in (200, 201):
+            raise AssertionError(f'{method} {name}: {answer}')
+        self.count('saves')
+
+    def healthy(self, platform, runtime):
+        chance = random.Random(runtime)
+        generation = 0
+        while not self.stopping.is_set():
+            generation += 1
+            name = f'{runtime}-{generation}'
+            self.made(platform, name, {'runtime': runtime, 'code': GOOD[runtime] % 0})
+            version = 0
+            for number in range(400):
+                if self.stopping.is_set():
+                    break
+                answer = request(platform.url, 'POST', f'{FUNCTIONS}/{name}/invoke', {'event': number}, timeout=60)
+                if answer.status != 200 or answer.json['result'] != {'n': number, 'v': version}:
+                    raise AssertionError(f'{name}, version {version}, call {number}: {answer}')
+                self.count(runtime)
+                if number % 150 == 149:
+                    version += 1
+                    self.made(platform, name, {'code': GOOD[runtime] % version}, 'PATCH')
+                time.sleep(chance.uniform(0, 0.02))
+            if request(platform.url, 'DELETE', f'{FUNCTIONS}/{name}', timeout=60).status != 204:
+                raise AssertionError(f'{name} cannot be deleted')
+
+    def failing(self, platform):
+        while not self.stopping.is_set():
+            for name, (_, status) in BAD.items():
+                answer = request(platform.url, 'POST', f'{FUNCTIONS}/bad-{name}/invoke', {}, timeout=60)
+                if answer.status != status:
+                    raise AssertionError(f'bad-{name}: {answer}')
+                self.count('failures')
+            time.sleep(0.5)
+
+    @staticmethod
+    def sample(pid):
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+        field = {line.split(':')[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
+        return {'rss_kb': int(field['VmRSS']), 'threads': int(field['Threads']),
+                'descriptors': len(os.listdir(f'/proc/{pid}/fd')), 'processes': len(descendants(pid)),
+                'cgroups': len(cgroups())}
+
+
+if __name__ == '__main__':
+    unittest.main()
