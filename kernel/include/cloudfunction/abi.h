@@ -5,7 +5,7 @@
  * growth, and a reader copies min(struct_size, sizeof) bytes into a zeroed struct and asks CF_HAS() before it uses
  * a field. Only fixed-width types cross the boundary. Nothing throws, exits, or longjmps across it.
  *
- * Threads: every function carries a tag.
+ * Every function carries a tag of its threads.
  *   [load]  called once, by one thread, before any other call on the plugin
  *   [job]   called from several threads at once, each with its own cf_job
  *   [any]   called from any thread at any time; pure, and back within a millisecond
@@ -24,31 +24,22 @@ extern "C" {
 #define CF_ABI_MAJOR 1
 #define CF_ABI_MINOR 1
 
-#if defined(_WIN32)
-#error "CloudFunction runs on Linux"
-#endif
 #define CF_EXPORT __attribute__((visibility("default")))
 
 /* First members of every struct that crosses the boundary, for ever. `struct_size` is sizeof as its writer knew it. */
-#define CF_PREFIX           \
-    uint32_t struct_size;   \
-    uint16_t abi_major;     \
-    uint16_t abi_minor
+#define CF_PREFIX uint32_t struct_size; uint16_t abi_major; uint16_t abi_minor
 
 /* The prefix on its own, to look at a struct of unknown kind. */
-typedef struct cf_prefix {
-    CF_PREFIX;
-} cf_prefix;
+typedef struct cf_prefix { CF_PREFIX; } cf_prefix;
 
 /* True when the struct behind `p` was written by somebody who knew `field`. */
-#define CF_HAS(p, field) \
-    ((p)->struct_size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
+#define CF_HAS(p, field) ((p)->struct_size >= offsetof(__typeof__(*(p)), field) + sizeof((p)->field))
 
 /* Initialiser for the prefix of a struct of type T. */
 #define CF_PREFIX_INIT(T) (uint32_t)sizeof(T), CF_ABI_MAJOR, CF_ABI_MINOR
 
-/* Borrowed bytes, UTF-8 unless said otherwise, not NUL-terminated. Valid until the call that received it returns,
- * unless the function says otherwise. `data` may be NULL when `size` is 0. Never grows. */
+/* Borrowed bytes, UTF-8 and valid until the call that received it returns unless said otherwise, not NUL-terminated.
+ * `data` may be NULL when `size` is 0. Never grows. */
 typedef struct cf_view {
     const char *data;
     uint64_t size;
@@ -75,8 +66,7 @@ typedef struct cf_error {
     char hint[1024];    /* what the reader can do about it, NUL-terminated, may be empty */
 } cf_error;
 
-/* Receives bytes that the other side produced; how outputs cross without anybody freeing foreign memory.
- * `write` may be called several times; the pieces are one text. */
+/* Receives bytes that the other side produced: nobody frees foreign memory. Pieces of several calls are one text. */
 typedef struct cf_sink {
     CF_PREFIX;
     void *context;
@@ -87,7 +77,6 @@ typedef struct cf_sink {
 #define CF_LOG_INFO 1
 #define CF_LOG_WARNING 2
 #define CF_LOG_ERROR 3
-
 #define CF_SEVERITY_ERROR 0
 #define CF_SEVERITY_WARNING 1
 

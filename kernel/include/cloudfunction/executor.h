@@ -42,10 +42,10 @@ typedef struct cf_function {
 #define CF_MOUNT_OVERLAY 2u  /* tools only: readable as it is, writes go to a scratch layer thrown away afterwards */
 #define CF_MOUNT_OPTIONAL 0x100u
 
-/* What a tool can reach. */
+/* What a tool can reach: nothing, or what build.network of the properties file allows. The latter is for tools that
+ * fetch, never for those that run code of the packages they fetched. */
 #define CF_NETWORK_NONE 0u
-#define CF_NETWORK_BUILD 1u /* what the properties file allows builds (build.network); for tools that fetch, never for
-                               those that run code of the packages they fetched */
+#define CF_NETWORK_BUILD 1u
 
 /* A program to run in the build sandbox: own user, limits on time, memory, processes and disk. */
 typedef struct cf_tool {
@@ -76,14 +76,12 @@ typedef struct cf_exit {
     CF_PREFIX;
     int32_t exit_code; /* -1 when a signal ended it */
     int32_t signal;    /* 0 when it exited */
-    uint32_t memory_mb;
-    uint32_t reserved;
+    uint32_t memory_mb, reserved;
     cf_view last_errors; /* the end of its standard error, at most 8 KB */
 } cf_exit;
 
-/* Where `plan` writes a launch plan. [any], valid during the call.
- * A worker sees /usr, /lib and /bin of the machine without asking; mounts name what lies elsewhere (an interpreter
- * under a home directory, the executor's own shim). A version's artifact appears at /function by itself. */
+/* Where `plan` writes a launch plan. [any], valid during the call. A worker sees /usr, /lib and /bin of the machine;
+ * mounts name what lies elsewhere (the executor's own shim). A version's artifact appears at /function by itself. */
 typedef struct cf_plan {
     CF_PREFIX;
     void *context;
@@ -93,15 +91,14 @@ typedef struct cf_plan {
     void (*set)(void *context, uint32_t what, uint64_t value); /* CF_PLAN_* */
 } cf_plan;
 
-#define CF_PLAN_EXEC 1u         /* 1: the artifact holds a program; argument 0 is its path inside the artifact. The
-                                   host's own stub waits prewarmed and executes it when LOAD comes. */
-#define CF_PLAN_CONCURRENCY 2u  /* the most invocations that one worker can take at once; default 1 */
-#define CF_PLAN_CHECKS 3u       /* 1: the worker answers CHECK frames */
-#define CF_PLAN_NOT_PREWARMED 4u /* 1: this version needs a worker of its own from the start (start-time environment,
-                                    another memory class); the plan is not the generic one */
+#define CF_PLAN_EXEC 1u          /* 1: the artifact holds a program, argument 0 is its path in there; a prewarmed stub
+                                    of the host executes it when LOAD comes */
+#define CF_PLAN_CONCURRENCY 2u   /* the most invocations that one worker can take at once; default 1 */
+#define CF_PLAN_CHECKS 3u        /* 1: the worker answers CHECK frames */
+#define CF_PLAN_NOT_PREWARMED 4u /* 1: the version needs a worker of its own (start-time environment, other memory) */
 
-/* Fills a new dependency layer: whatever lies in `directory` (absolute, empty, writable for the job's tools) when it
- * returns CF_OK becomes the layer. Runs on the job's thread, inside cf_host.layer. */
+/* Whatever it leaves in `directory` (absolute, empty, writable for the job's tools) when it returns CF_OK becomes the
+ * layer. Runs on the job's thread, inside cf_host.layer. */
 typedef cf_status (*cf_layer_fill)(void *context, cf_view directory, cf_error *error);
 
 #define CF_LAYER_BUILD_ONLY 1u /* workers do not need it, only builds do */
@@ -113,8 +110,8 @@ typedef struct cf_host {
     void *context;
     /* [any] Writes to the platform's log. */
     void (*log)(void *context, int32_t level, cf_view message);
-    /* [any] Writes the value of the property executor.<id>.<key> to `value`; CF_FAILED when it is not set. Always
-     * there: "home", the folder <id>/ beside the library's file, where its worker files lie. */
+    /* [any] Writes the property executor.<id>.<key> to `value`; CF_FAILED when it is not set. Always there: "home", the
+     * folder <id>/ beside the library's file, where its worker files lie. */
     cf_status (*property)(void *context, cf_view key, const cf_sink *value);
     /* [any] A feature of the host by id, e.g. "cloudfunction.example/1"; NULL when there is none. */
     const void *(*get_extension)(void *context, cf_view id);
@@ -124,29 +121,28 @@ typedef struct cf_host {
     void (*tool_mount)(cf_job *job, cf_view source, cf_view target, uint32_t flags);
     /* [job] Runs a tool and waits. CF_OK whenever it ran, whatever its exit code. */
     cf_status (*run_tool)(cf_job *job, const cf_tool *tool, cf_tool_result *result, cf_error *error);
-    /* [job] Has a warm worker of this executor parse `source` without running it (CHECK frame). Its remarks, a JSON
-     * array of {file,line,column,message,severity,kind}, go to `remarks`; "[]" means sound. */
+    /* [job] Has a warm worker of this executor parse `source` without running it (CHECK frame). Its remarks, an array
+     * of {file,line,column,message,severity,kind}, go to `remarks`; "[]" means sound. */
     cf_status (*check)(cf_job *job, cf_view file, cf_view source, const cf_sink *remarks, cf_error *error);
     /* [job] Says something about a place in the user's source; kept with the version and shown to the user. */
     void (*diagnostic)(cf_job *job, const cf_diagnostic *diagnostic);
     /* [job] One line of the build log, without line end. */
     void (*build_log)(cf_job *job, cf_view line);
     /* All that follows: since 1.1. */
-    /* [job] Writes the path of a folder for this job's own files (configuration, downloads). Absolute, private to the
-     * job, not part of the artifact, gone with the job. Tools see it read-only unless it is mounted writable. */
+    /* [job] Writes the absolute path of a folder for this job's own files (configuration, downloads), gone with the
+     * job. Tools see it read-only unless it is mounted writable. */
     void (*scratch)(cf_job *job, const cf_sink *path);
-    /* [job] A lock file that an earlier build kept under the same `name` and exactly the same `made_from` (the manifest
-     * it locks and whatever else decides): of this function, else of another one on this platform when it is not older
-     * than build.lock_age. CF_FAILED: there is none, resolve anew. `flags`: CF_LOCK_OF_ANY_AGE. */
+    /* [job] A lock file kept under the same `name` and exactly the same `made_from` (the manifest it locks and whatever
+     * else decides): of this function, else of another one unless it is older than build.lock_age. CF_FAILED: there is
+     * none, resolve anew. `flags`: CF_LOCK_OF_ANY_AGE. */
     cf_status (*recall_lock)(cf_job *job, cf_view name, cf_view made_from, uint32_t flags, const cf_sink *content);
-    /* [job] Keeps a lock file with the version, so that building it again gives the same. Not for locks that the user
-     * sent: these are sources. */
+    /* [job] Keeps a lock file with the version, so that building it again gives the same. Those the user sent are
+     * sources already. */
     void (*keep_lock)(cf_job *job, cf_view name, cf_view made_from, cf_view content);
     /* [job] The dependency layer for `key` (the lock's content and whatever else decides; the host adds executor and
      * toolchain). Calls `fill` when there is none yet, once, however many jobs ask; a failed fill leaves nothing.
-     * `directory` gets its absolute path, read-only from now on and mounted for the job's tools. `link` gets where a
-     * symbolic link at the top of the artifact has to point so that a worker finds the layer there. Until no artifact
-     * uses it any more it stays. At most one that is not CF_LAYER_BUILD_ONLY a job. */
+     * `directory` gets its absolute path, read-only and mounted for tools; `link` where a symbolic link at the top of
+     * the artifact has to point so that a worker finds it. At most one that is not CF_LAYER_BUILD_ONLY a job. */
     cf_status (*layer)(cf_job *job, cf_view key, uint32_t flags, cf_layer_fill fill, void *context,
                        const cf_sink *directory, const cf_sink *link, cf_error *error);
 } cf_host;
@@ -156,7 +152,7 @@ typedef struct cf_executor {
     CF_PREFIX;
     uint16_t requires_minor; /* the lowest host minor it works with */
     uint16_t reserved[3];
-    uint64_t offers;   /* bits; unknown ones are ignored. None defined yet. */
+    uint64_t offers; /* bits; unknown ones are ignored. None defined yet. */
     uint64_t requires_bits; /* bits; an unknown one makes the host refuse. None defined yet. */
     cf_view id;      /* [a-z][a-z0-9_]*, e.g. "lua"; valid for ever */
     cf_view version; /* of the executor itself; part of every artifact's key; valid for ever */
@@ -166,9 +162,9 @@ typedef struct cf_executor {
     void *(*create)(const cf_host *host, cf_view found, cf_error *error);
     /* [load] After the last call. */
     void (*destroy)(void *self);
-    /* [load] Looks for the toolchain; may start processes: the host calls it in a throw-away child process, never in
-     * its own. The child may read every path of the machine. Writes an object that `create` will get, at least
-     * {"version":"3.11.2","path":"..."}, to `found`, or returns CF_UNAVAILABLE with a reason and, as the hint, what to install. */
+    /* [load] Looks for the toolchain, in a throw-away child process, which may start others and read every path of the
+     * machine. Writes an object that `create` will get, at least {"version":"3.11.2","path":"..."}, to `found`, or
+     * returns CF_UNAVAILABLE with a reason and, as the hint, what to install. */
     cf_status (*probe)(void *self, const cf_sink *found, cf_error *error);
     /* [any] Writes the manifest, a JSON object (docs/executor-abi.md, "Manifest"). Works without a toolchain. */
     cf_status (*describe)(void *self, const cf_sink *manifest, cf_error *error);
@@ -177,8 +173,8 @@ typedef struct cf_executor {
     cf_status (*validate)(void *self, const cf_function *function, const cf_sink *remarks, cf_error *error);
     /* [job] Turns `source_dir` into `artifact_dir`, both absolute and existing. CF_INVALID when the source is at
      * fault (diagnostics were sent), CF_FAILED when something else is. */
-    cf_status (*prepare)(void *self, cf_job *job, const cf_function *function, cf_view source_dir,
-                         cf_view artifact_dir, cf_error *error);
+    cf_status (*prepare)(void *self, cf_job *job, const cf_function *function, cf_view source_dir, cf_view artifact_dir,
+                         cf_error *error);
     /* [any] Writes how to start a worker. `function` is NULL for the generic, prewarmed one. */
     cf_status (*plan)(void *self, const cf_function *function, const cf_plan *plan, cf_error *error);
     /* [any] Explains a worker's end in words: `error->message` and `hint`. CF_FAILED: nothing to add. */
@@ -187,9 +183,8 @@ typedef struct cf_executor {
     void (*discard)(void *self, cf_view artifact_key);
     /* [any] A feature of the executor by id; NULL when there is none. */
     const void *(*get_extension)(void *self, cf_view id);
-    /* [any] Since 1.1, optional. Writes the manifest file that asks for `dependencies`, each as a user of the language
-     * would write it ("left-pad@1"): its name, then its content. `function` has its files without that manifest.
-     * CF_INVALID: one of them makes no sense; the error names it. */
+    /* [any] Since 1.1, optional. Writes name and content of the manifest that asks for `dependencies`, each as a user
+     * of the language writes it ("left-pad@1"); `function` comes without it. CF_INVALID: the error names the one. */
     cf_status (*write_dependencies)(void *self, const cf_function *function, const cf_view *dependencies,
                                     uint64_t count, uint32_t stride, const cf_sink *name, const cf_sink *content,
                                     cf_error *error);

@@ -63,8 +63,21 @@ public:
                                .hint = "install gone"};
         return std::nullopt;
     }
+    base::Result<SourceFile> writeDependencies(const BuildRequest& request) const override {
+        if (request.spec.runtimeAlias == "typedtoy")
+            return base::Failure{.reason = "invalid_function", .detail = "no dependencies here"};
+        std::string manifest = prefix;
+        for (const auto& one : request.spec.dependencies) {
+            if (one.find("BAD") != one.npos)
+                return base::Failure{.reason = "invalid_function",
+                                     .detail = "\"" + one + "\" is no dependency"};
+            manifest += one + "\n";
+        }
+        return SourceFile{"needs.txt", manifest};
+    }
     std::vector<std::string> names() const override { return {"gone", "toy"}; }
     std::string identity = "toy 1";
+    std::string prefix{};  // of manifests: another one for another release of the executor
 };
 
 class FakeBuilder final : public Builder {
@@ -97,6 +110,7 @@ public:
                              .column = 1,
                              .message = "odd",
                              .warning = true});
+        if (auto installed = install(request); !installed) return installed;
         std::filesystem::copy(request.sourceDir, request.artifactDir,
                               std::filesystem::copy_options::recursive |
                                   std::filesystem::copy_options::overwrite_existing);
@@ -115,11 +129,37 @@ public:
         released_ = true;
         changed_.notify_all();
     }
-    std::atomic<int> builds{0};
+    std::atomic<int> builds{0}, resolutions{0}, fills{0};
+    bool registryAnswers = true;
     int waiting = 0;
     std::vector<std::string> discarded{};
 
 private:
+    // What asks for something in needs.txt gets a lock and a layer with the lock in it.
+    base::Result<void> install(const BuildRequest& request) {
+        std::string needs;
+        for (const auto& file : request.sources)
+            if (file.name == "needs.txt") needs = file.content;
+        if (needs.empty() || request.dependencies == nullptr) return {};
+        auto& dependencies = *request.dependencies;
+        auto lock = dependencies.recallLock("toy.lock", needs, false);
+        if (!lock && !registryAnswers) lock = dependencies.recallLock("toy.lock", needs, true);
+        if (!lock) {
+            lock = needs + "resolved " + std::to_string(++resolutions);
+            dependencies.keepLock("toy.lock", needs, *lock);
+        }
+        const auto fill = [&](const std::string& directory) -> base::Result<void> {
+            fills += 1;
+            std::ofstream(directory + "/installed") << *lock;
+            if (needs.find("NOFILL") == needs.npos) return {};
+            return base::Failure{.reason = "build_failed", .detail = "NOFILL cannot be installed"};
+        };
+        const auto layer = dependencies.layer(*lock, false, fill, [] { return false; });
+        if (!layer) return layer.failure();
+        std::filesystem::create_symlink(layer->link, request.artifactDir + "/packages");
+        return {};
+    }
+
     std::mutex mutex_;
     std::condition_variable changed_;
     bool released_ = false;
@@ -148,6 +188,7 @@ public:
         const std::lock_guard lock(mutex_);
         events_.push_back("remove " + id);
     }
+    LiveFunction last{};
     std::vector<std::string> take() {
         const std::lock_guard lock(mutex_);
         return std::move(events_);
@@ -156,6 +197,7 @@ public:
 private:
     void add(const std::string& what, const LiveFunction& function) {
         const std::lock_guard lock(mutex_);
+        last = function;
         events_.push_back(what + " " + function.entry->function.name + " " +
                           std::to_string(function.live.front().version->number));
     }

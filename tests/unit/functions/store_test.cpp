@@ -194,7 +194,7 @@ class StoreTest : public CppUnit::TestFixture {
                 "INSERT INTO version SELECT function_id, 2, runtime, runtime_alias, handler, "
                 "from_code, environment, network,"
                 " sources_hash, 'building', '', remarks, failure, build_log, created_at_ms, "
-                "created_by, revision FROM version");
+                "created_by, revision, dependencies, dependencies_file FROM version");
         domain.restart();
         const auto entry = domain.registry->find("hello");
         CPPUNIT_ASSERT(entry->callable() && entry->shown().number == 1);
