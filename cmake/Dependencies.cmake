@@ -4,6 +4,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Poco 1.11 REQUIRED COMPONENTS Foundation Net JSON Util Data DataSQLite)
 find_package(simdjson REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables)
 pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 # It brings neither a CMake nor a pkg-config file.
 find_path(UNISTRING_INCLUDE unicase.h REQUIRED)

@@ -30,6 +30,7 @@ struct Health {
         companions{};  // name, "running" or "unreachable"
     std::vector<Executor> executors{};
     bool sandboxStrict = false;
+    std::string sandboxTier{};  // "root", "user", "container" or "bare": docs/sandbox.md
     std::vector<Layer> layers{};
     bool storeOk = true;
     std::string storeDetail{};

@@ -43,6 +43,7 @@ std::string sandboxJson(const Health& health) {
     const bool complete = std::ranges::all_of(health.layers, &Health::Layer::active);
     return JsonObject()
         .text("status", complete ? "complete" : "reduced")
+        .text("tier", health.sandboxTier)
         .boolean("strict", health.sandboxStrict)
         .raw("layers", layers.done())
         .done();

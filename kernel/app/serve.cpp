@@ -112,6 +112,9 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     options.kernelGid = user.gid;
     options.strict = settings.strict;
     options.execStub = places.stub;
+    const std::string dataDir = std::filesystem::absolute(settings.dataDir).lexically_normal();
+    options.taskFolders = dataDir + "/sandboxes";
+    options.privateFolder = dataDir + "/.cloudfunction";
     options.network = {settings.networkRange, settings.networkAllow, settings.networkDeny, settings.networkUnprivileged == "host"};
     auto launcher = sandbox::spawnLauncher(options);
     if (!launcher) return complain(launcher.failure());

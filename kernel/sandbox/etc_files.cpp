@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "sandbox/root_filesystem.hpp"
+#include "sandbox/router.hpp"
 #include "sandbox/syscalls.hpp"
 
 namespace cf::sandbox {
@@ -35,7 +36,12 @@ void addEtc(const NewRoot& root) {
             root.file("/etc/resolv.conf", "");
         root.bind("/etc/hosts", "/etc/hosts", attributes);
     } else {
-        root.file("/etc/resolv.conf", "");
+        const Router* const router = root.launch().machine.router.get();
+        const bool hasNames = root.launch().network >= 0 && router != nullptr;
+        root.file("/etc/resolv.conf",
+                  hasNames ? "nameserver " + base::addressText(router->range().router()) +
+                                 "\noptions timeout:3 attempts:2\n"
+                           : "");
         root.file("/etc/hosts", "127.0.0.1 localhost function\n::1 localhost\n");
     }
     for (const char* path :

@@ -11,6 +11,12 @@
 
 namespace cf::sandbox {
 
+gid_t toolGroup(const Machine& machine) {
+    const LauncherOptions& options = machine.options;
+    const bool needed = machine.root && !machine.isolated() && !options.privateFolder.empty();
+    return needed && options.uidBase != 0 ? options.uidBase + options.uidCount : 0;
+}
+
 void takeIdentity(const Launch& launch, const Setup& setup) {
     ::setsid();
     // What a tool makes is read by workers, which are other users.
@@ -19,7 +25,11 @@ void takeIdentity(const Launch& launch, const Setup& setup) {
     ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
     // In an own user namespace there is only one user, and setgroups is denied for good.
     if (!launch.machine.root) return;
-    setup.check(::setgroups(0, nullptr) == 0, "leaving all groups");
+    // Without mount namespaces a tool works in the platform's folders where they are; this group
+    // opens the way there, and nothing else.
+    const gid_t tools = toolGroup(launch.machine);
+    const bool opensWay = launch.request.kind == TaskKind::tool && tools != 0;
+    setup.check(::setgroups(opensWay ? 1 : 0, &tools) == 0, "leaving all groups");
     setup.check(::setresgid(launch.gid, launch.gid, launch.gid) == 0, "taking its own group id");
     setup.check(::setresuid(launch.uid, launch.uid, launch.uid) == 0, "taking its own user id");
 }

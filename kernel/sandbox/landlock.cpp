@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "sandbox/recipe.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
 
 namespace cf::sandbox {
 
@@ -85,6 +87,28 @@ void allowOwnRoot(const Fence& fence, const Launch& launch) {
             fence.allow(mount.target.c_str(), fence.everything());
 }
 
+// Without a root of its own: what the machine has for every program, what its plan names, and the
+// folder of its own, where artifact and layers appear later.
+void allowMachine(const Fence& fence, const Launch& launch) {
+    for (const char* path : {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"})
+        fence.allow(path, runs);
+    for (const char* path :
+         {"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
+          "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/localtime",
+          "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf",
+          "/etc/host.conf", "/etc/gai.conf", "/etc/protocols", "/etc/services", "/etc/mime.types",
+          "/proc"})
+        fence.allow(path, reads);
+    const std::string& folders = launch.machine.options.taskFolders;
+    const std::string own = taskFolder(folders, launch.request.task);
+    fence.allow(own.c_str(), runs);
+    fence.allow((own + "/tmp").c_str(), fence.everything());
+    fence.allow((folders + "/layers").c_str(), runs);
+    for (const Mount& mount : launch.request.mounts)
+        fence.allow(mount.target.c_str(),
+                    mount.kind == MountKind::readOnly ? runs : fence.everything());
+}
+
 }  // namespace
 
 int landlockVersion() { return std::max(0, sys::landlockVersion()); }
@@ -92,13 +116,15 @@ int landlockVersion() { return std::max(0, sys::landlockVersion()); }
 base::UniqueFd makeFence(const Launch& launch, const Setup& setup, int stub) {
     if (launch.machine.landlock < firstUsefulLandlock || launch.request.kind == TaskKind::probe)
         return {};
-    if ((launch.namespaces & CLONE_NEWNS) == 0) return {};
     Fence fence(setup, launch.machine.landlock);
     for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
         fence.allow(path, readFile | writeFile | truncate);
     // It is in no file system that the sandbox sees.
     if (stub >= 0) fence.allow(stub, runs);
-    allowOwnRoot(fence, launch);
+    if ((launch.namespaces & CLONE_NEWNS) != 0)
+        allowOwnRoot(fence, launch);
+    else
+        allowMachine(fence, launch);
     return fence.take();
 }
 

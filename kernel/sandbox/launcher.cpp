@@ -18,6 +18,8 @@
 #include "sandbox/process_tree.hpp"
 #include "sandbox/root_filesystem.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -26,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto setupTimeout = 10s;
+constexpr uint32_t spareNetworks = 4;
 constexpr auto killRetry = 50ms;
 constexpr auto sweepRetry = 2ms;
 constexpr auto endTimeout = 3s;
@@ -41,6 +44,7 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       supervisor_(supervisor),
       control_(std::move(control)),
       slots_(machine.options.uidBase, machine.options.uidBase != 0 ? machine.options.uidCount : 0),
+      network_(loop_, machine.router.get(), spareNetworks),
       resuming_(restarted),
       supervisorFd_(sys::pidfdOpen(supervisor)) {
     controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
@@ -119,7 +123,7 @@ void Launcher::handle(Packet& packet) {
 
 void Launcher::start(const Packet& packet) {
     std::string why;
-    const auto request = decodeStart(packet, why);
+    auto request = decodeStart(packet, why);
     if (!request) return send(encodeFailed(packet.task, why));
     if (find(request->task) != nullptr)
         return send(encodeFailed(
@@ -143,8 +147,29 @@ void Launcher::start(const Packet& packet) {
         task->ownUid = true;
     }
     task->uid = options.uid;
+    const bool wantsOut =
+        request->kind != TaskKind::probe && request->network.mode == Network::outbound;
+    if (wantsOut && !network_.available())
+        request->network.mode =
+            machine_.options.network.hostWithoutRouter ? Network::host : Network::none;
+    task->network = request->network.mode;
+    SandboxNetwork::Link link;
+    if (wantsOut && network_.available()) {
+        auto taken = network_.take();
+        base::Result<void> bound;
+        if (taken) bound = network_.apply(taken->index, request->network, -1);
+        if (!taken || !bound) {
+            if (task->ownUid) slots_.giveBack(task->uid);
+            return send(encodeFailed(packet.task,
+                                     (taken ? bound.failure() : taken.failure()).detail));
+        }
+        link = std::move(*taken);
+        task->link = link.index;
+        options.network = link.network.get();
+    }
     auto started = startTask(machine_, *request, options);
     if (!started) {
+        if (task->link) network_.forget(*task->link);
         if (task->ownUid) slots_.giveBack(task->uid);
         return send(encodeFailed(packet.task, started.failure().detail));
     }
@@ -205,7 +230,8 @@ void Launcher::announce(Task& task) {
     fds.push_back(std::move(task.errors));
     fds.push_back(duplicate(task.pidfd));
     if (base::UniqueFd peak = task.cgroup.openPeak()) fds.push_back(std::move(peak));
-    send(encode(task.id, StartedReply{task.pid, task.uid}), std::move(fds));
+    send(encode(task.id, StartedReply{task.pid, task.uid, task.link ? *task.link + 1 : 0}),
+         std::move(fds));
 }
 
 void Launcher::attach(const Packet& packet) {
@@ -217,11 +243,32 @@ void Launcher::attach(const Packet& packet) {
     } else if (request) {
         task->limits = request->limits;
         auto done = machine_.cgroups.limit(task->cgroup, request->limits);
+        if (done) done = applyNetwork(*task, request->network);
         if (done && machine_.isolated()) 
             done = attacher_.attach(task->pidfd.get(), request->path, request->layers);
+        if (done && !machine_.isolated()) {
+            std::string what;
+            const int error =
+                fillTaskFolder(machine_.options.taskFolders, task->id, *request, what);
+            if (error != 0)
+                done = base::Failure{"sandbox_failed", "The directory " + what +
+                                                           " could not be attached: " +
+                                                           std::strerror(error) + "."};
+        }
         if (!done) failure = done.failure().detail;
     }
     send(encodeAttached(packet.task, decodeAttached(packet).request, failure));
+}
+
+base::Result<void> Launcher::applyNetwork(Task& task, const NetworkPolicy& policy) {
+    if (task.link) return network_.apply(*task.link, policy, task.pidfd.get());
+    const bool wantsOut = policy.mode == Network::outbound && network_.available();
+    const bool hasTooMuch = policy.mode == Network::none && task.network == Network::host;
+    if (!wantsOut && !hasTooMuch) return {};
+    return base::Failure{"sandbox_failed",
+                         wantsOut ? "The worker was started without a network and cannot get one."
+                                  : "The worker was started in the machine's own network, which "
+                                    "cannot be taken away from it."};
 }
 
 void Launcher::reclaim(const Packet& packet) {
@@ -280,6 +327,8 @@ void Launcher::run() {
          ++tries)
         std::this_thread::sleep_for(sweepRetry);
     machine_.cgroups.removeSelf();
+    if (machine_.router) machine_.router->restore();
+    removeTree(machine_.options.taskFolders);
 }
 
 void Launcher::end() {

@@ -17,6 +17,7 @@
 #include "sandbox/attach.hpp"
 #include "sandbox/control_socket.hpp"
 #include "sandbox/recipe.hpp"
+#include "sandbox/sandbox_network.hpp"
 #include "sandbox/task.hpp"
 #include "sandbox/uid_slots.hpp"
 
@@ -42,6 +43,7 @@ private:
     void attach(const Packet& packet);
     void reclaim(const Packet& packet);
     void kill(Packet& packet);
+    base::Result<void> applyNetwork(Task& task, const NetworkPolicy& policy);
     void end();
 
     void readSetup(Task& task);
@@ -60,7 +62,7 @@ private:
     void readReports();
     void finish(Task& task, int status);
     void tellEnd(Task& task, int status);
-    void giveBack(Task& task, int status);
+    void giveBack(Task& task, int status, bool owes);
     void forget(Task& task);
     void removeCgroup(std::shared_ptr<TaskCgroup> cgroup, std::optional<uid_t> uid,
                       base::EventLoop::Clock::duration wait);
@@ -75,6 +77,7 @@ private:
     ControlSocket control_;
     Attacher attacher_;
     UidSlots slots_;
+    SandboxNetwork network_;
     Tasks tasks_;
     bool resuming_;
     bool ending_ = false;

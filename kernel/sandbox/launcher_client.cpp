@@ -4,12 +4,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/log.hpp"
 #include "base/ulid.hpp"
 #include "sandbox/control_socket.hpp"
 #include "sandbox/fd_watcher.hpp"
+#include "sandbox/task_folder.hpp"
 
 namespace cf::sandbox {
 
@@ -36,7 +38,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
     };
 
     State(base::EventLoop& eventLoop, LauncherProcess process)
-        : loop(eventLoop), control(std::move(process.control)), layers(std::move(process.layers)) {}
+        : loop(eventLoop), control(std::move(process.control)), layers(std::move(process.layers)), taskFolders(std::move(process.taskFolders)) {}
 
     void send(std::string packet, std::vector<base::UniqueFd> fds = {}) {
         if (lost) return;
@@ -111,6 +113,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         task.started = true;
         task.adopt.pid = reply.pid;
         task.adopt.uid = reply.uid;
+        task.adopt.link = reply.link;
         task.pidfd = duplicate(packet.fds[3]);
         auto& fds = packet.fds;
         if (const auto workerStarted = std::move(task.workerStarted)) {
@@ -192,6 +195,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         task.adopt.kind = request.kind;
         task.adopt.task = request.task;
         task.adopt.limits = request.limits;
+        task.adopt.network = request.network;
         for (const Mount& mount : request.mounts)
             if (mount.kind == MountKind::writable) task.adopt.mounts.push_back(mount);
         known.emplace(request.task, std::move(task));
@@ -211,6 +215,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
     base::EventLoop& loop;
     ControlSocket control;
     std::vector<Layer> layers;
+    std::string taskFolders;
     std::unique_ptr<FdWatcher> watcher{};
     std::unordered_map<TaskId, Known> known{};
     std::unordered_map<uint64_t, DoneCallback> attaching{};
@@ -291,6 +296,8 @@ void LauncherClient::attach(TaskId worker, const Attachment& attachment, DoneCal
     const uint64_t request = state_->nextAttach++;
     state_->attaching.emplace(request, std::move(done));
     std::string packet = encodeAttach(worker, request, attachment);
+    if (const auto found = state_->known.find(worker); found != state_->known.end())
+        found->second.adopt.network = attachment.network;
     // The launcher could not receive it, and the answer must not come before this returns.
     if (!state_->lost && packet.size() <= maxMessage) return state_->send(std::move(packet));
     state_->loop.post([state = state_, request] {
@@ -327,10 +334,19 @@ void LauncherClient::onLost(std::function<void()> callback) {
 
 const std::vector<Layer>& LauncherClient::layers() const { return state_->layers; }
 
-std::string LauncherClient::artifactPath(const std::string& artifactDir) const {
-    for (const Layer& layer : state_->layers)
-        if (layer.name == "mount_namespace" && !layer.active) return artifactDir;
-    return "/function";
+std::string LauncherClient::artifactPath(TaskId worker) const {
+    return (state_->taskFolders.empty() ? std::string() : taskFolder(state_->taskFolders, worker)) +
+           "/function";
+}
+
+std::string tierOf(const std::vector<Layer>& layers) {
+    const auto has = [&](std::string_view name) {
+        return std::any_of(layers.begin(), layers.end(), [&](const Layer& layer) {
+            return layer.name == name && layer.active;
+        });
+    };
+    if (has("mount_namespace")) return has("own_user") ? "root" : "user";
+    return has("own_user") ? "container" : "bare";
 }
 
 }  // namespace cf::sandbox

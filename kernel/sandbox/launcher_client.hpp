@@ -41,6 +41,11 @@ struct LauncherOptions {
     gid_t kernelGid = 0;
     bool strict = false;     // refuse to start when a layer is missing
     std::string execStub{};  // path of the stub executable
+    // Where workers and tools get folders of their own on machines without mount namespaces: a
+    // path that the launcher alone uses, on the file system of artifacts and layers.
+    std::string taskFolders{};
+    // The platform's private folder, which build folders lie in; there it is opened to tools.
+    std::string privateFolder{};
     NetworkOptions network{};
 };
 
@@ -49,7 +54,12 @@ struct LauncherProcess {
     pid_t pid = -1;
     std::vector<Layer>
         layers{};  // what this machine can give, tested by the launcher itself at its start
+    std::string taskFolders{};  // where artifacts appear without mount namespaces; empty with them
 };
+
+// How much this machine gives, in a word: "root" (namespaces, own users), "user" (namespaces),
+// "container" (own users), "bare".
+std::string tierOf(const std::vector<Layer>& layers);
 
 // Starts the launcher (posix_spawn of this same executable with the argument "launcher") and waits
 // for its report of layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is
@@ -67,7 +77,7 @@ public:
 
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
     void attach(TaskId worker, const Attachment& attachment, DoneCallback done) override;
-    std::string artifactPath(const std::string& artifactDir) const override;
+    std::string artifactPath(TaskId worker) const override;
     void kill(TaskId task) override;
 
     struct Tool {

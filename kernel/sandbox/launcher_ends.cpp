@@ -13,6 +13,8 @@
 #include "sandbox/process_tree.hpp"
 #include "sandbox/root_filesystem.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -56,16 +58,21 @@ void Launcher::finish(Task& task, int status) {
     // Its pid may come back as somebody else's.
     task.pid = -1;
     if (!machine_.isolated()) killStrays();
-    if (task.writable.empty() || !machine_.root || task.uid == machine_.options.kernelUid)
-        return tellEnd(task, status);
-    giveBack(task, status);
+    const bool owes =
+        !task.writable.empty() && machine_.root && task.uid != machine_.options.kernelUid;
+    if (!owes && !usesTaskFolder(machine_, task.kind)) return tellEnd(task, status);
+    giveBack(task, status, owes);
 }
 
-void Launcher::giveBack(Task& task, int status) {
+void Launcher::giveBack(Task& task, int status, bool owes) {
     // Trees of a hundred thousand files take a while: not on this loop.
     const pid_t helper = ::fork();
     if (helper == 0) {
         int error = 0;
+        if (usesTaskFolder(machine_, task.kind)) {
+            error = removeTree(taskFolder(machine_.options.taskFolders, task.id));
+            if (!owes) ::_exit(error);
+        }
         for (const Mount& mount : task.writable) {
             const int one = changeOwner(mount.source, {task.uid, task.uid},
                                         machine_.options.kernelUid, machine_.options.kernelGid);
@@ -82,7 +89,7 @@ void Launcher::giveBack(Task& task, int status) {
             if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0)
                 base::logWarning(
                     "sandbox",
-                    "Files of a tool could not all be given back to the platform's user: " +
+                    "Files of a task could not all be given back to the platform's user or removed: " +
                         std::string(std::strerror(WIFEXITED(ended) ? WEXITSTATUS(ended) : EIO)));
             tellEnd(task, status);
         });
@@ -111,6 +118,7 @@ void Launcher::tellEnd(Task& task, int status) {
 }
 
 void Launcher::forget(Task& task) {
+    if (task.link) network_.forget(*task.link);
     removeCgroup(std::make_shared<TaskCgroup>(std::move(task.cgroup)),
                  task.ownUid ? std::optional<uid_t>(task.uid) : std::nullopt, firstRemovalRetry);
     tasks_.erase(task.id);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/log.hpp"
 #include "sandbox/launcher.hpp"
 #include "sandbox/process_tree.hpp"
 
@@ -39,6 +40,13 @@ void Launcher::adopt(Packet& packet) {
     task->pidfd = std::move(packet.fds[0]);
     task->limits = request->limits;
     task->writable = std::move(request->mounts);
+    task->network = request->network.mode;
+    if (request->link != 0 && network_.available()) {
+        task->link = request->link - 1;
+        if (const auto bound = network_.apply(*task->link, request->network, task->pidfd.get());
+            !bound)
+            base::logWarning("sandbox", bound.failure().detail);
+    }
     task->announced = true;
     if (task->kind != TaskKind::probe) task->cgroup = machine_.cgroups.open(task->id);
     Task& known = *task;
@@ -57,6 +65,7 @@ void Launcher::resume() {
     resuming_ = false;
     earlyEnds_.clear();
     earlyStatuses_.clear();
+    network_.sweep();
     // Tasks that the dead launcher was just starting belong to nobody.
     killStrays();
     machine_.cgroups.sweep([this](TaskId id) { return find(id) != nullptr; });

@@ -21,7 +21,10 @@
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
 #include "sandbox/landlock.hpp"
+#include "sandbox/router.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
+#include "sandbox/trees.hpp"
 #include "sandbox/uid_slots.hpp"
 #include "sandbox/user_namespace.hpp"
 
@@ -159,6 +162,8 @@ TestRun runThrowAway(const Machine& machine) {
     if (got > 0) run.failure.assign(buffer, static_cast<size_t>(got));
     while ((got = ::read(started->output.get(), buffer, sizeof buffer)) > 0)
         run.seen.append(buffer, static_cast<size_t>(got));
+    if (!machine.isolated())
+        removeTree(taskFolder(machine.options.taskFolders, request.task));
     // Nobody waits for this group; what is left of it is swept with the next start.
     for (int tries = 0; !started->cgroup.remove() && tries < 50; ++tries) ::usleep(2000);
     Report report;
@@ -194,11 +199,6 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     }
     machine.landlock = landlockVersion();
     if (machine.landlock < firstUsefulLandlock) machine.landlock = 0;
-    machine.filter =
-        SyscallFilter::compile(SyscallFilter::Sockets::internet, machine.filterFault);
-    machine.filterWithoutInternet =
-        SyscallFilter::compile(SyscallFilter::Sockets::none, machine.filterFault);
-    if (!machine.filterWithoutInternet) machine.filter = {};
     const std::string mountinfo = readFile("/proc/self/mountinfo");
     const std::string own = readFile("/proc/self/cgroup");
     for (int tries = 0; tries < claimTries; ++tries) {
@@ -207,6 +207,10 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
         if (machine.cgroups.claim()) break;
     }
     machine.cgroups.sweep([](TaskId) { return false; });
+    const bool counted = machine.cgroups.memory();
+    machine.filter = SyscallFilter::compile({true, counted}, machine.filterFault);
+    machine.filterWithoutInternet = SyscallFilter::compile({false, counted}, machine.filterFault);
+    if (!machine.filterWithoutInternet) machine.filter = {};
     if (!machine.root) machine.options.uidBase = 0;
     return machine;
 }
@@ -237,7 +241,43 @@ void addOwnUser(const Machine& machine, const std::string& seen, std::vector<Lay
     layers.push_back(std::move(layer));
 }
 
+void addOutboundNetwork(Machine& machine, std::vector<Layer>& layers) {
+    const LauncherOptions& options = machine.options;
+    std::string why;
+    if (!machine.root || machine.ownUserNamespace)
+        why = "the platform does not run as root";
+    else if ((machine.namespaces & CLONE_NEWNET) == 0)
+        why = "this machine gives no network namespaces";
+    else
+        machine.router = Router::make(options.instance, options.network, why);
+    Layer layer{"outbound_network", machine.router != nullptr, {}};
+    if (machine.router)
+        layer.detail = "a network of its own at " + machine.router->range().text() +
+                       ": the internet, not the machine or private addresses" +
+                       (machine.router->warning().empty() ? "" : "; " + machine.router->warning());
+    else if (options.network.hostWithoutRouter)
+        layer.detail = "the machine's own network (sandbox.network.unprivileged = host): " + why;
+    else
+        layer.detail = "none, functions reach nobody: " + why +
+                       "; start as root, or set sandbox.network.unprivileged = host";
+    layers.push_back(std::move(layer));
+}
+
 }  // namespace
+
+bool prepareTaskFolders(const Machine& machine) {
+    const std::string& folders = machine.options.taskFolders;
+    if (folders.empty()) return false;
+    // What an earlier run left when it was killed.
+    removeTree(folders);
+    if (machine.isolated()) return true;
+    const std::string layers = folders + "/layers";
+    bool made = true;
+    for (const std::string& path : {folders, layers})
+        // Searched by everybody, listed by nobody.
+        made = made && ::mkdir(path.c_str(), 0711) == 0 && ::chmod(path.c_str(), 0711) == 0;
+    return made;
+}
 
 std::vector<Layer> testLayers(Machine& machine) {
     std::vector<Layer> layers;
@@ -252,11 +292,13 @@ std::vector<Layer> testLayers(Machine& machine) {
     }
     constexpr uint64_t needed = CLONE_NEWPID | CLONE_NEWNS;
     if ((machine.namespaces & needed) != needed) machine.namespaces = 0;
+    prepareTaskFolders(machine);
     TestRun run = runThrowAway(machine);
     std::string brokenWhy;
     if (!run.failure.empty() && machine.isolated()) {
         brokenWhy = run.failure;
         machine.namespaces = 0;
+        prepareTaskFolders(machine);
         run = runThrowAway(machine);
     } else if (!machine.isolated()) {
         brokenWhy = std::strerror(firstError);
@@ -314,8 +356,7 @@ std::vector<Layer> testLayers(Machine& machine) {
         : landlockVersion() == 0 ? "not available; Linux 5.19 or newer has it, unless its lsm= or "
                                    "the container around the platform leaves it out"
                                  : "version " + version + " is too old; Linux 5.19 has version 2");
-    add("outbound_network", false,
-        "a worker has either no network or the machine's own in this version");
+    addOutboundNetwork(machine, layers);
     return layers;
 }
 

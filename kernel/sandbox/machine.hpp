@@ -17,6 +17,10 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
 // processes.
 std::vector<Layer> testLayers(Machine& machine);
 
+// Removes the folders of tasks that an earlier run left, and makes the place for new ones where
+// they are needed (task_folder.hpp). False: it could not be made.
+bool prepareTaskFolders(const Machine& machine);
+
 // Who a worker or tool without a slot of its own runs as.
 uid_t sharedUid(const Machine& machine);
 gid_t sharedGid(const Machine& machine);

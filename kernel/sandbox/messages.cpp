@@ -51,6 +51,9 @@ enum class Item : uint16_t {
     networkAllow,
     networkDeny,
     networkFallback,
+    networkLink,
+    taskFolders,
+    privateFolder,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -238,6 +241,8 @@ std::string encode(const LauncherOptions& options) {
     put(out, Item::kernelGid, options.kernelGid);
     put(out, Item::strict, options.strict);
     put(out, Item::execStub, options.execStub);
+    put(out, Item::taskFolders, options.taskFolders);
+    put(out, Item::privateFolder, options.privateFolder);
     put(out, Item::networkRange, options.network.range);
     for (const auto& entry : options.network.allow) put(out, Item::networkAllow, entry);
     for (const auto& entry : options.network.deny) put(out, Item::networkDeny, entry);
@@ -269,6 +274,12 @@ std::optional<LauncherOptions> decodeOptions(const Packet& packet) {
                 break;
             case Item::execStub:
                 options.execStub = reader.text();
+                break;
+            case Item::taskFolders:
+                options.taskFolders = reader.text();
+                break;
+            case Item::privateFolder:
+                options.privateFolder = reader.text();
                 break;
             case Item::networkRange:
                 options.network.range = reader.text();
@@ -385,6 +396,8 @@ std::string encode(const AdoptRequest& request) {
     put(out, Item::uid, request.uid);
     putMounts(out, request.mounts);
     putLimits(out, request.limits);
+    putNetwork(out, request.network);
+    put(out, Item::networkLink, request.link);
     return out;
 }
 
@@ -395,9 +408,13 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
     uint64_t kind = 0;
     while (reader.next()) {
         if (readLimit(reader.item(), reader.number(), request.limits)) continue;
+        if (readNetwork(reader.item(), reader.number(), reader.view(), request.network)) continue;
         switch (reader.item()) {
             case Item::kind:
                 kind = reader.number();
+                break;
+            case Item::networkLink:
+                request.link = static_cast<uint32_t>(std::min<uint64_t>(reader.number(), 1u << 24));
                 break;
             case Item::pid:
                 request.pid = static_cast<int32_t>(reader.number());
@@ -414,7 +431,7 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
         }
     }
     if (reader.malformed() || kind < 1 || kind > 3 || packet.task == 0 ||
-        request.mounts.size() > maxMounts) {
+        request.mounts.size() > maxMounts || networkFault(request.network) != nullptr) {
         why = "an adoption is malformed";
         return {};
     }
@@ -426,6 +443,7 @@ std::string encode(TaskId task, const StartedReply& reply) {
     std::string out = begin(MessageKind::started, task);
     put(out, Item::pid, static_cast<uint64_t>(reply.pid));
     put(out, Item::uid, reply.uid);
+    put(out, Item::networkLink, reply.link);
     return out;
 }
 
@@ -435,6 +453,8 @@ StartedReply decodeStarted(const Packet& packet) {
     while (reader.next()) {
         if (reader.item() == Item::pid) reply.pid = static_cast<int32_t>(reader.number());
         if (reader.item() == Item::uid) reply.uid = static_cast<uint32_t>(reader.number());
+        if (reader.item() == Item::networkLink)
+            reply.link = static_cast<uint32_t>(reader.number());
     }
     return reply;
 }

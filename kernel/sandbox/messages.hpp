@@ -71,11 +71,14 @@ struct AdoptRequest {
     uint32_t uid = 0;
     std::vector<Mount> mounts{};  // writable ones: to be given back when the tool has ended
     Limits limits{};
+    NetworkPolicy network{};
+    uint32_t link = 0;  // as in StartedReply
 };
 
 struct StartedReply {
     int32_t pid = -1;
     uint32_t uid = 0;
+    uint32_t link = 0;  // one more than the index of its link to the router; 0: it has none
 };
 
 // Encoders give a whole packet, without its descriptors.

@@ -24,7 +24,9 @@ pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pid
         arguments.flags |= CLONE_PARENT;
     else
         arguments.exitSignal = SIGCHLD;
-    const pid_t pid = sys::clone3(arguments);
+    pid_t pid = sys::clone3(arguments);
+    // Container engines refuse clone3, whose arguments their filter cannot see.
+    if (pid < 0 && errno == ENOSYS) pid = sys::clone(arguments.flags | arguments.exitSignal, fd);
     if (pid > 0) pidfd.reset(fd);
     return pid;
 }

@@ -1,5 +1,6 @@
-// Step 7: the network namespace of a sandbox without network has one interface, lo, and it is up:
-// runtimes talk to themselves over it.
+// Step 7: the network. Without one, a sandbox has a network namespace with lo alone, and it is up:
+// runtimes talk to themselves over it. With `outbound` it enters one that the launcher made ahead,
+// with one link to the router (sandbox_network.hpp).
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -12,8 +13,10 @@
 
 namespace cf::sandbox {
 
-void bringUpLoopback(const Launch& launch, const Setup& setup) {
+void enterNetwork(const Launch& launch, const Setup& setup) {
     if ((launch.namespaces & CLONE_NEWNET) == 0) return;
+    if (launch.network >= 0)
+        return setup.check(::setns(launch.network, CLONE_NEWNET) == 0, "entering its network");
     const base::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
     std::strncpy(request.ifr_name, "lo", IFNAMSIZ - 1);

@@ -25,7 +25,9 @@ bool setCapabilities(uint32_t low) {
 
 void dropPrivileges(const Launch& launch, const Setup& setup) {
     // A probe looks for toolchains wherever people install them, also below home directories.
-    const bool reads = launch.request.kind == TaskKind::probe && launch.machine.root;
+    // Containers do not have that right to give.
+    const bool reads = launch.request.kind == TaskKind::probe && launch.machine.root &&
+                       ::prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH) == 1;
     const uint32_t kept = reads ? 1u << CAP_DAC_READ_SEARCH : 0;
     // A launcher without any privilege may not touch the bounding set, and has nothing to lose:
     // NO_NEW_PRIVS does it.

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@
 #include "sandbox/seccomp.hpp"
 
 namespace cf::sandbox {
+
+class Router;
 
 // What this machine can give; found once by the supervisor (machine.cpp) and inherited by every
 // launcher it forks.
@@ -29,10 +32,18 @@ struct Machine {
     SyscallFilter filter{}, filterWithoutInternet{};  // empty: none could be made
     std::string filterFault{};                        // why
     base::UniqueFd stub{};        // the stub's executable
+    std::shared_ptr<Router> router{};  // the way out for sandboxes; none where there is none
     base::UniqueFd reportsIn{};   // where Report records are read, by the launcher
     base::UniqueFd reportsOut{};  // where supervisor and pid 1s write them
     bool isolated() const { return namespaces != 0; }
 };
+
+// Without mount namespaces, workers and tools have a folder of their own (task_folder.hpp).
+inline bool usesTaskFolder(const Machine& machine, TaskKind kind) {
+    return !machine.isolated() && kind != TaskKind::probe;
+}
+// The group of tools that have to enter the platform's private folder; 0: no tool has to.
+gid_t toolGroup(const Machine& machine);
 
 // How a process ended; written to one pipe by every pid 1 (for the program it started, `task` set)
 // and by the supervisor (for each of its children, `pid` set). The pipe lives as long as the
@@ -56,6 +67,7 @@ struct Launch {
     int errors;
     int socket;         // becomes fd 3; -1: none
     void (*inspect)();  // instead of a program: the launcher's test of its own sandbox
+    int network;        // a network namespace with a link to the router; -1: an empty one of its own
 };
 
 // Failures of a step travel through a pipe to the launcher, in words; a successful execve closes
@@ -92,7 +104,7 @@ void takeIdentity(const Launch& launch, const Setup& setup);
 // 6  privileges.cpp
 void dropPrivileges(const Launch& launch, const Setup& setup);
 // 7  network.cpp
-void bringUpLoopback(const Launch& launch, const Setup& setup);
+void enterNetwork(const Launch& launch, const Setup& setup);
 // 8  landlock.cpp; made while there are privileges and descriptors left, closed when both are gone.
 //    `stub` is the executable that no path of the sandbox leads to, -1: none
 base::UniqueFd makeFence(const Launch& launch, const Setup& setup, int stub);
@@ -118,6 +130,7 @@ struct StartOptions {
     gid_t gid = 0;
     bool sibling = true;
     void (*inspect)() = nullptr;
+    int network = -1;
 };
 
 // Runs the recipe up to the point where the new process works on its own. Failures: sandbox_failed.

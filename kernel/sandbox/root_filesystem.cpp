@@ -11,6 +11,7 @@
 #include <climits>
 
 #include "sandbox/syscalls.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -171,19 +172,24 @@ void addMounts(const NewRoot& root) {
 }
 
 void useMachinesRoot(const Launch& launch, const Setup& setup) {
-    const bool ownUser = launch.machine.root && launch.uid != launch.machine.options.kernelUid;
+    const LauncherOptions& options = launch.machine.options;
+    if (launch.request.kind == TaskKind::probe) return;
+    ::umask(0);
+    if (const gid_t group = toolGroup(launch.machine);
+        launch.request.kind == TaskKind::tool && group != 0)
+        setup.check(::chown(options.privateFolder.c_str(), options.kernelUid, group) == 0 &&
+                        ::chmod(options.privateFolder.c_str(), 0710) == 0,
+                    "opening the platform's folder to tools");
     for (const Mount& mount : launch.request.mounts) {
-        if (::access(mount.source.c_str(), F_OK) != 0 && mount.optional) continue;
-        if (mount.source != mount.target)
-            setup.fail("This machine gives no mount namespaces, so " + mount.source +
-                           " cannot appear at " + mount.target,
-                       0);
-        if (mount.kind == MountKind::overlay && ownUser)
-            setup.fail(
-                "This machine gives no mount namespaces, so there is no scratch layer over " +
-                    mount.source,
-                0);
+        if (::access(mount.source.c_str(), F_OK) != 0) {
+            if (mount.optional) continue;
+            setup.fail("The path " + mount.source + " that it needs does not exist", 0);
+        }
         if (mount.kind == MountKind::writable) openWritable(launch, setup, mount);
+        if (mount.kind != MountKind::overlay) continue;
+        // The tool owns the folders and may add to them; the files stay the cache's.
+        const int error = linkTree(mount.source, mount.target, launch.uid, launch.gid);
+        if (error != 0) setup.fail("making a scratch layer over " + mount.source, error);
     }
 }
 

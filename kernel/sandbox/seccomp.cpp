@@ -56,7 +56,7 @@ private:
     int error_ = 0;
 };
 
-void addRules(Rules& rules, SyscallFilter::Sockets sockets) {
+void addRules(Rules& rules, SyscallFilter::Allowed allowed) {
     for (const std::string_view name : allowedSyscalls()) rules.add(SCMP_ACT_ALLOW, name);
 #ifdef __s390x__
     const auto flags = SCMP_A1_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
@@ -64,6 +64,7 @@ void addRules(Rules& rules, SyscallFilter::Sockets sockets) {
     const auto flags = SCMP_A0_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
 #endif
     rules.add(SCMP_ACT_ALLOW, "clone", flags);
+    if (allowed.memoryFiles) rules.add(SCMP_ACT_ALLOW, "memfd_create");
     // Its flags lie in memory, where a filter cannot look; on this answer libc takes clone.
     rules.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
     for (const uint32_t persona : {0u, askPersonality})
@@ -72,7 +73,7 @@ void addRules(Rules& rules, SyscallFilter::Sockets sockets) {
     // Runtimes list network interfaces with it.
     rules.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
               SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
-    if (sockets == SyscallFilter::Sockets::none) return;
+    if (!allowed.internet) return;
     // TCP and UDP. Other protocols are code of the Linux kernel that hardly anybody runs, loaded
     // on demand.
     for (const unsigned family : {AF_INET, AF_INET6})
@@ -125,7 +126,7 @@ bool appendProgram(scmp_filter_ctx context, std::vector<sock_filter>& program) {
 
 }  // namespace
 
-SyscallFilter SyscallFilter::compile(Sockets sockets, std::string& why) {
+SyscallFilter SyscallFilter::compile(Allowed allowed, std::string& why) {
     SyscallFilter filter;
     const Context context(::seccomp_init(SCMP_ACT_ERRNO(EPERM)), &::seccomp_release);
     if (!context) {
@@ -137,7 +138,7 @@ SyscallFilter SyscallFilter::compile(Sockets sockets, std::string& why) {
     rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS));
     // As a binary tree a decision takes some 9 comparisons instead of some 200.
     rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
-    addRules(rules, sockets);
+    addRules(rules, allowed);
     std::vector<sock_filter> program = unknownCallsPrologue();
     if (rules.error() != 0) {
         why = std::string("a rule was refused: ") + std::strerror(rules.error());

@@ -14,12 +14,17 @@ namespace cf::sandbox {
 // A compiled filter: what the Linux kernel runs before every system call of the program.
 class SyscallFilter {
 public:
-    // May the program make sockets of the internet's families? Without, `network: none` holds also
-    // where there is no network namespace.
-    enum class Sockets { internet, none };
+    // What only the machine's other protections make harmless.
+    struct Allowed {
+        // Sockets of the internet's families. Without, `network: none` holds also where there is no
+        // network namespace.
+        bool internet = true;
+        // memfd_create. Without, memory has no place to be where no watchdog sees it.
+        bool memoryFiles = true;
+    };
 
     // Empty when it could not be compiled; `why` then says what went wrong.
-    static SyscallFilter compile(Sockets sockets, std::string& why);
+    static SyscallFilter compile(Allowed allowed, std::string& why);
 
     explicit operator bool() const { return !program_.empty(); }
     size_t size() const { return program_.size(); }

@@ -24,7 +24,7 @@ const std::vector<std::string_view>& allowedSyscalls() {
         "utime", "utimensat", "utimes", "write", "writev", "inotify_add_watch", "inotify_init",
         "inotify_init1", "inotify_rm_watch", "cachestat",
         // memory
-        "brk", "madvise", "map_shadow_stack", "membarrier", "memfd_create", "mincore", "mlock",
+        "brk", "madvise", "map_shadow_stack", "membarrier", "mincore", "mlock",
         "mlock2", "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock",
         "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
         // processes and threads

@@ -69,6 +69,8 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
             "The launcher did not report within 5 seconds what this machine can give to "
             "sandboxes.");
     process.layers = decodeLayers(packet);
+    if (const auto tier = tierOf(process.layers); tier == "container" || tier == "bare")
+        process.taskFolders = options.taskFolders;
     std::string missing;
     for (const Layer& layer : process.layers)
         if (!layer.active)

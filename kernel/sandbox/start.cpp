@@ -11,6 +11,8 @@
 
 #include "sandbox/recipe.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -42,7 +44,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 [[noreturn]] void runChild(const Launch& launch, const Setup& setup) {
     resetSignals();
     joinCgroup(launch, setup);
-    bringUpLoopback(launch, setup);
+    enterNetwork(launch, setup);
     if ((launch.namespaces & CLONE_NEWNS) != 0)
         buildRoot(launch, setup);
     else
@@ -103,7 +105,8 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     }
     dropPrivileges(launch, setup);
     closeFence(fence, setup);
-    const std::string& start = request.directory;
+    const bool machinesRoot = usesTaskFolder(launch.machine, request.kind);
+    const std::string start = request.directory.empty() && machinesRoot ? "/" : request.directory;
     if (!start.empty())
         setup.check(::chdir(start.c_str()) == 0,
                     "The directory " + start + " cannot be entered in the sandbox");
@@ -126,12 +129,16 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
                errno);
 }
 
-base::Result<Starting> startTask(const Machine& machine, const StartRequest& request,
+base::Result<Starting> startTask(const Machine& machine, const StartRequest& asked,
                                  const StartOptions& options) {
     const auto failed = [](const std::string& what) {
         return base::Failure{"sandbox_failed", "The sandbox could not be started: " + what + ": " +
                                                    std::strerror(errno) + "."};
     };
+    const bool hasFolder = usesTaskFolder(machine, asked.kind);
+    const std::string& folders = machine.options.taskFolders;
+    const StartRequest request =
+        hasFolder ? translated(asked, taskFolder(folders, asked.task)) : asked;
     if (request.execStub && !machine.stub)
         return base::Failure{"sandbox_failed",
                              "The stub for compiled artifacts is missing: " +
@@ -148,8 +155,13 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& req
     const auto undo = [&](const std::string& what) {
         const auto failure = failed(what);
         starting.cgroup.remove();
+        if (hasFolder) removeTree(taskFolder(folders, request.task));
         return failure;
     };
+    if (hasFolder) {
+        errno = makeTaskFolder(folders, request.task, options.uid, options.gid);
+        if (errno != 0) return undo("making " + taskFolder(folders, request.task));
+    }
     if (!makePipe(setupEnds, true, true) || !makePipe(output, true, isWorker) ||
         !makePipe(errors, true, isWorker) || (!isWorker && !makePipe(input, false, false)) ||
         (isWorker && !makeSocket(socket)))
@@ -164,8 +176,11 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& req
     const Launch launch{machine,           request,           namespacesFor(machine, request),
                         options.uid,       options.gid,       starting.cgroup,
                         input.task.get(),  output.task.get(), errors.task.get(),
-                        socket.task.get(), options.inspect};
-    starting.pid = cloneIntoNamespaces(launch.namespaces, options.sibling, starting.pidfd);
+                        socket.task.get(), options.inspect,     options.network};
+    // One that was made ahead is entered by the new process itself.
+    const uint64_t madeAhead = options.network >= 0 ? CLONE_NEWNET : 0;
+    starting.pid =
+        cloneIntoNamespaces(launch.namespaces & ~madeAhead, options.sibling, starting.pidfd);
     if (starting.pid < 0) return undo("clone3");
     if (starting.pid == 0) runChild(launch, Setup(setupEnds.task.get()));
     starting.cgroup.forgetJoin();

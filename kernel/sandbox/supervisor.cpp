@@ -20,6 +20,8 @@
 #include "sandbox/files.hpp"
 #include "sandbox/launcher.hpp"
 #include "sandbox/machine.hpp"
+#include "sandbox/router.hpp"
+#include "sandbox/trees.hpp"
 #include "sandbox/user_namespace.hpp"
 
 namespace cf::sandbox {
@@ -110,6 +112,8 @@ int launcherMain(int control) {
          ++tries)
         std::this_thread::sleep_for(5ms);
     machine.cgroups.removeSelf();
+    if (machine.router) machine.router->restore();
+    removeTree(machine.options.taskFolders);
     return 0;
 }
 

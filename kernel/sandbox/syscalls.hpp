@@ -70,6 +70,10 @@ struct OpenHow {
 inline pid_t clone3(CloneArguments& arguments) {
     return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
 }
+// The older form. With CLONE_PIDFD the descriptor goes where the parent's thread id would.
+inline pid_t clone(uint64_t flags, int& pidfd) {
+    return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, &pidfd, nullptr, nullptr));
+}
 inline int openTree(int directory, const char* path, unsigned flags) {
     return static_cast<int>(::syscall(SYS_open_tree, directory, path, flags));
 }

@@ -22,6 +22,8 @@ struct Task {
     base::UniqueFd pidfd{};
     TaskCgroup cgroup{};
     Limits limits{};
+    std::optional<uint32_t> link{};   // its link to the router
+    Network network = Network::none;  // what it was started with
     std::vector<Mount> writable{};  // belong to the tool's user until they are given back
 
     bool announced = false;  // the kernel knows that it runs

@@ -4,6 +4,8 @@
 
 #include "sandbox/launcher.hpp"
 #include "sandbox/process_tree.hpp"
+#include "sandbox/task_folder.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -28,13 +30,25 @@ void Launcher::watchMemory(Task& task) {
 
 // Stands in for the controllers that are not there; does not run when they are.
 void Launcher::watch() {
-    if (watching_ || (machine_.cgroups.memory() && machine_.cgroups.processes())) return;
+    const bool counted = machine_.cgroups.memory() && machine_.cgroups.processes();
+    if (watching_ || (counted && machine_.isolated())) return;
     watching_ = true;
     loop_.after(watchdogPeriod, [this] {
         watching_ = false;
         for (auto& [id, task] : tasks_) {
             if (task->kind == TaskKind::probe || task->pid < 0) continue;
             const TreeUse use = useOf(task->pid);
+            // Elsewhere /tmp is memory of the task, with limits of its own.
+            if (usesTaskFolder(machine_, task->kind)) {
+                const TreeSize size =
+                    sizeOfTree(taskFolder(machine_.options.taskFolders, id) + "/tmp",
+                               {task->limits.tmpBytes, task->limits.tmpInodes});
+                if (size.bytes > task->limits.tmpBytes || size.files > task->limits.tmpInodes) {
+                    task->outOfMemory = true;
+                    killTask(*task);
+                    continue;
+                }
+            }
             task->peakSeen = std::max(task->peakSeen, use.memoryBytes);
             const bool tooMuch =
                 !machine_.cgroups.memory() && use.memoryBytes > task->limits.memoryBytes;

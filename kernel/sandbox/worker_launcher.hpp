@@ -35,9 +35,9 @@ public:
     // Binds a prewarmed worker to a version: its cgroup gets the version's limits (memory, processes, cpus), its network
     // the version's policy, then artifact and layers appear inside it.
     virtual void attach(TaskId worker, const Attachment& attachment, DoneCallback done) = 0;
-    // Where an attached artifact is for the worker, for LOAD: /function; `artifactDir` itself on a machine without mount
-    // namespaces.
-    virtual std::string artifactPath(const std::string& artifactDir) const = 0;
+    // Where the attached artifact is for the worker, for LOAD: /function; a folder of the worker's own on a machine
+    // without mount namespaces.
+    virtual std::string artifactPath(TaskId worker) const = 0;
     // Kills the whole tree. Its `ended` callback and pidfd tell when it is gone. Unknown tasks are ignored.
     virtual void kill(TaskId task) = 0;
 };

@@ -117,7 +117,7 @@ void Worker::attach() {
 void Worker::sendLoad() {
     state_ = State::loading;
     const size_t start = protocol::beginFrame(out_, FrameType::load, 0);
-    protocol::putItem(out_, Tag::artifact, context_.launcher.artifactPath(target_->artifactDir));
+    protocol::putItem(out_, Tag::artifact, context_.launcher.artifactPath(task_));
     protocol::putItem(out_, Tag::handler, target_->handler);
     for (const auto& [name, value] : target_->environment) protocol::putItem(out_, Tag::environment, name + "=" + value);
     protocol::putItem(out_, Tag::functionName, target_->functionName);

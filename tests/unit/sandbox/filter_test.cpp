@@ -132,13 +132,14 @@ class FilterTest : public CppUnit::TestFixture {
     void testLetsOrdinaryCallsPass() {
         Platform platform;
         const Answers answers = asWorker(platform);
-        for (const char* name : {"clone", "personality_get", "getpid", "memfd_create"})
-            expect(answers, name, 0);
+        for (const char* name : {"clone", "personality_get", "getpid"}) expect(answers, name, 0);
+        // Where only a watchdog looks at memory, there is none that belongs to no mapping.
+        expect(answers, "memfd_create", platform.hasLayer("memory_limit") ? 0 : EPERM);
     }
 
     void testFilterIsSmall() {
         std::string why;
-        const SyscallFilter filter = SyscallFilter::compile(SyscallFilter::Sockets::internet, why);
+        const SyscallFilter filter = SyscallFilter::compile({}, why);
         CPPUNIT_ASSERT_EQUAL(std::string(), why);
         CPPUNIT_ASSERT(filter);
         // Installing takes time that grows with it, at every start.
@@ -152,7 +153,6 @@ class FilterTest : public CppUnit::TestFixture {
             std::fprintf(stderr, "  skipped: Linux has no Landlock here\n");
             return;
         }
-        if (platform.lacks("mount_namespace")) return;
         CPPUNIT_ASSERT(platform.hasLayer("landlock"));
         // Its own files in /proc: users and mounts alone would let it write them.
         const Answers answers = asWorker(

@@ -142,6 +142,7 @@ class LauncherTest : public CppUnit::TestFixture {
     }
 
     void testWorkersSurviveTheLauncher() {
+        TemporaryFolder artifact;
         Platform platform;
         bool lost = false;
         platform.onLoop([&](LauncherClient& client) { client.onLost([&] { lost = true; }); });
@@ -156,7 +157,7 @@ class LauncherTest : public CppUnit::TestFixture {
         // the old one.
         auto fresh = platform.runScript("id -u");
         CPPUNIT_ASSERT_EQUAL(0, fresh->ended.exitCode);
-        CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(survivor->task, "/usr/share"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(survivor->task, artifact.path.string()));
         platform.kill(*victim);
         platform.waitEnded(*victim);
         CPPUNIT_ASSERT_EQUAL(SIGKILL, victim->ended.signal);

@@ -246,7 +246,7 @@ class WorkerTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string(), platform.attach(run->task, artifact.path.string()));
         std::string path;
         platform.onLoop(
-            [&](LauncherClient& client) { path = client.artifactPath(artifact.path.string()); });
+            [&](LauncherClient& client) { path = client.artifactPath(run->task); });
         const auto item = [](unsigned char tag, const std::string& value) {
             return std::string{static_cast<char>(tag),          0, 0, 0,
                                static_cast<char>(value.size()), 0, 0, 0} +

@@ -145,7 +145,7 @@ public:
         memory[task - 1] = attachment.limits.memoryBytes;
         loop_.post([done] { done({}); });
     }
-    std::string artifactPath(const std::string&) const override { return "/function"; }
+    std::string artifactPath(sandbox::TaskId) const override { return "/function"; }
     void kill(sandbox::TaskId task) override {
         FakeWorker& worker = *workers[task - 1];
         ++worker.killed;

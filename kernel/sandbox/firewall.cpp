@@ -1,0 +1,181 @@
+#include "sandbox/firewall.hpp"
+
+#include <nftables/libnftables.h>
+
+namespace cf::sandbox {
+
+namespace {
+
+// Open flows of one sandbox; the machine's table of connections is everybody's.
+constexpr const char* maxFlows = "1024";
+
+constexpr const char* transport = "meta l4proto { tcp, udp } ";
+
+std::string braced(const std::vector<std::string>& items, bool quoted) {
+    std::string text;
+    for (const auto& item : items)
+        text += (text.empty() ? "{ " : ", ") + (quoted ? "\"" + item + "\"" : item);
+    return text + " }";
+}
+
+std::string suffix(uint32_t address) { return std::to_string(address); }
+
+}  // namespace
+
+const std::vector<std::string>& refusedRanges() {
+    static const std::vector<std::string> ranges = {
+        "0.0.0.0/8",     "10.0.0.0/8",     "100.64.0.0/10",  "127.0.0.0/8",
+        "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",   "192.168.0.0/16",
+        "198.18.0.0/15", "224.0.0.0/4",    "240.0.0.0/4",
+        "168.63.129.16"};  // the metadata service of a cloud, in a public range
+    return ranges;
+}
+
+std::string addressRules(const std::vector<std::string>& destinations, const std::string& verdict) {
+    std::string rules;
+    std::string why;
+    for (const auto& text : destinations) {
+        const auto destination = base::parseDestination(text, why);
+        if (!destination || !destination->name.empty()) continue;
+        rules += "ip daddr " + base::rangeText(destination->address, destination->prefix) + " ";
+        if (destination->port != 0)
+            rules += transport + ("th dport " + std::to_string(destination->port) + " ");
+        rules += verdict + "\n";
+    }
+    return rules;
+}
+
+std::vector<base::Destination> namedDestinations(const std::vector<std::string>& destinations) {
+    std::vector<base::Destination> named;
+    std::string why;
+    for (const auto& text : destinations)
+        if (auto destination = base::parseDestination(text, why);
+            destination && !destination->name.empty())
+            named.push_back(std::move(*destination));
+    return named;
+}
+
+std::string machineRules(const std::string& table, const std::string& link,
+                         const AddressRange& range, const std::vector<std::string>& switched,
+                         const NetworkOptions& options) {
+    const std::string from = "iifname \"" + link + "\" ";
+    const std::string to = "oifname \"" + link + "\" ";
+    std::string rules = "table inet " + table + " {\nflags owner;\n";
+    rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n" +
+             from + "meta nfproto ipv6 drop\n" + from + "ip saddr != " + range.text() +
+             " drop\niifname != { \"" + link + "\", \"lo\" } ip saddr " + range.text() + " drop\n}\n";
+    // Every address of the machine, also those it gets later: this hook sees what is for itself.
+    rules += "chain machine {\ntype filter hook input priority -10; policy accept;\niifname != \"" +
+             link + "\" accept\nct state established,related accept\n" +
+             addressRules(options.deny, "drop") + addressRules(options.allow, "accept") +
+             "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n}\n";
+    rules += "chain through {\ntype filter hook forward priority -10; policy accept;\n" + to +
+             "ct state established,related accept\n" + to + "drop\n";
+    if (!switched.empty())
+        rules += "iifname " + braced(switched, true) + " oifname " + braced(switched, true) +
+                 " drop\n";
+    rules += "}\nchain leaving {\ntype nat hook postrouting priority 100; policy accept;\nip saddr " +
+             range.text() + " oifname != \"" + link + "\" masquerade\n}\n}\n";
+    return rules;
+}
+
+std::string routerRules(const AddressRange& range, const NetworkOptions& options) {
+    const std::string gateway = base::addressText(range.router());
+    std::string rules = "table inet sandboxes {\n";
+    for (const char* set : {"opened", "closed"})
+        rules += std::string("set ") + set + " { type ipv4_addr; flags timeout; size 65535; }\n" +
+                 "set " + set + "_ports { type ipv4_addr . inet_service; flags timeout; size 65535; }\n";
+    rules += "set silent { type ipv4_addr; size 65535; }\n"
+             "map bound { type ipv4_addr : verdict; size 65535; }\n"
+             "set flows { type ipv4_addr; size 65535; flags dynamic; }\n"
+             "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
+             "reject with icmpx type admin-prohibited\n}\n";
+    // A sandbox cannot send from an address that is not its own: there is no way back to it.
+    rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n"
+             "meta nfproto ipv6 drop\nfib saddr . iif oif missing drop\n}\n";
+    rules += "chain router {\ntype filter hook input priority 0; policy drop;\n"
+             "ct state established,related accept\niifname \"uplink\" drop\n"
+             "ip saddr @silent goto refuse\n"
+             "ip daddr " + gateway + " udp dport 53 accept\n"
+             "ip daddr " + gateway + " tcp dport 53 accept\ngoto refuse\n}\n";
+    rules += "chain through {\ntype filter hook forward priority 0; policy drop;\n"
+             "ct state established,related accept\niifname \"uplink\" drop\n"
+             "ct state invalid drop\nip saddr @silent goto refuse\n"
+             "ct state new add @flows { ip saddr ct count over " + std::string(maxFlows) +
+             " } goto refuse\n" + addressRules(options.deny, "goto refuse") +
+             "ip daddr @closed goto refuse\n" + transport +
+             "ip daddr . th dport @closed_ports goto refuse\n"
+             "ip saddr vmap @bound\n" +
+             "ip daddr " + range.text() + " goto refuse\n" +
+             addressRules(options.allow, "oifname \"uplink\" accept") +
+             "ip daddr @opened accept\n" + transport +
+             "ip daddr . th dport @opened_ports accept\nip daddr " +
+             braced(refusedRanges(), false) + " goto refuse\n"
+             "oifname \"uplink\" accept\ngoto refuse\n}\n}\n";
+    return rules;
+}
+
+std::string silence(uint32_t address) {
+    return "add element inet sandboxes silent { " + base::addressText(address) + " }\n";
+}
+
+std::string bind(uint32_t address, const std::vector<std::string>& allowed) {
+    const std::string id = suffix(address);
+    const std::string rule = "add rule inet sandboxes only" + id + " ";
+    std::string commands = "add set inet sandboxes any" + id +
+                           " { type ipv4_addr; flags timeout; size 4096; }\n"
+                           "add set inet sandboxes port" + id +
+                           " { type ipv4_addr . inet_service; flags timeout; size 4096; }\n"
+                           "add chain inet sandboxes only" + id + "\n";
+    std::string line;
+    for (const char c : addressRules(allowed, "return")) {
+        line += c;
+        if (c != '\n') continue;
+        commands += rule + line;
+        line.clear();
+    }
+    return commands + rule + "ip daddr @any" + id + " return\n" + rule + transport +
+           "ip daddr . th dport @port" + id + " return\n" + rule + "goto refuse\n" +
+           "add element inet sandboxes bound { " + base::addressText(address) + " : jump only" + id +
+           " }\n";
+}
+
+std::string unbind(uint32_t address) {
+    const std::string id = suffix(address);
+    return "delete element inet sandboxes bound { " + base::addressText(address) +
+           " }\nflush chain inet sandboxes only" + id + "\ndelete chain inet sandboxes only" + id +
+           "\ndelete set inet sandboxes any" + id + "\ndelete set inet sandboxes port" + id + "\n";
+}
+
+std::string grant(uint32_t sandbox, uint32_t address, uint16_t port, uint32_t seconds,
+                  bool closed) {
+    std::string set = port == 0 ? "any" : "port";
+    if (sandbox != 0)
+        set += suffix(sandbox);
+    else
+        set = std::string(closed ? "closed" : "opened") + (port == 0 ? "" : "_ports");
+    return "add element inet sandboxes " + set + " { " + base::addressText(address) +
+           (port == 0 ? "" : " . " + std::to_string(port)) + " timeout " +
+           std::to_string(seconds) + "s }\n";
+}
+
+Firewall::Firewall() : context_(::nft_ctx_new(NFT_CTX_DEFAULT)) {
+    ::nft_ctx_buffer_output(context_);
+    ::nft_ctx_buffer_error(context_);
+}
+
+Firewall::~Firewall() { ::nft_ctx_free(context_); }
+
+std::string Firewall::run(const std::string& commands) {
+    if (::nft_run_cmd_from_buffer(context_, commands.c_str()) == 0) return {};
+    std::string error = ::nft_ctx_get_error_buffer(context_);
+    error.resize(std::min(error.find('\n'), error.size()));
+    return error.empty() ? "nftables refused the rules" : error;
+}
+
+std::string Firewall::list(const std::string& command) {
+    if (::nft_run_cmd_from_buffer(context_, command.c_str()) != 0) return {};
+    return ::nft_ctx_get_output_buffer(context_);
+}
+
+}  // namespace cf::sandbox

@@ -1,0 +1,237 @@
+#include "sandbox/sandbox_network.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+#include "base/log.hpp"
+
+namespace cf::sandbox {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto refillPause = 3ms;
+constexpr auto refillRetry = 500ms;
+// An address of a name is let through a little longer than the name server said, because programs
+// keep it, and at most an hour.
+constexpr uint32_t shortestGrant = 60;
+constexpr uint32_t longestGrant = 3600;
+constexpr size_t maxGranted = 2048;  // of one sandbox
+
+base::Failure failed(const std::string& what) {
+    return {"sandbox_failed", "The sandbox's network could not be set up: " + what + "."};
+}
+
+LinkEnd end(const std::string& name, uint8_t side, uint32_t index) {
+    LinkEnd made{name};
+    const uint8_t address[6] = {0x02,
+                                0xcf,
+                                side,
+                                static_cast<uint8_t>(index >> 16),
+                                static_cast<uint8_t>(index >> 8),
+                                static_cast<uint8_t>(index)};
+    std::copy(std::begin(address), std::end(address), made.address);
+    return made;
+}
+
+}  // namespace
+
+SandboxNetwork::SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare)
+    : loop_(loop), router_(router), wanted_(spare) {
+    if (router_ == nullptr) return;
+    const bool entered = inNetwork(router_->network(), router_->home(), [&] {
+        netlink_ = Netlink();
+        firewall_ = std::make_unique<Firewall>();
+    });
+    if (!entered) {
+        base::logError("sandbox", "The router of the sandboxes' network cannot be entered.");
+        router_ = nullptr;
+        return;
+    }
+    opened_.names = namedDestinations(router_->options().allow);
+    closed_.names = namedDestinations(router_->options().deny);
+    names_ = std::make_unique<NameServer>(loop_, *router_, opened_.names, closed_.names,
+                                          [this](const auto& grant) { return onGrant(grant); });
+    refillLater();
+}
+
+SandboxNetwork::~SandboxNetwork() { loop_.cancel(refill_); }
+
+void SandboxNetwork::refillLater() {
+    if (refill_ != 0 || spare_.size() >= wanted_) return;
+    refill_ = loop_.after(refillPause, [this] {
+        refill_ = 0;
+        if (auto link = make()) {
+            spare_.push_back(std::move(*link));
+            refillLater();
+        } else {
+            refill_ = loop_.after(refillRetry, [this] {
+                refill_ = 0;
+                refillLater();
+            });
+        }
+    });
+}
+
+base::Result<SandboxNetwork::Link> SandboxNetwork::take() {
+    if (spare_.empty()) return make();
+    Link link = std::move(spare_.front());
+    spare_.erase(spare_.begin());
+    refillLater();
+    return link;
+}
+
+base::Result<SandboxNetwork::Link> SandboxNetwork::make() {
+    Link link;
+    Netlink inside;
+    if (!inNewNetwork(link.network, router_->home(), [&] { inside = Netlink(); }))
+        return failed(std::string("a network namespace: ") + std::strerror(errno));
+    const AddressRange& range = router_->range();
+    // Indexes are taken in turn; one whose sandbox, of this launcher or an earlier one, still lives
+    // has its link.
+    int error = EEXIST;
+    LinkEnd here, there;
+    for (uint32_t tries = 0; error == EEXIST && tries < range.sandboxes(); ++tries) {
+        link.index = next_++ % range.sandboxes();
+        here = end("s" + std::to_string(link.index), 1, link.index);
+        there = end("eth0", 2, link.index);
+        error = netlink_.addPair(here, there, link.network.get(), router_->mtu());
+    }
+    if (error != 0) return failed(std::string("a link: ") + std::strerror(error));
+    const uint32_t address = range.sandbox(link.index);
+    const uint32_t outer = netlink_.indexOf(here.name), inner = inside.indexOf(there.name);
+    for (const int step : {netlink_.addRoute(outer, address, 32, 0),
+                           netlink_.addNeighbour(outer, address, there.address), inside.setUp(1),
+                           inside.addAddress(inner, address, 32),
+                           inside.addRoute(inner, 0, 0, range.router()),
+                           inside.addNeighbour(inner, range.router(), here.address)})
+        if (step != 0) return failed(std::string("its link: ") + std::strerror(step));
+    return link;
+}
+
+base::Result<void> SandboxNetwork::apply(uint32_t index, const NetworkPolicy& policy,
+                                         int process) {
+    if (router_ == nullptr) return {};
+    const uint32_t address = router_->range().sandbox(index);
+    const auto known = bound_.find(address);
+    if (known != bound_.end() && known->second.policy == policy) return {};
+    if (policy.mode == Network::outbound && policy.allow.empty() && known == bound_.end())
+        return {};
+    if (known != bound_.end())
+        return failed("a policy that holds cannot be replaced by another one");
+    const bool none = policy.mode != Network::outbound;
+    std::string fault = firewall_->run(none ? silence(address) : bind(address, policy.allow));
+    if (!fault.empty()) return failed(fault);
+    Bound& bound = bound_[address];
+    bound.policy = policy;
+    if (none) {
+        fault = silenceInside(address, process);
+    } else {
+        bound.names = namedDestinations(policy.allow);
+        names_->allow(address, bound.names);
+    }
+    if (!fault.empty()) return failed(fault);
+    return {};
+}
+
+// Without an address there is no way to anywhere, and connect(2) says so at once.
+std::string SandboxNetwork::silenceInside(uint32_t address, int process) {
+    int error = 0;
+    const bool entered = inNetwork(process, router_->home(), [&] {
+        Netlink inside;
+        error = inside.removeAddress(inside.indexOf("eth0"), address, 32);
+    });
+    if (!entered) return std::string("entering it: ") + std::strerror(errno);
+    return error == 0 ? "" : std::string("taking its address away: ") + std::strerror(error);
+}
+
+void SandboxNetwork::forget(uint32_t index) {
+    if (router_ == nullptr) return;
+    const uint32_t address = router_->range().sandbox(index);
+    const auto found = bound_.find(address);
+    if (found == bound_.end()) return;
+    const bool none = found->second.policy.mode != Network::outbound;
+    bound_.erase(found);
+    if (!none) names_->forget(address);
+    const std::string fault = firewall_->run(
+        none ? "delete element inet sandboxes silent { " + base::addressText(address) + " }\n"
+             : unbind(address));
+    if (!fault.empty()) base::logWarning("sandbox", "A network policy stays behind: " + fault);
+}
+
+void SandboxNetwork::sweep() {
+    if (router_ == nullptr) return;
+    const auto addressesIn = [&](const std::string& set) {
+        std::set<uint32_t> found;
+        std::string text = firewall_->list("list " + set), part;
+        for (const char c : text + " ") {
+            if ((c >= '0' && c <= '9') || c == '.') {
+                part += c;
+                continue;
+            }
+            if (const auto address = base::parseAddress(part)) found.insert(*address);
+            part.clear();
+        }
+        return found;
+    };
+    for (const uint32_t address : addressesIn("map inet sandboxes bound"))
+        if (!bound_.contains(address)) firewall_->run(unbind(address));
+    for (const uint32_t address : addressesIn("set inet sandboxes silent"))
+        if (!bound_.contains(address))
+            firewall_->run("delete element inet sandboxes silent { " + base::addressText(address) +
+                           " }\n");
+}
+
+// The name server is not believed: a sandbox gets addresses for the names of its list alone, and
+// the platform's own policy holds for them all the same.
+bool SandboxNetwork::onGrant(const NameServer::Grant& grant) {
+    std::string fault;
+    if (const auto found = bound_.find(grant.sandbox); found != bound_.end())
+        fault = let(found->second, grant.sandbox, grant, false);
+    fault += let(closed_, 0, grant, true);
+    fault += let(opened_, 0, grant, false);
+    if (!fault.empty()) base::logWarning("sandbox", "A name's address stays closed: " + fault);
+    return fault.empty();
+}
+
+std::string SandboxNetwork::let(Bound& bound, uint32_t sandbox, const NameServer::Grant& grant,
+                                bool closed) {
+    const uint32_t seconds = std::clamp(grant.seconds, shortestGrant, longestGrant);
+    const auto now = base::EventLoop::Clock::now();
+    std::string fault;
+    for (const auto& name : bound.names) {
+        if (name.name != grant.name) continue;
+        for (const uint32_t address : grant.addresses) {
+            const uint64_t key = uint64_t{address} << 16 | name.port;
+            const auto until = bound.granted.find(key);
+            if (until != bound.granted.end() && until->second > now + 30s) continue;
+            if (until == bound.granted.end() && bound.granted.size() >= maxGranted) {
+                std::erase_if(bound.granted, [&](const auto& one) { return one.second < now; });
+                if (bound.granted.size() >= maxGranted) return "too many addresses";
+            }
+            const std::string add =
+                ::cf::sandbox::grant(sandbox, address, name.port, seconds + 60, closed);
+            // An element that is there keeps its time, so it goes first; one whose time has come
+            // may be gone already.
+            std::string remove = add.substr(0, add.find(" timeout")) + " }\n";
+            remove.replace(0, 3, "delete");
+            if (until != bound.granted.end() && firewall_->run(remove + add).empty()) {
+                until->second = now + std::chrono::seconds(seconds + 60);
+                continue;
+            }
+            fault = firewall_->run(add);
+            if (!fault.empty()) return fault;
+            bound.granted[key] = now + std::chrono::seconds(seconds + 60);
+        }
+    }
+    return fault;
+}
+
+}  // namespace cf::sandbox

@@ -1,0 +1,75 @@
+// Step 7 from the launcher's side: network namespaces with a link to the router, made ahead; and
+// what each sandbox may reach, which can change once, when it is bound to a function. Launcher only,
+// its loop's thread. Without a router every method does nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/failure.hpp"
+#include "base/unique_fd.hpp"
+#include "sandbox/launch_spec.hpp"
+#include "sandbox/name_server.hpp"
+#include "sandbox/netlink.hpp"
+#include "sandbox/router.hpp"
+
+namespace cf::sandbox {
+
+class SandboxNetwork {
+public:
+    // `spare` namespaces are kept ready.
+    SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare);
+    ~SandboxNetwork();
+
+    bool available() const { return router_ != nullptr; }
+
+    // A network namespace with one link out. It is one sandbox's alone; with the last process in it
+    // and the descriptor it is gone. Failures: sandbox_failed.
+    struct Link {
+        uint32_t index = 0;
+        base::UniqueFd network{};
+    };
+    base::Result<Link> take();
+
+    // Applies what a sandbox may reach; from the first packet after it returned. Once `none` or a
+    // list, a sandbox never gets more. `process` is one inside. Failures: sandbox_failed, and then
+    // the sandbox must not go on.
+    base::Result<void> apply(uint32_t index, const NetworkPolicy& policy, int process);
+    // The sandbox is gone.
+    void forget(uint32_t index);
+    // After a launcher took over: forgets all sandboxes that nobody applied a policy for.
+    void sweep();
+
+private:
+    base::Result<Link> make();
+    void refillLater();
+    std::string silenceInside(uint32_t address, int process);
+    bool onGrant(const NameServer::Grant& grant);
+
+    struct Bound {
+        NetworkPolicy policy{};
+        std::vector<base::Destination> names{};
+        // What is let through, with the end of its time.
+        std::unordered_map<uint64_t, base::EventLoop::Clock::time_point> granted{};
+    };
+    std::string let(Bound& bound, uint32_t sandbox, const NameServer::Grant& grant, bool closed);
+
+    base::EventLoop& loop_;
+    const Router* router_;
+    uint32_t wanted_;
+    Netlink netlink_;  // in the router's namespace
+    std::unique_ptr<Firewall> firewall_;
+    std::unique_ptr<NameServer> names_;
+    std::vector<Link> spare_;
+    uint32_t next_ = 0;
+    base::TimerId refill_ = 0;
+    std::unordered_map<uint32_t, Bound> bound_;  // by address
+    Bound opened_, closed_;                      // the operator's names
+};
+
+}  // namespace cf::sandbox

@@ -1,0 +1,145 @@
+"""The platform in an ordinary container: Docker's default capabilities and filter of system calls (docker_default.txt),
+so without namespaces, mounts and control groups. Functions work, and what is not theirs stays out of their reach."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / 'system'))
+
+from examples import ANALYZE_PYTHON, HELLO_NODE, PROCESS_GO  # noqa: E402
+from platform_fixture import BINARY, OwnPlatformTest, Platform, wait_until  # noqa: E402
+
+PROFILE = str(HERE / 'docker_default.txt')
+IN_CONTAINER = os.environ.get('IN_CONTAINER', str(pathlib.Path(BINARY).parent / 'in_container'))
+
+# What a function tries: {name: [what, arguments...]}; the answer tells the name of the exception or what came of it.
+TRY = '''
+import os, socket, ctypes
+def attempt(what, *arguments):
+    try:
+        if what == 'read': return open(arguments[0], 'rb').read(64).hex()
+        if what == 'write': open(arguments[0], 'ab').write(b'x'); return 'written'
+        if what == 'list': return os.listdir(arguments[0])
+        if what == 'connect': socket.create_connection(tuple(arguments), 2); return 'connected'
+        if what == 'kill': os.kill(arguments[0], 0); return 'reached'
+        if what == 'environ': return open('/proc/%d/environ' % arguments[0]).read()
+        if what == 'memory': return open('/proc/%d/mem' % arguments[0], 'rb').read(0) or 'opened'
+    except Exception as error:
+        return type(error).__name__
+def handler(event):
+    return {name: attempt(*what) for name, what in event.items()}
+'''
+
+
+class ContainerPlatform(Platform):
+    def command(self):
+        return [IN_CONTAINER, PROFILE, *super().command()]
+
+
+class InContainer(OwnPlatformTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tried = subprocess.run([IN_CONTAINER, PROFILE, 'true'], stderr=subprocess.PIPE)
+        if tried.returncode != 0:
+            raise unittest.SkipTest(tried.stderr.decode())
+
+    def start(self, properties=None, **more):
+        platform = ContainerPlatform(properties, **more)
+        self.addCleanup(platform.remove)
+        self.addCleanup(self.stop, platform)
+        platform.start()
+        self.url = platform.url
+        return platform
+
+    def layers(self):
+        sandbox = self.get('/api/health').json['sandbox']
+        return sandbox['tier'], {layer['name']: layer for layer in sandbox['layers']}
+
+    def test_functions_in_each_language(self):
+        self.start()
+        tier, layers = self.layers()
+        self.assertEqual('container', tier)
+        self.assertTrue(layers['seccomp']['active'], layers['seccomp'])
+        self.assertTrue(layers['own_user']['active'], layers['own_user'])
+        self.assertFalse(layers['mount_namespace']['active'])
+        for runtime, code, handler, event in (('python', ANALYZE_PYTHON, 'analyze_data', {'data': [1, 1, 2]}),
+                                              ('node', HELLO_NODE, 'handler', {'data': 1}),
+                                              ('go', PROCESS_GO, 'processData', {'data': [1, 2]})):
+            with self.subTest(runtime):
+                name = self.function(runtime, code, handler)
+                self.assertTrue(self.result(name, event))
+                self.assertTrue(self.result(name, event))
+
+    def test_what_is_not_theirs(self):
+        platform = self.start()
+        _, layers = self.layers()
+        if not layers['landlock']['active']:
+            self.skipTest('Linux has no Landlock here: ' + layers['landlock']['detail'])
+        victim = self.function('python', 'import os\nSECRET = 1\ndef handler(event):\n'
+                                         '    open(os.environ["TMPDIR"] + "/secret", "w").write("secret")\n'
+                                         '    return [os.getpid(), os.environ["TMPDIR"], __file__]\n',
+                               environment={'TOKEN': 'secret'})
+        pid, folder, code = self.result(victim)
+        self.assertTrue(os.path.exists(folder + '/secret'))
+        attacker = self.function('python', TRY)
+        files = [path for path in platform.data.rglob('*') if path.is_file()]
+        self.assertTrue(any('sqlite' in path.name or path.suffix == '.db' for path in files), files)
+        refused = {f'read {path}': ['read', str(path)] for path in files}
+        refused.update({
+            'victim code': ['read', code], 'victim file': ['read', folder + '/secret'], 'victim folder': ['list', folder],
+            'data': ['list', str(platform.data)], 'properties': ['read', str(platform.home / 'cloudfunction.properties')],
+            'shadow': ['read', '/etc/shadow'], 'root': ['list', '/root'], 'home': ['list', '/'], 'tmp': ['list', '/tmp'],
+            'memory files': ['list', '/dev/shm'], 'environment': ['environ', pid], 'memory': ['memory', pid],
+            'write tmp': ['write', '/tmp/written-by-a-function'], 'write var': ['write', '/var/tmp/written'],
+            'write itself': ['write', str(pathlib.Path(code).parent / 'main.py')],
+            'platform': ['connect', '127.0.0.1', platform.port],
+            'kill victim': ['kill', pid], 'kill platform': ['kill', platform.process.pid]})
+        answers = self.result(attacker, refused)
+        wrong = {name: answer for name, answer in answers.items() if answer not in ('PermissionError', 'FileNotFoundError')}
+        self.assertEqual({}, wrong)
+        # And the same tries do succeed where they should.
+        own = self.result(attacker, {'libraries': ['read', '/usr/lib/os-release'], 'itself': ['kill', 0]})
+        self.assertNotIn('PermissionError', own.values())
+
+    def test_limits(self):
+        platform = self.start({'workers.prewarmed': 0})
+        hog = self.function('python', 'def handler():\n    kept = []\n    while True: kept.append(bytearray(1 << 20))\n',
+                            memory=96)
+        self.assertProblem(self.invoke(hog, expect=None), 502, 'memory_exceeded')
+        filler = self.function('python', 'import os, time\ndef handler():\n    for i in range(10000):\n'
+                                         '        with open(f"{os.environ[\'TMPDIR\']}/{i}", "wb") as f: f.write(bytes(1 << 20))\n'
+                                         '        time.sleep(0.001)\n', timeout=20)
+        answer = self.invoke(filler, expect=None)
+        self.assertIn(answer.status, (200, 502), answer)
+        if answer.status == 200:
+            self.assertEqual('error', answer.json['status'], answer)
+        sleeper = self.function('python', 'import os, time\ndef handler():\n    if os.fork() == 0: os.setsid()\n    time.sleep(60)\n',
+                                timeout=0.5)
+        self.assertProblem(self.invoke(sleeper, expect=None), 504, 'function_timeout')
+        for name in (hog, filler, sleeper):
+            self.delete(name)
+        wait_until(lambda: not [path for path in (platform.data / 'sandboxes').iterdir() if path.name.isdigit()],
+                   'folders of workers to go away')
+
+    def test_network(self):
+        """None of the machine's network, unless the properties give it."""
+        code = 'import socket\ndef handler(event):\n    socket.create_connection(("127.0.0.1", event), 2)\n    return "reached"\n'
+        self.start()
+        name = self.function('python', code)
+        self.assertEqual('PermissionError', self.error(name, 1)['type'])
+
+    def test_nothing_is_left(self):
+        platform = self.start()
+        name = self.function('python', 'def handler():\n    return 1\n')
+        self.assertEqual(1, self.result(name))
+        platform.stop()
+        self.assertFalse((platform.data / 'sandboxes').exists())
+
+
+if __name__ == '__main__':
+    unittest.main()
