@@ -83,7 +83,7 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
     dependencies.pool.answer(state_->loop, exchange, lane,
                              [state = state_, &request, resource, id = std::string(match["id"]),
                               item = std::string(match["item"])] {
-                                 return resource(Call{request, state->dependencies, id, item});
+                                 return resource(Call{request, state->dependencies, state->loop, id, item});
                              });
 }
 

@@ -3,6 +3,8 @@
 // the control plane works, so that no loop ever waits for a disk, a build or a lock.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,6 +40,14 @@ public:
                                                         const LogQuery& query) = 0;
 };
 
+// Clients that follow something: each keeps a connection and a little memory for as long as it
+// likes. Shared by all loops.
+struct FollowerLimits {
+    size_t most = 256;                            // beyond it 503
+    std::chrono::milliseconds heartbeat{15'000};  // most proxies cut silent connections after a minute
+    std::atomic<size_t> open{0};
+};
+
 // Everything an Api stands on. References outlive it. Slots that are not filled answer 404.
 struct Dependencies {
     ControlPool& pool;
@@ -48,6 +58,7 @@ struct Dependencies {
     std::function<std::string()>
         runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
     std::string openapi{};   // text of docs/http-api.yaml
+    std::shared_ptr<FollowerLimits> followers = std::make_shared<FollowerLimits>();
     // The files of an uploaded archive; control-plane thread, blocks. Failures: invalid_archive,
     // unpacking_busy, sandbox_failed.
     std::function<base::Result<std::vector<functions::SourceFile>>(std::string_view archive)>

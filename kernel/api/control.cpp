@@ -8,8 +8,8 @@
 namespace cf::api {
 
 ControlPool::ControlPool(ControlOptions options) : options_(options) {
-    for (size_t i = 0; i < options_.readers; ++i) threads_.emplace_back([this] { run(reads_); });
-    for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run(saves_); });
+    for (size_t i = 0; i < options_.readers; ++i) threads_.emplace_back([this] { work(reads_); });
+    for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(saves_); });
 }
 
 ControlPool::~ControlPool() {
@@ -64,6 +64,7 @@ void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> 
                    // hold it.
                    run = nullptr;
                    loop.post([exchange = std::move(exchange), response = std::move(response)] {
+                       if (response.answer) return response.answer(*exchange);
                        exchange->respond(response.status, response.headers, {response.body});
                    });
                });
@@ -76,17 +77,27 @@ void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> 
     exchange->respond(response.status, response.headers, {response.body});
 }
 
+bool ControlPool::run(std::function<void()> work) {
+    return submit(reads_, [work = std::move(work)] {
+        try {
+            work();
+        } catch (const std::exception& exception) {
+            base::logError("api", std::string("reading in the background: ") + exception.what());
+        }
+    });
+}
+
 // Runs what was queued before the stop too: every exchange gets its answer.
-void ControlPool::run(Queue& queue) {
+void ControlPool::work(Queue& queue) {
     std::unique_lock lock(mutex_);
     while (true) {
         queue.wake.wait(lock, [&] { return stopping_ || !queue.work.empty(); });
         if (queue.work.empty()) return;
-        auto work = std::move(queue.work.front());
+        auto next = std::move(queue.work.front());
         queue.work.pop_front();
         lock.unlock();
-        work();
-        work = nullptr;
+        next();
+        next = nullptr;
         lock.lock();
     }
 }

@@ -23,6 +23,8 @@ struct Response {
     int status = 200;
     std::string headers{};
     std::string body{};
+    // Set instead of all that: called on the exchange's loop, answers by itself, mostly by a stream.
+    std::function<void(http::Exchange&)> answer{};
 };
 
 struct ControlOptions {
@@ -47,13 +49,17 @@ public:
     void answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Lane lane,
                 Resource resource);
 
+    // Any thread: runs `work` among what reads. False, and `work` is gone, when too much of it waits
+    // already or the pool is stopping.
+    bool run(std::function<void()> work);
+
 private:
     struct Queue {
         std::condition_variable wake{};
         std::deque<std::function<void()>> work{};
     };
     bool submit(Queue& queue, std::function<void()> work);
-    void run(Queue& queue);
+    void work(Queue& queue);
 
     ControlOptions options_;
     std::mutex mutex_;

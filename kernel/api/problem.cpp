@@ -87,6 +87,7 @@ constexpr Reason reasons[] = {
     {"busy", 503, "Platform is busy", 1},
     {"starting", 503, "Platform is starting", 1},
     {"draining", 503, "Platform is stopping", 5},
+    {"too_many_followers", 503, "Too many followers", 5},
     {"too_many_connections", 503, "Too many connections", 1},
     {"overloaded", 503, "Platform is overloaded", 1},
     {"internal_error", 500, "Internal error"},
@@ -143,6 +144,7 @@ std::string problemDocument(const base::Failure& failure, const ProblemContext& 
     if (!context.invocationId.empty()) document.text("invocation_id", context.invocationId);
     if (!failure.fields.empty() || !failure.remarks.empty())
         document.raw("errors", errorsJson(failure));
+    if (!failure.buildLog.empty()) document.text("build_log", failure.buildLog);
     if (!failure.limit.empty()) document.text("limit", failure.limit);
     if (!failure.observed.empty()) document.text("observed", failure.observed);
     if (!failure.hint.empty()) document.text("hint", failure.hint);

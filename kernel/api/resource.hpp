@@ -21,6 +21,7 @@ namespace cf::api {
 struct Call {
     const http::Request& request;
     const Dependencies& dependencies;
+    base::EventLoop& loop;  // of the request
     std::string id{};    // function id or name, or invocation id
     std::string item{};  // version number
     functions::Caller caller{};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/build_log_events.hpp"
 #include "api/resource.hpp"
 #include "functions/document.hpp"
 #include "functions/json_text.hpp"
@@ -42,28 +43,66 @@ Response listVersions(const Call& call) {
 }
 
 Response readVersion(const Call& call) {
+    const auto query = Query::read(call.request.query, {"files"});
+    if (!query) return failed(call, query.failure());
+    const auto files = query->flag("files", true);
+    if (!files) return failed(call, files.failure());
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     const auto number = numberOf(call);
     if (!number) return failed(call, number.failure());
     const auto version = call.dependencies.functions.version(**entry, *number);
     if (!version) return failed(call, version.failure());
-    return json(call, 200, functions::versionDocument(**version, isLive(**entry, *number)));
+    functions::Version shown = **version;
+    if (!*files) shown.sources.reset();
+    return json(call, 200, functions::versionDocument(shown, isLive(**entry, *number)));
 }
+
+namespace {
+
+// Where a client that was cut off goes on: the id of the last event it has.
+uint64_t resumeAt(const http::Request& request) {
+    const std::string_view id = request.header("Last-Event-ID");
+    uint64_t offset = 0;
+    const auto [stop, error] = std::from_chars(id.data(), id.data() + id.size(), offset);
+    return error == std::errc() && stop == id.data() + id.size() ? offset : 0;
+}
+
+Response follow(const Call& call, const functions::FunctionPtr& entry, uint64_t number) {
+    // 204 tells an EventSource not to come back.
+    if (call.request.header("Last-Event-ID") == endEventId)
+        return {204, "X-Request-Id: " + requestIdOf(call.request) + "\r\n", {}};
+    const auto log = call.dependencies.functions.readBuildLog(*entry, number, 0, 1);
+    if (!log) return failed(call, log.failure());
+    const auto follower = BuildLogFollower::make(call.loop, call.dependencies, entry, number,
+                                                 resumeAt(call.request));
+    if (follower == nullptr)
+        return failed(call, {.reason = "too_many_followers",
+                             .detail = "too many clients follow something already",
+                             .hint = "leave \"follow\" out, or come back in a few seconds",
+                             .limit = std::to_string(call.dependencies.followers->most) +
+                                      " followers"});
+    Response response = plain(call, "text/event-stream", {});
+    // nginx gathers what it passes on, unless it is told not to.
+    response.headers += "X-Accel-Buffering: no\r\n";
+    response.answer = [follower, headers = response.headers](http::Exchange& exchange) {
+        follower->start(exchange, headers);
+    };
+    return response;
+}
+
+}  // namespace
 
 Response readBuildLog(const Call& call) {
     const auto query = Query::read(call.request.query, {"follow"});
     if (!query) return failed(call, query.failure());
-    if (query->has("follow") && query->text("follow") != "false")
-        return failed(
-            call,
-            {.reason = "invalid_query",
-             .detail = "following a build log is not available in this version of the platform",
-             .hint = "leave \"follow\" out and ask again while the version is building"});
+    const auto following = query->flag("follow", false);
+    if (!following) return failed(call, following.failure());
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     const auto number = numberOf(call);
     if (!number) return failed(call, number.failure());
+    if (*following) return follow(call, *entry, *number);
     auto log = call.dependencies.functions.buildLog(**entry, *number);
     if (!log) return failed(call, log.failure());
     return plain(call, "text/plain; charset=utf-8", std::move(*log));

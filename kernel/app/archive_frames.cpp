@@ -13,10 +13,11 @@ namespace {
 constexpr size_t headBytes = 5;
 constexpr size_t shownBytes = 200;
 
-// The Finder's resource forks and folder settings: no part of what the user packed.
-bool isFindersOwn(std::string_view name) {
-    return name.starts_with("__MACOSX/") || name == "__MACOSX" ||
-           name.substr(name.rfind('/') + 1) == ".DS_Store";
+// What macOS adds to archives, resource forks (AppleDouble) and folder settings: no part of what the
+// user packed.
+bool isOfMacOs(std::string_view name) {
+    const std::string_view last = name.substr(name.rfind('/') + 1);
+    return name.starts_with("__MACOSX/") || last == ".DS_Store" || last.starts_with("._");
 }
 
 std::string quoted(std::string_view name) {
@@ -131,7 +132,7 @@ base::Result<std::vector<functions::SourceFile>> ArchiveReader::finish() {
         return invalidArchive("the entry " + quoted(clashes.front().name) +
                                   " is refused: " + clashes.front().detail,
                               "give the files different names and pack them again");
-    std::erase_if(files_, [](const auto& file) { return isFindersOwn(file.name); });
+    std::erase_if(files_, [](const auto& file) { return isOfMacOs(file.name); });
     if (files_.empty()) return invalidArchive("the archive holds no files");
     stripCommonFolder(files_);
     std::sort(files_.begin(), files_.end(),

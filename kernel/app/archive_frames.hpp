@@ -45,7 +45,7 @@ public:
     // The next bytes, in any pieces. False once the archive is refused: nothing more is taken.
     bool take(std::string_view bytes);
     // At the end of the output. The sources by name, without a single folder around them all
-    // (archives of code hosts have one) and without what the Finder adds. Failures:
+    // (archives of code hosts have one) and without what macOS adds. Failures:
     // invalid_archive; sandbox_failed when the output is no sequence of frames or stops in it.
     base::Result<std::vector<functions::SourceFile>> finish();
     bool complete() const { return complete_; }

@@ -244,6 +244,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
         dependencies.health = [this] { return health(); };
         dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
         dependencies.openapi = places_.openapi;
+        dependencies.followers->most = settings_.maxFollowers;
         dependencies.unpack = [this](std::string_view archive) { return archives_->unpack(archive); };
         dependencies.invoke = [this](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { invoke_->handle(std::move(exchange), idOrName); };
         dependencies.functionUrl = [this](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {

@@ -16,6 +16,7 @@ struct Settings {
     uint16_t port = 8080;
     std::vector<std::string> allowedHosts{};
     uint32_t maxConnections = 0;
+    uint32_t maxFollowers = 0;
     uint32_t maxBodyBytes = 0;
     std::chrono::milliseconds headerTimeout{0};
     std::chrono::milliseconds idleTimeout{0};

@@ -109,6 +109,7 @@ const std::vector<Key>& keys() {
         k.push_back(number("server.port", &Settings::port, 8080, 0, 65'535));
         k.push_back(list("server.allowed_hosts", &Settings::allowedHosts, "", "host names, separated by commas", true));
         k.push_back(number("server.max_connections", &Settings::maxConnections, 10'200, 16, 1'000'000));
+        k.push_back(number("server.max_followers", &Settings::maxFollowers, 256, 1, 100'000));
         k.push_back(number("server.max_body_bytes", &Settings::maxBodyBytes, 6'291'456, 1024, 16'777'216));
         k.push_back(seconds("server.header_timeout", &Settings::headerTimeout, "10", 1, 600, "1-600"));
         k.push_back(seconds("server.idle_timeout", &Settings::idleTimeout, "60", 1, 86'400, "1-86400"));

@@ -1,5 +1,6 @@
 #include "app/unpack.hpp"
 
+#include <Poco/Checksum.h>
 #include <archive.h>
 #include <archive_entry.h>
 #include <unistd.h>
@@ -102,7 +103,9 @@ std::string_view plainName(std::string_view name, bool folder) {
     return name == "." ? std::string_view() : name;
 }
 
-void passEntry(archive* reader, archive_entry* entry) {
+// Passes one entry on. `room` is what is left of the limit on contents: the platform refuses what
+// goes beyond it, so that nothing behind that is worth the work.
+void passEntry(archive* reader, archive_entry* entry, uint64_t& room) {
     const char* raw = archive_entry_pathname(entry);
     if (raw == nullptr) raw = archive_entry_pathname_utf8(entry);
     if (raw == nullptr) throw Refused{"the archive holds an entry whose name is not UTF-8"};
@@ -119,29 +122,32 @@ void passEntry(archive* reader, archive_entry* entry) {
         if (got == 0) return;
         if (got < 0) throw Refused{"the entry " + quoted(raw) + " is damaged: " + said(reader)};
         frame(ArchiveFrame::content, {content.data(), static_cast<size_t>(got)});
+        if (static_cast<uint64_t>(got) > room) throw Refused{"the archive unpacks to too much"};
+        room -= static_cast<uint64_t>(got);
     }
 }
 
 // Gives the entries one after the other; `passed` is called behind each.
 template <typename Passed>
-void passAll(archive* reader, Passed passed) {
+void passAll(archive* reader, uint64_t room, Passed passed) {
     archive_entry* entry = nullptr;
     for (;;) {
         const int status = archive_read_next_header(reader, &entry);
         if (status == ARCHIVE_EOF) return;
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN) damaged(reader);
-        passEntry(reader, entry);
+        passEntry(reader, entry, room);
         passed();
     }
 }
 
-void unpackZip(std::string_view bytes) {
+void unpackZip(std::string_view bytes, uint64_t mostBytes) {
     if (auto why = whyBadZip(bytes); !why.empty()) throw Refused{std::move(why)};
+    if (bytes.starts_with("PK\5\6"sv)) return;  // no entries, which libarchive takes for no zip
     const Reader reader(archive_read_new());
     archive_read_support_format_zip_seekable(reader.get());
     if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
         damaged(reader.get());
-    passAll(reader.get(), [] {});
+    passAll(reader.get(), mostBytes, [] {});
 }
 
 // The stream inside of gzip or zstd, given to the reader of tar piece by piece: a second reader, so
@@ -178,10 +184,21 @@ public:
         if (behindLastByte_ > end || (taken < packed_.size() && rest))
             throw Refused{"the archive is refused: something stands behind its end, such as a "
                           "second archive"};
+        checkSum(taken);
     }
     const std::string& why() const { return why_; }
 
 private:
+    // libarchive does not look at gzip's checksum (RFC 1952 section 2.3.1).
+    void checkSum(uint64_t packedBytes) const {
+        if (!packed_.starts_with("\x1f\x8b"sv) || packedBytes < 8) return;
+        uint32_t stated = 0;
+        for (size_t i = 0; i < 4; ++i)
+            stated |= uint32_t{static_cast<unsigned char>(packed_[packedBytes - 8 + i])} << (8 * i);
+        if (stated != sum_.checksum())
+            throw Refused{"the archive is damaged: its checksum is another one"};
+    }
+
     la_ssize_t next() {
         if (!why_.empty()) return -1;
         const la_ssize_t got = archive_read_data(inner_.get(), buffer_.data(), buffer_.size());
@@ -193,6 +210,7 @@ private:
         if (const size_t last = piece.find_last_not_of('\0'); last != piece.npos)
             behindLastByte_ = seen_ + last + 1;
         seen_ += piece.size();
+        sum_.update(piece.data(), static_cast<unsigned>(piece.size()));
         if (seen_ > mostBytes_) {
             why_ = "the archive unpacks to more than " + std::to_string(mostBytes_) + " bytes";
             return -1;
@@ -205,11 +223,14 @@ private:
     Reader inner_;
     std::array<char, 64 * 1024> buffer_;
     uint64_t seen_ = 0, behindLastByte_ = 0;
+    Poco::Checksum sum_{Poco::Checksum::TYPE_CRC32};
     std::string why_;
 };
 
-void unpackTar(std::string_view bytes, uint64_t mostBytes) {
-    TarStream stream(bytes, mostBytes);
+void unpackTar(std::string_view bytes, const ArchiveLimits& limits) {
+    // Beside the contents a tar has heads: two blocks for an entry, more for long names.
+    TarStream stream(bytes, limits.unpackedBytes + limits.entries * 8 * uint64_t{blockBytes} +
+                                (1u << 20));
     const Reader reader(archive_read_new());
     archive_read_support_format_tar(reader.get());
     uint64_t lastEntryEnd = 0;
@@ -223,7 +244,7 @@ void unpackTar(std::string_view bytes, uint64_t mostBytes) {
         throw Refused{"the data holds no tar archive"};
     }
     try {
-        passAll(reader.get(), [&] {
+        passAll(reader.get(), limits.unpackedBytes, [&] {
             lastEntryEnd = (here() + blockBytes - 1) / blockBytes * blockBytes;
         });
     } catch (const Refused&) {
@@ -258,9 +279,8 @@ void unpack(const ArchiveLimits& limits) {
     const std::string bytes = readInput(limits.archiveBytes);
     if (const auto other = looksLike(bytes); !other.empty())
         throw Refused{"the body is no zip or tar archive; it looks like " + other};
-    if (bytes.starts_with("PK")) return unpackZip(bytes);
-    // Beside the contents a tar has heads: two blocks for an entry, more for long names.
-    unpackTar(bytes, limits.unpackedBytes + limits.entries * 8 * uint64_t{blockBytes} + (1u << 20));
+    if (bytes.starts_with("PK")) return unpackZip(bytes, limits.unpackedBytes);
+    unpackTar(bytes, limits);
 }
 
 }  // namespace

@@ -53,6 +53,26 @@ std::optional<Directory> findDirectory(std::string_view bytes) {
     return std::nullopt;
 }
 
+// Why an entry of this kind is refused; null for files and folders. `madeBy` tells whose attributes
+// they are: those of Unix (macOS has a number of its own) hold a file type.
+const char* whyRefused(uint64_t madeBy, uint64_t attributes) {
+    if (madeBy != 3 && madeBy != 19) return nullptr;
+    switch (attributes >> 28) {
+        case 0:
+        case 4:
+        case 8:
+            return nullptr;
+        case 1:
+            return "it is a named pipe";
+        case 10:
+            return "it is a symbolic link";
+        case 12:
+            return "it is a socket";
+        default:
+            return "it is a device";
+    }
+}
+
 std::string refused(std::string_view name, std::string_view why) {
     return "the entry \"" + base::toValidUtf8(name.substr(0, 200)) + "\" is refused: " +
            std::string(why);
@@ -80,6 +100,8 @@ std::string whyBadZip(std::string_view bytes) {
         const uint64_t flags = number(bytes, at + 8, 2), local = number(bytes, at + 42, 4);
         if ((flags & (encrypted | strongEncryption | maskedDirectory)) != 0)
             return refused(name, "it is encrypted");
+        if (const char* why = whyRefused(number(bytes, at + 5, 1), number(bytes, at + 38, 4)))
+            return refused(name, why);
         if (name.find('\0') != name.npos) return refused(name, "its name holds a NUL");
         // libarchive turns them into slashes.
         if (name.find('\\') != name.npos) return refused(name, "its name holds a backslash");

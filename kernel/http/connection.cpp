@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "http/server_exchange.hpp"
 #include "http/server_state.hpp"
+#include "http/server_stream.hpp"
 
 namespace cf::http {
 
@@ -70,6 +71,7 @@ void Connection::onEvents(uint32_t events) {
     if ((events & EPOLLOUT) != 0) {
         flush();
         settle();
+        if (const auto stream = stream_; stream && !outputPending()) stream->tellDrained();
     }
     if (mode_ != Mode::dead && (events & EPOLLIN) != 0) onReadable();
 }
@@ -286,12 +288,16 @@ std::chrono::milliseconds Connection::earned() const {
 
 // Answers.
 
-void Connection::answer(const ServerExchange& exchange, int status, std::string_view headers,
-                        std::initializer_list<std::string_view> body) {
+bool Connection::takeAnswer(const ServerExchange& exchange) {
     serial_ = 0;
     exchange_.reset();
     const bool last = inputEnded_ && !moreBuffered_ && (inbox_ == nullptr || inbox_->starved);
-    const bool keep = exchange.keepAlive() && !server_.draining && !last;
+    return exchange.keepAlive() && !server_.draining && !last;
+}
+
+void Connection::answer(const ServerExchange& exchange, int status, std::string_view headers,
+                        std::initializer_list<std::string_view> body) {
+    const bool keep = takeAnswer(exchange);
     if (!keep) {
         closing_ = true;
         lingers_ =
@@ -301,6 +307,51 @@ void Connection::answer(const ServerExchange& exchange, int status, std::string_
     write(status, headers, body,
           {.head = exchange.isHead(), .http10 = exchange.http10(), .keep = keep});
     settle();
+}
+
+std::shared_ptr<ServerStream> Connection::stream(const ServerExchange& exchange, int status,
+                                                 std::string_view headers) {
+    const bool http10 = exchange.http10();
+    const bool keep = takeAnswer(exchange) && !http10;
+    closesBehind_ = !keep;
+    lingers_ = !keep && exchange.keepAlive();
+    const auto body = exchange.isHead() || hasNoBody(status) ? ServerStream::Body::none
+                      : http10                               ? ServerStream::Body::plain
+                                                             : ServerStream::Body::chunks;
+    const auto framing = http10 ? Framing::Kind::unknown : Framing::Kind::chunks;
+    server_.responseHead.append(output_, status, headers, Framing(framing),
+                                keep ? ConnectionLine::none : ConnectionLine::close);
+    const auto begun = stream_ = std::make_shared<ServerStream>(*this, body);
+    flush();
+    settle();
+    return begun;
+}
+
+void Connection::streamed(std::initializer_list<std::string_view> bytes) {
+    for (const std::string_view piece : bytes) output_.append(piece.data(), piece.size());
+    flush();
+    if (mode_ == Mode::dead) return;
+    account();
+    // Nobody is told: what it does not read is what fills the memory.
+    if (pendingOutput() > server_.options.streamBytes ||
+        server_.buffered > server_.options.bufferBytes)
+        return close();
+    settle();
+}
+
+void Connection::endStream(std::string_view bytes) {
+    stream_.reset();
+    closing_ = closesBehind_;
+    output_.append(bytes.data(), bytes.size());
+    flush();
+    settle();
+}
+
+void Connection::stopping() {
+    if (stream_ == nullptr) return;
+    closesBehind_ = lingers_ = true;
+    const auto stream = stream_;
+    stream->tellStopping();
 }
 
 void Connection::abandoned() {
@@ -415,6 +466,10 @@ void Connection::settle() {
     if (blocked_) return watchFor((watched_ & EPOLLIN) | EPOLLOUT);
     if (closing_) return lingers_ && !inputEnded_ ? linger() : close();
     if (serial_ != 0) return;
+    if (stream_ != nullptr) {
+        server_.deadlines.clear(*this);  // of pending output that is gone
+        return watchFor(watched_ & EPOLLIN);
+    }
     const bool starved = inbox_ == nullptr || inbox_->starved;
     if (inputEnded_ && starved) return close();
     watchFor(input);
@@ -444,6 +499,8 @@ void Connection::close() {
     server_.deadlines.remove(*this);
     fd_.reset();
     server_.retire(*this);
+    if (const auto stream = std::exchange(stream_, nullptr))
+        if (const auto closed = stream->detach()) closed();
     const auto exchange = exchange_.lock();
     if (exchange == nullptr) return;
     if (const auto gone = exchange->detach()) gone();

@@ -3,7 +3,8 @@
 //
 // Life: reading -> handling (an exchange is out) -> reading -> ... -> lingering (told the client
 // that it is over, throws its leftovers away so that the last answer is not lost to a reset) ->
-// dead. Output that the socket did not take keeps the connection from reading the next request.
+// dead. An answer that is a stream keeps the connection in the middle of it until its writer ends
+// it. Output that the socket did not take keeps the connection from reading the next request.
 //
 // When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and
 // some libraries do so and still wait for their answer, and a client that closed looks the same
@@ -30,6 +31,7 @@
 namespace cf::http {
 
 class ServerExchange;
+class ServerStream;
 struct ServerState;
 
 class Connection final : public base::Watcher, public DeadlineEntry {
@@ -48,6 +50,15 @@ public:
     // From the exchange: its one answer.
     void answer(const ServerExchange& exchange, int status, std::string_view headers,
                 std::initializer_list<std::string_view> body);
+    // The same, with a body that comes later.
+    std::shared_ptr<ServerStream> stream(const ServerExchange& exchange, int status,
+                                         std::string_view headers);
+    // From the stream: the next bytes as they are to be sent; the last ones.
+    void streamed(std::initializer_list<std::string_view> bytes);
+    void endStream(std::string_view bytes);
+    size_t pendingOutput() const { return output_.size() - written_; }
+    // The server stops: tells the stream, if there is one.
+    void stopping();
     // The exchange died without one.
     void abandoned();
     // No request is being handled, read or answered.
@@ -118,14 +129,17 @@ private:
     void account();
     void linger();
     void watchFor(uint32_t events);
+    // Notes that an exchange was answered; whether the connection lives on behind the answer.
+    bool takeAnswer(const ServerExchange& exchange);
     bool outputPending() const { return output_.size() > written_; }
-    bool busy() const { return serial_ != 0 || blocked_; }
+    bool busy() const { return serial_ != 0 || stream_ != nullptr || blocked_; }
 
     ServerState& server_;
     base::UniqueFd fd_;
     std::string peer_;
     std::weak_ptr<ServerExchange> exchange_{};  // may die on another thread
     uint64_t serial_ = 0;
+    std::shared_ptr<ServerStream> stream_{};  // the answer that is being written
     std::unique_ptr<Inbox> inbox_;
     Buffer output_;  // what the socket did not take yet, from written_ on
     size_t written_ = 0;
@@ -140,6 +154,7 @@ private:
     bool moreBuffered_ = false;  // another request stands behind the one being handed over
     bool inputEnded_ = false;
     bool closing_ = false;  // the last answer was written
+    bool closesBehind_ = false;  // and it is to be the stream that is being written
     bool lingers_ = false;  // and the client may still be sending
 };
 

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <functional>
 
+#include "http/stream.hpp"
+
 namespace cf::http {
 
 struct Header {
@@ -44,6 +46,10 @@ public:
     // writev; what does not fit at once is copied. For HEAD the body is counted and not sent. Nothing happens when
     // the client is gone.
     virtual void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) = 0;
+
+    // Loop thread, instead of respond(): begins an answer whose body is written piece by piece; `headers` as there.
+    // Null when the client is gone. The exchange itself can be let go then.
+    virtual std::shared_ptr<Stream> stream(int status, std::string_view headers) = 0;
 
     // Loop thread: true once the client has closed or reset the connection.
     virtual bool clientGone() const = 0;

@@ -37,7 +37,7 @@ std::string_view ResponseHead::dateLine() {
     return {date_, dateSize_};
 }
 
-void ResponseHead::append(Buffer& out, int status, std::string_view headers, size_t contentLength,
+void ResponseHead::append(Buffer& out, int status, std::string_view headers, Framing framing,
                           ConnectionLine connection) {
     const std::string_view phrase = reasonPhrase(status);
     const size_t most = 256 + phrase.size() + headers.size();
@@ -52,10 +52,12 @@ void ResponseHead::append(Buffer& out, int status, std::string_view headers, siz
         at = put(put(put(at, " "), phrase), "\r\n");
     }
     at = put(at, dateLine());
-    if (!hasNoBody(status)) {
+    if (!hasNoBody(status) && framing.kind == Framing::Kind::length) {
         at = put(at, "Content-Length: ");
-        at = std::to_chars(at, at + 20, contentLength).ptr;
+        at = std::to_chars(at, at + 20, framing.length).ptr;
         at = put(at, "\r\n");
+    } else if (!hasNoBody(status) && framing.kind == Framing::Kind::chunks) {
+        at = put(at, "Transfer-Encoding: chunked\r\n");
     }
     if (connection == ConnectionLine::close)
         at = put(at, "Connection: close\r\n");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <string_view>
 
@@ -11,11 +12,25 @@ namespace cf::http {
 
 enum class ConnectionLine { none, close, keepAlive };
 
+// How the end of a body is found.
+struct Framing {
+    enum class Kind : uint8_t {
+        length,   // Content-Length
+        chunks,   // Transfer-Encoding
+        unknown,  // the connection's end
+    };
+    Kind kind = Kind::length;
+    size_t length = 0;
+
+    Framing(size_t contentLength) : length(contentLength) {}
+    explicit Framing(Kind other) : kind(other) {}
+};
+
 class ResponseHead {
 public:
     // Appends the head to `out`. `headers` is whole lines with CRLF. 1xx, 204 and 304 get no
-    // Content-Length (RFC 9110 section 8.6).
-    void append(Buffer& out, int status, std::string_view headers, size_t contentLength,
+    // Content-Length (RFC 9110 section 8.6) and no Transfer-Encoding.
+    void append(Buffer& out, int status, std::string_view headers, Framing framing,
                 ConnectionLine connection);
 
 private:

@@ -43,6 +43,8 @@ void Server::drain(std::function<void()> done) {
     state_->draining = true;
     stopAccepting();
     closeIdle();
+    for (size_t i = state_->connections.size(); i-- > 0;)
+        if (i < state_->connections.size()) state_->connections[i]->stopping();
     if (state_->connections.empty()) return done();
     state_->drained = std::move(done);
 }

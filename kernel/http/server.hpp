@@ -42,6 +42,9 @@ struct ServerOptions {
     // larger requests get 503, and clients that do not read their answers are cut off.
     size_t bufferBytes = 256u << 20;
 
+    // What the reader of one stream may leave unread.
+    size_t streamBytes = 1u << 20;
+
     // The body limit of a request with this head, in bytes; limits.bodyBytes without it. Asked for
     // bodies that are announced with more than 64 KB or chunked, before they are read. Cheap: it
     // runs on the loop.
@@ -77,7 +80,7 @@ public:
     void stopAccepting();
     // Closes connections that wait for a request.
     void closeIdle();
-    // Both, and every answer from now on closes its connection; `done` runs once, at the end of the
+    // Both, streams are told to end, and every answer from now on closes its connection; `done` runs once, at the end of the
     // round in which the last connection went (at once without any), and may end the loop.
     void drain(std::function<void()> done);
 

@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "http/connection.hpp"
+#include "http/server_stream.hpp"
 
 namespace cf::http {
 
@@ -31,16 +32,25 @@ void ServerExchange::describe(const RequestParser& parser, const char* base,
     http10_ = parser.http10();
 }
 
-void ServerExchange::respond(int status, std::string_view headers,
-                             std::initializer_list<std::string_view> body) {
+Connection* ServerExchange::takeConnection() {
     if (answered_) {
         base::logError("http", "a request was answered twice; the second answer is dropped");
-        return;
+        return nullptr;
     }
     answered_ = true;
     gone_ = nullptr;
-    if (Connection* connection = std::exchange(connection_, nullptr))
+    return std::exchange(connection_, nullptr);
+}
+
+void ServerExchange::respond(int status, std::string_view headers,
+                             std::initializer_list<std::string_view> body) {
+    if (Connection* connection = takeConnection())
         connection->answer(*this, status, headers, body);
+}
+
+std::shared_ptr<Stream> ServerExchange::stream(int status, std::string_view headers) {
+    Connection* connection = takeConnection();
+    return connection == nullptr ? nullptr : connection->stream(*this, status, headers);
 }
 
 std::function<void()> ServerExchange::detach() {

@@ -22,6 +22,7 @@ public:
     void describe(const RequestParser& parser, const char* base, std::string_view peer);
 
     void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
+    std::shared_ptr<Stream> stream(int status, std::string_view headers) override;
     bool clientGone() const override { return connection_ == nullptr && !answered_; }
     void onClientGone(std::function<void()> callback) override { gone_ = std::move(callback); }
 
@@ -34,6 +35,9 @@ public:
     bool isHead() const { return request_.method == "HEAD"; }
 
 private:
+    // The connection to answer on; null when it is gone or was answered before.
+    Connection* takeConnection();
+
     std::shared_ptr<ExchangePool> pool_;
     ExchangeStorage storage_;
     std::string peer_;

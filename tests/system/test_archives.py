@@ -275,8 +275,11 @@ class Refused(ArchiveTest):
         info = tarfile.TarInfo('sparse')
         info.pax_headers = {'GNU.sparse.major': '0', 'GNU.sparse.minor': '1', 'GNU.sparse.size': str(1 << 40),
                             'GNU.sparse.map': f'{(1 << 40) - 1},1', 'GNU.sparse.numblocks': '1'}
-        info.size = 0
-        self.refuse(tarred([info]))
+        info.size = 1
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode='w') as archive:
+            archive.addfile(info, io.BytesIO(b'x'))
+        self.refuse(out.getvalue(), '2000000')
 
     def test_headers_that_unpack_to_gigabytes(self):
         block = tarfile.TarInfo('x').tobuf()
@@ -374,7 +377,7 @@ class Refused(ArchiveTest):
         self.assertProblem(self.upload(self.unique(), zipped(FILES), runtime='python', colour='red'), 400, 'invalid_query')
         self.assertProblem(self.upload(self.unique(), zipped(FILES), runtime='python', memory='many'), 400, 'invalid_query')
         self.assertProblem(self.upload(self.unique(), zipped(FILES), runtime='python', memory='1'), 422, 'invalid_function')
-        self.assertProblem(self.upload(self.unique(), zipped(FILES)), 404, 'not_found')
+        self.assertProblem(self.upload(self.unique(), zipped(FILES)), 422, 'invalid_function')  # no runtime
         self.assertProblem(self.upload(self.unique(), zipped(FILES), runtime='cobol'), 422, 'invalid_function')
 
     def test_in_json(self):

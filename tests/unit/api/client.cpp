@@ -2,6 +2,8 @@
 
 #include <cppunit/TestAssert.h>
 
+#include <future>
+
 namespace cf::api::test {
 
 std::string Answer::at(std::string_view pointer) const {
@@ -11,6 +13,63 @@ std::string Answer::at(std::string_view pointer) const {
     if (root.at_pointer(pointer).get(value)) return "(absent)";
     std::string_view text;
     return value.get(text) ? simdjson::minify(value) : std::string(text);
+}
+
+bool FakeStream::write(std::string_view bytes) {
+    const std::lock_guard lock(mutex_);
+    if (ended_) return false;
+    text_ += bytes;
+    changed_.notify_all();
+    return true;
+}
+
+void FakeStream::end() {
+    drained_ = closed_ = stopping_ = nullptr;
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+}
+
+size_t FakeStream::pending() const {
+    const std::lock_guard lock(mutex_);
+    return full_ && !text_.empty() ? 1 : 0;
+}
+
+bool FakeStream::closed() const {
+    const std::lock_guard lock(mutex_);
+    return ended_;
+}
+
+std::string FakeStream::until(std::string_view part, size_t times) {
+    std::unique_lock lock(mutex_);
+    const auto enough = [&] {
+        size_t found = 0;
+        for (size_t at = text_.find(part); at != text_.npos; at = text_.find(part, at + 1)) ++found;
+        return ended_ || found >= times;
+    };
+    CPPUNIT_ASSERT_MESSAGE(text_, changed_.wait_for(lock, std::chrono::seconds(60), enough));
+    return text_;
+}
+
+std::string FakeStream::untilEnded() {
+    std::unique_lock lock(mutex_);
+    CPPUNIT_ASSERT_MESSAGE(
+        text_, changed_.wait_for(lock, std::chrono::seconds(60), [&] { return ended_; }));
+    return text_;
+}
+
+void FakeStream::setFull(bool full) {
+    const std::lock_guard lock(mutex_);
+    full_ = full;
+}
+
+void FakeStream::clientLeaves() {
+    {
+        const std::lock_guard lock(mutex_);
+        ended_ = true;
+    }
+    drained_ = stopping_ = nullptr;
+    if (const auto closed = std::exchange(closed_, nullptr)) closed();
 }
 
 FakeExchange::FakeExchange(std::string method, std::string target, std::string body,
@@ -46,6 +105,12 @@ void FakeExchange::respond(int status, std::string_view headers,
     done_.notify_all();
 }
 
+std::shared_ptr<http::Stream> FakeExchange::stream(int status, std::string_view headers) {
+    stream_ = std::make_shared<FakeStream>();
+    respond(status, headers, {});
+    return stream_;
+}
+
 Answer FakeExchange::wait() {
     std::unique_lock lock(mutex_);
     CPPUNIT_ASSERT_MESSAGE(
@@ -78,6 +143,15 @@ std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std:
     auto exchange = std::make_shared<FakeExchange>(method, target, std::move(json), headers);
     loop_.post([this, exchange] { api_->handle(exchange); });
     return exchange;
+}
+
+void Client::onLoop(const std::function<void()>& task) {
+    std::promise<void> done;
+    loop_.post([&] {
+        task();
+        done.set_value();
+    });
+    done.get_future().get();
 }
 
 Answer Client::call(const std::string& method, const std::string& target, const std::string& body,

@@ -27,14 +27,45 @@ struct Answer {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Keeps what is written. `full` stands for a client that does not read.
+class FakeStream final : public http::Stream {
+public:
+    bool write(std::string_view bytes) override;
+    void end() override;
+    size_t pending() const override;
+    bool closed() const override;
+    void onDrained(std::function<void()> callback) override { drained_ = std::move(callback); }
+    void onClosed(std::function<void()> callback) override { closed_ = std::move(callback); }
+    void onStopping(std::function<void()> callback) override { stopping_ = std::move(callback); }
+
+    // Any thread: what was written, once it holds `part` (as often as `times`) or the stream ended.
+    std::string until(std::string_view part, size_t times = 1);
+    std::string untilEnded();
+    void setFull(bool full);
+    // Loop thread: as the connection would.
+    void drained() { drained_(); }
+    void clientLeaves();
+    void stopping() { stopping_(); }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::string text_;
+    bool full_ = false, ended_ = false;
+    std::function<void()> drained_, closed_, stopping_;
+};
+
 class FakeExchange final : public http::Exchange {
 public:
     FakeExchange(std::string method, std::string target, std::string body, Headers headers);
     void respond(int status, std::string_view headers,
                  std::initializer_list<std::string_view> body) override;
+    std::shared_ptr<http::Stream> stream(int status, std::string_view headers) override;
     bool clientGone() const override { return false; }
     void onClientGone(std::function<void()>) override {}
     Answer wait();
+    // After wait(): what the body is written to; null when the answer was no stream.
+    std::shared_ptr<FakeStream> stream() const { return stream_; }
 
 private:
     std::string method_, target_, body_;
@@ -43,6 +74,7 @@ private:
     std::mutex mutex_;
     std::condition_variable done_;
     std::optional<Answer> answer_;
+    std::shared_ptr<FakeStream> stream_;
 };
 
 class Client {
@@ -55,6 +87,9 @@ public:
                 const Headers& headers = {});
     std::shared_ptr<FakeExchange> send(const std::string& method, const std::string& target,
                                        const std::string& body = {}, const Headers& headers = {});
+
+    // Runs `task` on the loop and waits for it.
+    void onLoop(const std::function<void()>& task);
 
     functions::test::Domain domain{};
 

@@ -211,7 +211,7 @@ class FunctionsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("text/plain; charset=utf-8"),
                              log.headers.at("Content-Type"));
         CPPUNIT_ASSERT(log.body.find("BROKEN is no word") != std::string::npos);
-        expect(client_.call("GET", path + "/2/build-log?follow=true"), 400, "invalid_query");
+        expect(client_.call("GET", path + "/2/build-log?follow=maybe"), 400, "invalid_query");
         for (const char* number : {"/4", "/0", "/x", "/-1", "/99999999999999999999"}) {
             expect(client_.call("GET", path + number), 404, "not_found");
             expect(client_.call("GET", path + number + "/build-log"), 404, "not_found");

@@ -262,6 +262,8 @@ public:
                    "\r\n\r\n";
         };
         one(headers(32 * 1024));
+        // The line that ends them may come in two pieces.
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, parseStream(headers(32 * 1024), 1).requests.size());
         refused(431, headers(32 * 1024 + 1));
         refused(431, get("X: " + std::string(33000, 'x')).substr(0, 33000));
         std::string fields;
