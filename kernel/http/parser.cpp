@@ -113,7 +113,9 @@ RequestParser::State RequestParser::waitForLine(const char* data, size_t size) {
     if (std::memchr(data + from, '\r', size - 1 - from) != nullptr)
         return malformed("has a carriage return without a line feed"), State::failed;
     if (inFields) {
-        if (size - fieldsStart_ > limits_->headerBytes) return headersTooLarge(), State::failed;
+        // The empty line that ends the section does not count, and neither does its first half.
+        const size_t end = first == '\r' ? line_ : size;
+        if (end - fieldsStart_ > limits_->headerBytes) return headersTooLarge(), State::failed;
         return State::needMore;
     }
     begun_ = first != '\r';
