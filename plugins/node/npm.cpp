@@ -49,7 +49,13 @@ void discard(const fs::path& path) {
     fs::remove_all(path, ignored);
 }
 
-[[noreturn]] void fail(const Job& job, const NpmProblem& problem, std::string_view packageJson) {
+[[noreturn]] void fail(const Job& job, const ToolRun& run, std::string_view lock,
+                       std::string_view packageJson) {
+    if (run.errors.find("heap out of memory") != std::string::npos) {
+        throw Failed(CF_FAILED, "npm needed more memory than a build may use",
+                     "raise build.memory_mb, or ask for fewer packages");
+    }
+    const NpmProblem problem = readNpmProblem(run.errors, lock);
     if (problem.users) job.report(remarkOn(packageJson, problem.package, problem.message));
     throw Failed(problem.users ? CF_INVALID : CF_FAILED, problem.message, problem.hint);
 }
@@ -136,7 +142,7 @@ std::string Npm::resolve(std::string_view packageJson) {
     write(project / "package.json", packageJson);
     if (!userConfig_.empty()) write(project / ".npmrc", userConfig_);
     const ToolRun run = fetch({"install", "--package-lock-only"}, project.string());
-    if (!run.ok()) fail(job_, readNpmProblem(run.errors, {}), packageJson);
+    if (!run.ok()) fail(job_, run, {}, packageJson);
     std::ifstream in(project / "package-lock.json", std::ios::binary);
     std::stringstream lock;
     lock << in.rdbuf();
@@ -154,7 +160,7 @@ void Npm::install(const std::string& directory, std::string_view packageJson,
     if (!userConfig_.empty()) write(place / ".npmrc", userConfig_);
     // What resolving has just asked the registry is not asked again.
     const ToolRun run = fetch({"ci", "--prefer-offline"}, directory);
-    if (!run.ok()) fail(job_, readNpmProblem(run.errors, lock), packageJson);
+    if (!run.ok()) fail(job_, run, lock, packageJson);
     // The layer is node_modules and no more: no address of a registry, no name of a function.
     for (const auto& name : {std::string("package.json"), lockName, std::string(".npmrc"),
                              std::string("node_modules/.package-lock.json")})

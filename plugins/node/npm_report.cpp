@@ -76,12 +76,33 @@ std::string said(const Lines& lines) {
     for (const auto line : lines) {
         if (line.empty() || line.starts_with("code ") || line.starts_with("errno ") ||
             line.starts_with("syscall ") || line.starts_with("path ") ||
-            line.find("complete log of this run") != std::string_view::npos)
+            line.starts_with("Fix the upstream") || line.starts_with("this command with") ||
+            line.starts_with("to accept an incorrect") ||
+            line.starts_with("While resolving: undefined") ||
+            line.starts_with("ERESOLVE unable to resolve") || line.starts_with("node_modules/") ||
+            line.find("complete log of this run") != std::string_view::npos ||
+            line.find("og files were not written") != std::string_view::npos)
             continue;
         if (text.size() > 600) break;
         text += (text.empty() ? "" : "; ") + std::string(line);
     }
     return text.empty() ? "npm did not say why" : text;
+}
+
+// The last lines that a script wrote to a stream of npm, without npm's own.
+std::string lastWords(std::string_view stream) {
+    std::string words;
+    while (!stream.empty() && words.size() < 500) {
+        const size_t begin = stream.rfind('\n');
+        const std::string_view line =
+            begin == std::string_view::npos ? stream : stream.substr(begin + 1);
+        stream = stream.substr(0, begin == std::string_view::npos ? 0 : begin);
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("> ") ||
+            line.starts_with("npm ") || line.starts_with("    at ") || line.starts_with("Node.js v"))
+            continue;
+        words = std::string(line.substr(0, 200)) + (words.empty() ? "" : "; ") + words;
+    }
+    return words;
 }
 
 void outOfStep(const Lines& lines, NpmProblem& problem) {
@@ -209,18 +230,8 @@ NpmProblem readScriptProblem(std::string_view errors, std::string_view output, b
     if (const std::string_view command = valueOf(lines, "command "); command.starts_with("sh -c "))
         problem.message += " (" + std::string(command.substr(6, 120)) + ")";
 
-    // What it said last, without npm's own frame.
-    std::string last;
-    for (size_t end = output.size(); end > 0 && last.size() < 500;) {
-        const size_t begin = output.rfind('\n', end - 1);
-        const std::string_view line =
-            output.substr(begin == std::string_view::npos ? 0 : begin + 1,
-                          end - (begin == std::string_view::npos ? 0 : begin + 1));
-        if (!line.empty() && !line.starts_with("> "))
-            last = std::string(line.substr(0, 200)) + (last.empty() ? "" : "; ") + last;
-        if (begin == std::string_view::npos) break;
-        end = begin;
-    }
+    std::string last = lastWords(errors);
+    if (last.empty()) last = lastWords(output);
     if (!last.empty()) problem.message += ": " + last;
 
     if (says("not found: make") || says("gyp ERR! stack Error: Could not find any Python") ||

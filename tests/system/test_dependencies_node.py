@@ -282,6 +282,12 @@ class FetchData(SystemTest):
     def test_it_fetches(self):
         self.assertEqual({'success': True, 'data': {'fetched': True}}, self.result(self.fetcher(), {}))
 
+    def test_as_a_module(self):
+        name = self.function('node', f'import axios from "axios";\nexport async function handler() {{\n'
+                                     f'    return (await axios.get("http://{self.address}/data")).data;\n}}\n',
+                             dependencies=['axios@1'])
+        self.assertEqual({'fetched': True}, self.result(name))
+
     def test_without_a_network_it_says_so_itself(self):
         result = self.result(self.fetcher(network={'mode': 'none'}), {})
         self.assertFalse(result['success'])

@@ -32,10 +32,19 @@ function locate(folder, handler) {
 // usually means to Node.js. `require('./util')`, './util.ts' and './util.js' all find util.ts.
 // Packages are left alone.
 function acceptTranspiled(folder) {
-  const byNode = Module._extensions['.js'];
+  const byNode = { ...Module._extensions };
   const load = (module, file) => {
-    if (file.includes('/node_modules/')) byNode(module, file);
-    else module._compile(fs.readFileSync(file, 'utf8'), file);
+    if (file.includes('/node_modules/')) {
+      const extension = path.extname(file);
+      // Before it can load them, Node.js itself refuses modules, but only without a function here.
+      if (extension === '.mjs' && !byNode[extension]) {
+        const error = new Error(`require() of ES Module ${file} is not supported`);
+        throw Object.assign(error, { code: 'ERR_REQUIRE_ESM' });
+      }
+      (byNode[extension] || byNode['.js'])(module, file);
+    } else {
+      module._compile(fs.readFileSync(file, 'utf8'), file);
+    }
   };
   for (const extension of EXTENSIONS) Module._extensions[extension] = load;
   const resolve = Module._resolveFilename;
