@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds, and runs every test; ends with the summary of ctest. Needs no terminal.
 #
-#   ./run_tests.sh                              everything but the long tests
+#   ./run_tests.sh                              everything but the long tests; unit and contract tests also under
+#                                               the address and undefined-behaviour sanitizers
 #   ./run_tests.sh --quick                      unit and contract tests: no root, under a minute after the build
-#   ./run_tests.sh --long                       everything, the long tests too
+#   ./run_tests.sh --long                       everything: the long tests too, all tests under all sanitizers, and the
+#                                               fuzzers, each for CLOUDFUNCTION_TEST_FUZZ_SECONDS (600); takes hours
 #   ./run_tests.sh --against http://host:port   the system tests against a platform that is running; builds nothing
 #
 # What follows `--` goes to ctest (to unittest with --against). The exit status is 0 only if every test passed.
@@ -11,16 +13,16 @@ set -euo pipefail
 cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 
 usage() {
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
-selection=(-LE long)
+extent=normal
 against=
 while [ $# -gt 0 ]; do
     case "$1" in
-        --quick) selection=(-L quick) ;;
-        --long) selection=() ;;
+        --quick) extent=quick ;;
+        --long) extent=long ;;
         --against) against=${2:?--against needs the address of a platform, e.g. http://localhost:8080}; shift ;;
         --) shift; break ;;
         *) usage ;;
@@ -34,7 +36,48 @@ if [ -n "$against" ]; then
 fi
 
 . tools/dependencies.sh
+failed=0
+
+# Builds a preset and runs those of its tests that the further arguments choose.
+run() {
+    local preset=$1
+    shift
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset"
+    ctest --preset "$preset" "$@" || failed=1
+}
+
+# Searches with every fuzzer for CLOUDFUNCTION_TEST_FUZZ_SECONDS; what one finds lies in build/fuzz/found.
+fuzz() {
+    ensure_dependencies build tests fuzz
+    cmake --preset fuzz >/dev/null
+    cmake --build --preset fuzz
+    mkdir -p build/fuzz/found
+    printf '%s\n' build/fuzz/bin/fuzz_* | xargs -P "$(nproc)" -I{} bash -c '
+        name=${1##*/fuzz_}
+        mkdir -p "build/fuzz/corpus/$name"
+        if "$1" -max_total_time="${CLOUDFUNCTION_TEST_FUZZ_SECONDS:-600}" -max_len=4096 \
+            -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/corpus/$name" "tests/fuzz/corpus/$name" \
+            >"build/fuzz/$name.log" 2>&1 </dev/null; then
+            echo "fuzz $name: nothing found"
+        else
+            echo "fuzz $name: FAILED, see build/fuzz/$name.log"
+            exit 1
+        fi' bash {} || failed=1
+}
+
 ensure_dependencies build tests
-cmake --preset ci >/dev/null
-cmake --build --preset ci
-exec ctest --preset ci -j "$(nproc)" "${selection[@]}" "$@"
+case "$extent" in
+    quick) run ci -L quick -j "$(nproc)" "$@" ;;
+    normal)
+        run asan -L 'unit|contract|fuzz' -j "$(nproc)" "$@"
+        run ci -LE long -j "$(nproc)" "$@"
+        ;;
+    long)
+        fuzz
+        run tsan -LE long "$@"
+        run asan -LE long "$@"
+        run ci -j "$(nproc)" "$@"
+        ;;
+esac
+exit "$failed"

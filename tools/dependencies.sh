@@ -3,16 +3,19 @@
 #
 #   ensure_dependencies build            what start_cloudfunction.sh needs
 #   ensure_dependencies build tests      and what the tests need
+#   ensure_dependencies fuzz             what the fuzzers need
 #
 # Asks nothing. Touches the package manager only when something is missing.
 
 # Debian packages without which nothing can be built.
 build_packages=(
     g++ cmake ninja-build pkg-config
-    libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev
+    libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev libnftables-dev
 )
 # Debian packages that only the tests need.
 test_packages=(libcppunit-dev git curl qemu-system-x86 busybox-static cpio)
+# And those of the fuzzers: a compiler with libFuzzer (preset fuzz).
+fuzz_packages=(clang-14 libclang-rt-14-dev)
 
 # Language toolchains: command, oldest version that works, Debian package. A command that is on PATH and new enough is
 # used as it is. Each of them may be missing: its runtime is then reported as unavailable and the others work.
@@ -89,6 +92,7 @@ ensure_dependencies() {
         case "$group" in
             build) wanted+=("${build_packages[@]}") ;;
             tests) wanted+=("${test_packages[@]}") ;;
+            fuzz) wanted+=("${fuzz_packages[@]}") ;;
         esac
     done
     mapfile -t required < <(missing_packages "${wanted[@]}")
