@@ -102,11 +102,6 @@ int Netlink::addPair(const LinkEnd& here, const LinkEnd& there, int peerNamespac
         message.add(IFLA_IFNAME, std::string_view(end.name.c_str(), end.name.size() + 1));
         message.add(IFLA_MTU, mtu);
         message.add(IFLA_ADDRESS, end.address);
-        const size_t families = message.open(IFLA_AF_SPEC);
-        const size_t family = message.open(AF_INET6);
-        message.add(IFLA_INET6_ADDR_GEN_MODE, static_cast<uint8_t>(IN6_ADDR_GEN_MODE_NONE));
-        message.close(family);
-        message.close(families);
     };
     message.fixed(upInterface(0));
     describe(here);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/log.hpp"
+#include "sandbox/files.hpp"
 
 namespace cf::sandbox {
 
@@ -91,7 +92,12 @@ base::Result<SandboxNetwork::Link> SandboxNetwork::take() {
 base::Result<SandboxNetwork::Link> SandboxNetwork::make() {
     Link link;
     Netlink inside;
-    if (!inNewNetwork(link.network, router_->home(), [&] { inside = Netlink(); }))
+    const bool made = inNewNetwork(link.network, router_->home(), [&] {
+        inside = Netlink();
+        // Of interfaces to come: lo keeps ::1.
+        writeFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    });
+    if (!made)
         return failed(std::string("a network namespace: ") + std::strerror(errno));
     const AddressRange& range = router_->range();
     // Indexes are taken in turn; one whose sandbox, of this launcher or an earlier one, still lives
