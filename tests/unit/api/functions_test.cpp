@@ -41,8 +41,8 @@ class FunctionsTest : public CppUnit::TestFixture {
         text.replace(text.find(answer.at("/id")), answer.at("/id").size(), "id");
         CPPUNIT_ASSERT_EQUAL(
             std::string(
-                R"({"id":"id","name":"hello","runtime":"toy","handler":"handler","code":"one","files":null,"timeout":30,)"
-                R"("init_timeout":10,"memory":128,"concurrency":1,"environment":{},"network":{"mode":"outbound","allow":[]},)"
+                R"({"id":"id","name":"hello","runtime":"toy","handler":"handler","code":"one","files":null,"dependencies":[],)"
+                R"("timeout":30,"init_timeout":10,"memory":128,"concurrency":1,"environment":{},"network":{"mode":"outbound","allow":[]},)"
                 R"("http":{"enabled":false},"min_workers":0,"max_workers":0,"keep_alive":600,"description":"","labels":{},)"
                 R"("project":"default","version":1,"live":[{"version":1,"weight":100}],"state":"ready",)"),
             text.substr(0, text.find("\"created_at\"")));
