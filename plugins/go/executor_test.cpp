@@ -6,6 +6,8 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <cppunit/extensions/TestFactoryRegistry.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -52,6 +54,10 @@ class GoExecutorTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testExits);
     CPPUNIT_TEST(testRecords);
     CPPUNIT_TEST(testVersions);
+    CPPUNIT_TEST(testReports);
+    CPPUNIT_TEST(testManifestsOfAFunction);
+    CPPUNIT_TEST(testWrittenManifest);
+    CPPUNIT_TEST(testOperatorSettings);
     CPPUNIT_TEST_SUITE_END();
 
     void testHandlers() {
@@ -94,6 +100,70 @@ class GoExecutorTest : public CppUnit::TestFixture {
         const Toolchain read = Toolchain::fromJson(Toolchain{"1.26.8", "/a \"b\"/go", "/a"}.toJson());
         CPPUNIT_ASSERT_EQUAL(std::string("/a \"b\"/go"), read.path);
         CPPUNIT_ASSERT(read.found() && !Toolchain::fromJson("").found());
+    }
+
+    void testReports() {
+        const Report report = readReport("state\tlocked\nimport\ta.b/c\nimport\ta.b/d\nnoise\nwarning\tx.go\t1\t2\tw\nlock\t-- go.mod --\\nm\\n\n");
+        CPPUNIT_ASSERT_EQUAL(std::string("locked"), report.state);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, report.imports.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("-- go.mod --\nm\n"), report.lock);
+        CPPUNIT_ASSERT(!report.failed() && !report.offline && !report.incomplete);
+        CPPUNIT_ASSERT(readReport("offline\tyes\nerror\t\t0\t0\tm").offline);
+        CPPUNIT_ASSERT(readReport("error\t\t0\t0\tm").failed());
+    }
+
+    void testManifestsOfAFunction() {
+        const std::vector<std::pair<std::string, std::string>> all{
+            {"main.go", "package main"}, {"lib/go.mod", "module lib"}, {"go.sum", "sums\n"}, {"go.mod", "module m\nrequire x.y/z v1.0.0\n"},
+            {"vendor/x/go.mod", "module x"}, {"notgo.mod", ""}};
+        std::vector<cf_file> files;
+        for (const auto& [name, content] : all) files.push_back({cloudfunction::view(name), cloudfunction::view(content)});
+        auto function = cloudfunction::prefixed<cf_function>();
+        function.files = files.data();
+        function.file_count = files.size();
+        function.file_stride = sizeof(cf_file);
+        const cloudfunction::FunctionInfo info{function};
+        CPPUNIT_ASSERT_EQUAL(std::string("-- go.mod --\nmodule m\nrequire x.y/z v1.0.0\n-- go.sum --\nsums\n-- lib/go.mod --\nmodule lib"),
+                             manifestsOf(info));
+        CPPUNIT_ASSERT(Dependencies::possible(info));
+        function.file_count = 3;
+        CPPUNIT_ASSERT(!Dependencies::possible(cloudfunction::FunctionInfo{function}));
+    }
+
+    void testWrittenManifest() {
+        const auto file = writeManifest({"github.com/google/uuid@v1.6.0", "golang.org/x/text/language"});
+        CPPUNIT_ASSERT_EQUAL(std::string("go.mod"), file.name);
+        CPPUNIT_ASSERT_EQUAL(std::string("// Made of \"dependencies\".\nmodule function\n\n"
+                                         "require github.com/google/uuid v1.6.0\nrequire golang.org/x/text/language latest\n"),
+                             file.content);
+        for (const char* bad : {"", "uuid", "left pad", "github.com/a/b@", "github.com/a/b@v1 v2", "github.com//b", "/a.b/c", "a.b/c/", "../a.b/c",
+                                "https://github.com/a/b", "a.b/c@none", "a.b/c\nrequire x.y/z", "a.b/-c", "fmt/x"})
+            try {
+                writeManifest({bad});
+                CPPUNIT_FAIL(std::string("took ") + bad);
+            } catch (const cloudfunction::Failed& refused) {
+                CPPUNIT_ASSERT_EQUAL(static_cast<int>(CF_INVALID), static_cast<int>(refused.status));
+                CPPUNIT_ASSERT(contains(refused.message, bad) && !refused.hint.empty());
+            }
+        CPPUNIT_ASSERT_THROW(writeManifest({"a.b/c@v1.0.0", "a.b/c"}), cloudfunction::Failed);
+    }
+
+    void testOperatorSettings() {
+        ::setenv("NETRC", "/nonexistent", 1);
+        ::setenv("HTTPS_PROXY", "http://user:\"secret\"@proxy", 1);
+        ::unsetenv("GOPROXY");
+        const OperatorSettings read = readOperatorSettings(R"({"GOPROXY":"https://corp,direct","GOPRIVATE":"","GOROOT":"/x","GOFLAGS":"-toolexec=x"})");
+        const auto has = [&](const char* name, const char* value) {
+            return std::find(read.environment.begin(), read.environment.end(), std::pair<std::string, std::string>{name, value}) != read.environment.end();
+        };
+        CPPUNIT_ASSERT(has("GOPROXY", "https://corp,direct") && has("HTTPS_PROXY", "http://user:\"secret\"@proxy"));
+        for (const auto& [name, value] : read.environment)
+            CPPUNIT_ASSERT_MESSAGE(name, name != "GOPRIVATE" && name != "GOROOT" && name != "GOFLAGS");
+        OperatorSettings settings = read;
+        settings.netrc = "machine a\n\tlogin \"b\"\n";
+        const Toolchain chain{"1.26.8", "/go", "/root", settings};
+        CPPUNIT_ASSERT(Toolchain::fromJson(chain.toJson()).settings == settings);
+        CPPUNIT_ASSERT(OperatorSettings::fromJson("") == OperatorSettings{});
     }
 };
 

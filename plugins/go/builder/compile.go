@@ -19,6 +19,7 @@ type toolchain struct {
 	modules                    string   // module cache; empty: an empty one
 	mode                       string   // -mod of builds: mod, readonly or vendor; empty: mod
 	settings                   []string // environment of the go command while it is online; see fetch.go
+	temporaryHome              string   // while it is online; has passwords
 }
 
 // language is what a go.mod says for this toolchain, e.g. 1.19. The builder is compiled by the toolchain it uses.

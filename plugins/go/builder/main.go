@@ -108,6 +108,9 @@ func (o *options) run(command func(*options, io.Writer) ([]remark, error)) (rema
 		return nil, err
 	}
 	remarks, err = command(o, records)
+	if o.chain.temporaryHome != "" {
+		_ = os.RemoveAll(o.chain.temporaryHome)
+	}
 	if gone := os.RemoveAll(o.chain.scratch); err == nil {
 		err = gone
 	}

@@ -98,7 +98,8 @@ func (m *manifest) requirementOf(importPath string) *requirement {
 	var best *requirement
 	for i := range m.requires {
 		r := &m.requires[i]
-		if isWithin(importPath, r.path) && (best == nil || len(r.path) > len(best.path)) {
+		// "dependencies" may name a package: `go get` finds its module.
+		if (isWithin(importPath, r.path) || m.made && isWithin(importPath, moduleIn(r.path))) && (best == nil || len(r.path) > len(best.path)) {
 			best = r
 		}
 	}

@@ -8,11 +8,20 @@ import (
 	"testing"
 )
 
+func goroot(t *testing.T) string {
+	t.Helper()
+	return runtime.GOROOT()
+}
+
 func treeOf(t *testing.T, files map[string]string) *tree {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -373,8 +373,12 @@ class Files(Base):
         error, = self.refused(source)
         self.assertEqual(('error', 'main.go', 4, 2), error[:4])
         self.assertIn('github.com/google/uuid', error[4])
-        error = self.refused({'go.mod': 'module x\n\nrequire (\n\tgithub.com/google/uuid v1.6.0\n)\n', 'main.go': 'func handler() {}\n'})[0]
-        self.assertEqual(('error', 'go.mod', 4), error[:3])
+        self.assertIn('"dependencies": ["github.com/google/uuid"]', error[4])
+
+    def test_a_build_without_the_sums_it_needs_asks_for_them(self):
+        code, _, remarks, errors = self.tools.build(
+            {'go.mod': 'module x\n\nrequire (\n\tgithub.com/google/uuid v1.6.0\n)\n', 'main.go': 'func handler() {}\n'})
+        self.assertEqual((3, [], ''), (code, remarks, errors))
 
     def test_cgo_is_named(self):
         error, = self.refused('package main\n\nimport "C"\n\nfunc handler() {}\n')
