@@ -84,7 +84,8 @@ def build(request):
     """{"file"}: the wheel, in <folder>/built. Runs code of the package."""
     pip = Pip(request['folder'])
     built = os.path.join(pip.folder, 'built')
-    status = pip.run('wheel', '--isolated', '--no-index', '--no-deps', '--find-links', request['builders'],
+    # Verbose: what the package's code says goes to the build log while it runs.
+    status = pip.run('wheel', '-v', '--isolated', '--no-index', '--no-deps', '--find-links', request['builders'],
                      '--wheel-dir', built, request['file'], environment={'PIP_CONFIG_FILE': os.devnull})
     wheels = [name for name in os.listdir(built) if name.endswith('.whl')]
     if status != 0 or len(wheels) != 1:

@@ -46,8 +46,8 @@ class Pip:
         for raw in process.stdout:
             text = raw.decode('utf-8', 'replace').rstrip()
             kept.append(text)
-            if text and not text.startswith(('Saved ', 'WARNING: Running pip as')):
-                print(shown(text), flush=True)
+            if text and not text.startswith(('Saved ', 'Looking in links: ', 'WARNING: Running pip as')):
+                print(shown(text.replace(self.folder + '/', '')), flush=True)
         self.text = '\n'.join(kept)
         return process.wait()
 
