@@ -86,7 +86,7 @@ cf_status BuildJob::layer(cf_view key, uint32_t flags, cf_layer_fill fill, void*
         } catch (const std::exception& exception) {
             fillError(&why, CF_FAILED, exception.what());
         }
-        if (status == CF_OK && disk_.look(folders())) status = noteExcess({.exceeded = true}, &why);
+        if (status == CF_OK) status = noteExcess({}, &why);
         if (status == CF_OK) return {};
         failed = status;
         return base::Failure{.reason = "build_failed",
@@ -116,7 +116,8 @@ std::vector<std::string> BuildJob::folders() const {
 
 // The words for a limit are made here, for whatever tool of whatever executor hits it.
 cf_status BuildJob::noteExcess(const ToolRunner::Outcome& outcome, cf_error* error) {
-    if (outcome.exceeded) {
+    // A tool can hide folders while it runs; afterwards they belong to the kernel again.
+    if (outcome.exceeded || disk_.look(folders())) {
         diskExceeded_ = true;
         const std::string limit = std::to_string(spec_.diskBytes >> 20) + " MB";
         excess_ = base::Failure{

@@ -168,10 +168,25 @@ bool Artifacts::contains(std::string_view key) const {
 
 std::vector<std::string> Artifacts::layerDirectories(std::string_view key) const {
     std::vector<std::string> directories;
-    if (const auto record = readRecord(directory(key)))
-        for (const auto& layer : record->layers)
-            if (!layer.buildOnly) directories.push_back(layers_->directory(layer.key));
+    for (const auto& layer : layersOf(key))
+        if (!layer.buildOnly) directories.push_back(layers_->directory(layer.key));
     return directories;
+}
+
+std::vector<Artifacts::LayerName> Artifacts::layersOf(std::string_view key) const {
+    const std::string name(key);
+    const std::lock_guard lock(layersMutex_);
+    if (const auto known = layersOf_.find(name); known != layersOf_.end()) return known->second;
+    const auto record = readRecord(directory(key));
+    if (!record) return {};
+    auto& layers = layersOf_[name];
+    for (const auto& layer : record->layers) layers.push_back({layer.key, layer.buildOnly});
+    return layers;
+}
+
+void Artifacts::forgetLayersOf(const std::string& key) const {
+    const std::lock_guard lock(layersMutex_);
+    layersOf_.erase(key);
 }
 
 base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
@@ -208,11 +223,18 @@ base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
         }
     } done{*this, key, *making};
 
-    if (contains(key)) {
+    // Sources that were built without any lock once do not need one.
+    for (const auto* locks : {&candidates, &none}) {
+        const std::string there = artifactKey(request.spec, sourcesHash, buildIdentity, *locks);
+        if (!contains(there)) continue;
         listener.log("equal sources were built before; their artifact is used again");
-        auto record = readRecord(directory(key));
-        return Made{key, record ? std::move(record->remarks) : std::vector<base::SourceRemark>{},
-                    candidates, true};
+        {
+            const std::lock_guard lock(mutex_);
+            unusedSince_[there] = std::chrono::steady_clock::now();
+        }
+        auto record = readRecord(directory(there));
+        return Made{there, record ? std::move(record->remarks) : std::vector<base::SourceRemark>{},
+                    *locks, true};
     }
     auto made = build(key, sourcesHash, buildIdentity, request, builder, listener, dependencies);
     if (made) {
@@ -271,6 +293,7 @@ base::Result<void> Artifacts::install(const std::string& key, const std::string&
     if (contains(key)) return {};
     const std::string path = directory(key);
     removeTree(path);
+    forgetLayersOf(key);
     if (auto written = writeFile(recordPath(path), record); !written) return written;
     return moveSealed(from, path);
 }
@@ -292,10 +315,8 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
                 fs::remove(at->path(), error);
             continue;
         }
-        const auto record = readRecord(directory(key));
         const auto keep = [&] {
-            if (!record) return;
-            for (const auto& layer : record->layers) named.insert(layer.key);
+            for (const auto& layer : layersOf(key)) named.insert(layer.key);
         };
         if (used.contains(key) || making_.contains(key)) {
             unusedSince_.erase(key);
@@ -307,8 +328,10 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
             keep();
             continue;
         }
+        const auto record = readRecord(directory(key));
         removeTree(directory(key));
         fs::remove(recordPath(directory(key)), error);
+        forgetLayersOf(key);
         unusedSince_.erase(key);
         removed.push_back({record ? record->runtime : "", key});
     }

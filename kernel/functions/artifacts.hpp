@@ -86,6 +86,14 @@ private:
                              Builder& builder, BuildListener& listener, Dependencies* dependencies);
     base::Result<void> install(const std::string& key, const std::string& from,
                                const std::string& record);
+    // Layers are asked for with every start, switch and collection, of every artifact: their
+    // records are read once.
+    struct LayerName {
+        std::string key{};
+        bool buildOnly = false;
+    };
+    std::vector<LayerName> layersOf(std::string_view key) const;
+    void forgetLayersOf(const std::string& key) const;
 
     std::string artifactsDir_;
     std::string buildDir_;
@@ -94,6 +102,8 @@ private:
     std::condition_variable done_;
     std::unordered_map<std::string, std::shared_ptr<Making>> making_;
     std::unordered_map<std::string, std::chrono::steady_clock::time_point> unusedSince_;
+    mutable std::mutex layersMutex_;
+    mutable std::unordered_map<std::string, std::vector<LayerName>> layersOf_;
 };
 
 }  // namespace cf::functions

@@ -168,6 +168,7 @@ Builds::Shown::~Shown() {
 
 void Builds::Shown::log(std::string_view line) const { log_->log(line); }
 std::string Builds::Shown::text() const { return log_->text(); }
+std::string Builds::Shown::tail() const { return log_->tail(); }
 
 LogSubscription Builds::follow(const std::string& functionId, uint64_t number,
                                std::function<void()> changed) {

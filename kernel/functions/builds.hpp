@@ -48,6 +48,7 @@ public:
         ~Shown();
         void log(std::string_view line) const;
         std::string text() const;
+        std::string tail() const;  // for Failure::buildLog
 
     private:
         Builds* builds_;

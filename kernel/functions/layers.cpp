@@ -136,6 +136,8 @@ Result<void> Layers::fill(const std::string& key, const std::string& folder,
     const Extent extent = sealTree(folder, error);
     if (error) return diskFailure("the dependencies cannot be sealed", error);
     if (auto moved = moveSealed(folder, directory(key)); !moved) return moved;
+    // The marker vouches for all files, so these must be on the disk before it.
+    syncDisk(directory_);
     return writeFile(
         markerPath(key),
         JsonObject().number("files", extent.files).number("bytes", extent.bytes).done());

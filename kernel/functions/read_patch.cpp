@@ -307,7 +307,8 @@ private:
         if (!wants(patch_.locks, "/locks", value, value.is_object(),
                    "null, or an object of lock files"))
             return;
-        auto& locks = patch_.locks.value.emplace();
+        std::vector<std::pair<std::string, std::string>> locks;
+        const size_t errorsBefore = patch_.errors.size();
         for (const auto [name, content] : simdjson::dom::object(value)) {
             std::string_view text;
             if (content.get(text))
@@ -316,6 +317,7 @@ private:
             locks.emplace_back(name, text);
         }
         std::sort(locks.begin(), locks.end());
+        if (patch_.errors.size() == errorsBefore) patch_.locks.value = std::move(locks);
     }
 
     void environment(element value) {

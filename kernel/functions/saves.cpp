@@ -131,8 +131,11 @@ Result<Saved> FunctionService::State::create(SaveRequest request) {
     entry->function = std::move(function);
     entry->versions = {withoutSources(outcome.version)};
     const LiveFunction next = liveFunction(entry);
-    if (auto loaded = activator.activate(next); !loaded)
-        return asBuildFailure(std::move(loaded).failure());
+    if (auto loaded = activator.activate(next); !loaded) {
+        Failure failure = asBuildFailure(std::move(loaded).failure());
+        failure.buildLog = outcome.shown.tail();
+        return failure;
+    }
     auto revision = store.apply({.function = entry->function,
                                  .create = true,
                                  .version = std::make_shared<const Version>(outcome.version),
@@ -285,6 +288,7 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
         outcome.version.locks.clear();
         outcome.version.failure = asBuildFailure(std::move(loaded).failure());
         outcome.shown.log(outcome.version.failure->detail);
+        outcome.version.failure->buildLog = outcome.shown.tail();
         return keepFailed(present, std::move(outcome), audit);
     }
     auto kept = std::make_shared<Version>(outcome.version);

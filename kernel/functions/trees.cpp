@@ -87,6 +87,12 @@ base::Result<void> moveSealed(const std::string& from, const std::string& to) {
     return {};
 }
 
+void syncDisk(const std::string& directory) {
+    const base::UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd && ::syncfs(fd.get()) != 0)
+        base::logWarning("functions", "cannot sync the disk: " + lastError().message());
+}
+
 void removeTree(const std::string& directory) {
     std::error_code error;
     ::chmod(directory.c_str(), 0755);

@@ -25,8 +25,8 @@ class BrokenPluginsTest : public CppUnit::TestFixture {
 public:
     void rulesOfTheTable() {
         refused("no_entry", "has no function cf_executor_entry");
-        refused("other_major", "built for ABI 2.0, this platform has ABI 1.0");
-        refused("newer_minor", "requires ABI 1.99, this platform has ABI 1.0");
+        refused("other_major", "built for ABI 2.1, this platform has ABI 1.1");
+        refused("newer_minor", "requires ABI 1.99, this platform has ABI 1.1");
         refused("short_struct", "has 64 bytes");
         refused("missing_operation", "operation plan is missing");
         refused("unknown_requirement", "feature bit 37");

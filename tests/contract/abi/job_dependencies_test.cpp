@@ -69,6 +69,7 @@ class JobDependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(outOfMemory);
     CPPUNIT_TEST(tooMuchDisk);
     CPPUNIT_TEST(writesTheManifest);
+    CPPUNIT_TEST(pluginsOfTheFirstRelease);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -193,11 +194,24 @@ public:
         const executors::FunctionSpec nameless{.runtime = "mock", .handler = "nameless"};
         CPPUNIT_ASSERT(loaded_->only().writeDependencies(nameless, {"a"}).failure().reason ==
                        "executor_error");
-        // One that was built against an earlier minor.
         Loaded plain{"plain"};
         plain.load();
         const auto unknown = plain.only().writeDependencies(function, {"a"});
         CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"), unknown.failure().reason);
+    }
+
+    void pluginsOfTheFirstRelease() {
+        loaded_ = std::make_unique<Loaded>(std::initializer_list<const char*>{"first_release"});
+        loaded_->load();
+        CPPUNIT_ASSERT_EQUAL(std::string(), loaded_->reason());
+        CPPUNIT_ASSERT_EQUAL(std::string("1.0"), loaded_->only().facts().abi);
+        for (const char* folder : {"source", "artifact", "scratch"})
+            std::filesystem::create_directory(loaded_->folder / folder);
+        CPPUNIT_ASSERT_EQUAL(std::string(), build("any"));
+        CPPUNIT_ASSERT(tools_.specs.at(0).network.mode == sandbox::Network::none);
+        const executors::FunctionSpec function{.runtime = "first_release", .handler = "h"};
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_function"),
+                             loaded_->only().writeDependencies(function, {"a"}).failure().reason);
     }
 
 private:

@@ -29,7 +29,7 @@ public:
         const auto& facts = loaded.only().facts();
         CPPUNIT_ASSERT_EQUAL(std::string("plain"), facts.id);
         CPPUNIT_ASSERT_EQUAL(std::string("0.1"), facts.version);
-        CPPUNIT_ASSERT_EQUAL(std::string("1.0"), facts.abi);
+        CPPUNIT_ASSERT_EQUAL(std::string("1.1"), facts.abi);
         CPPUNIT_ASSERT_EQUAL(std::string("1.2.3"), facts.toolchainVersion);
         CPPUNIT_ASSERT_EQUAL(std::string("plain 0.1 1.2.3"), loaded.only().buildIdentity());
         CPPUNIT_ASSERT(loaded.only().plan(nullptr));

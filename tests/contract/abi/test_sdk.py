@@ -107,7 +107,7 @@ class Sdk(unittest.TestCase):
         executors = self.build('plain', {
             'CMakeLists.txt': 'cmake_minimum_required(VERSION 3.25)\nproject(plain LANGUAGES C)\n'
                               'find_package(cloudfunction REQUIRED)\n'
-                              'if(NOT cloudfunction_ABI_VERSION STREQUAL "1.0")\n  message(FATAL_ERROR "ABI")\nendif()\n'
+                              'if(NOT cloudfunction_ABI_VERSION STREQUAL "1.1")\n  message(FATAL_ERROR "ABI")\nendif()\n'
                               'cloudfunction_add_executor(plain SOURCES plain.c)\n',
             'plain.c': MINIMAL_C})
         self.assertIn('returned nothing', self.probe(executors / 'plain.so')['unavailable']['reason'])
