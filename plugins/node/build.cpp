@@ -197,8 +197,8 @@ private:
         std::error_code problem;
         fs::create_symlink(target, artifact_ / name, problem);
         if (problem)
-            throw Failed(CF_FAILED, "cannot link " + name + " into the artifact: " +
-                                        problem.message());
+            throw Failed(CF_FAILED,
+                         "cannot link " + name + " into the artifact: " + problem.message());
     }
 
     void write(const std::string& name, const std::string& content) const {

@@ -28,8 +28,9 @@ public:
     // job; throws Failed(CF_INVALID) when one of them is an error.
     std::string transform(std::string_view file, std::string_view source);
 
-    // The entry and what it imports, as tsconfig.json has it, in one file of the same kind. Packages
-    // named in `packages` stay imports; any other that is missing is an error at its place.
+    // The entry and what it imports, as tsconfig.json has it, in one file of the same kind.
+    // Packages named in `packages` stay imports; any other that is missing is an error at its
+    // place.
     Bundle bundle(const std::string& folder, const std::string& entry,
                   const std::vector<std::string>& packages);
 

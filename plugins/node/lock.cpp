@@ -54,7 +54,7 @@ Lock::Lock(std::string_view file, std::string_view content) {
         if (path.size() == folder.size() + name.size()) add(topLevel_, name);
         if (flag(package, "hasInstallScript"))
             add(flag(package, "optional") || flag(package, "devOptional") ? optionalScripts_
-                                                                         : scripts_,
+                                                                          : scripts_,
                 name);
     }
 }

@@ -60,8 +60,8 @@ bool isOneOf(std::string_view code, std::initializer_list<std::string_view> code
 
 bool isUnreachable(std::string_view code) {
     return isOneOf(code, {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH",
-                          "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR",
-                          "EPIPE", "EACCES_NETWORK", "UND_ERR_CONNECT_TIMEOUT", "ENONET"});
+                          "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR", "EPIPE",
+                          "EACCES_NETWORK", "UND_ERR_CONNECT_TIMEOUT", "ENONET"});
 }
 
 bool isCertificate(std::string_view code) {
@@ -98,7 +98,8 @@ std::string lastWords(std::string_view stream) {
             begin == std::string_view::npos ? stream : stream.substr(begin + 1);
         stream = stream.substr(0, begin == std::string_view::npos ? 0 : begin);
         if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("> ") ||
-            line.starts_with("npm ") || line.starts_with("    at ") || line.starts_with("Node.js v"))
+            line.starts_with("npm ") || line.starts_with("    at ") ||
+            line.starts_with("Node.js v"))
             continue;
         words = std::string(line.substr(0, 200)) + (words.empty() ? "" : "; ") + words;
     }
@@ -118,8 +119,9 @@ void outOfStep(const Lines& lines, NpmProblem& problem) {
     }
     problem.message = "the lock file does not belong to package.json" +
                       (what.empty() ? std::string() : ": " + what);
-    problem.hint = "run npm install where the project lies and send both files, or leave the lock "
-                   "file out: the platform makes one and keeps it";
+    problem.hint =
+        "run npm install where the project lies and send both files, or leave the lock "
+        "file out: the platform makes one and keeps it";
 }
 
 }  // namespace
@@ -134,26 +136,24 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
         std::string_view asked = between(lineWith(lines, "not in this registry"), "'", "'");
         if (asked.empty()) asked = between(lineWith(lines, "could not be found"), "'", "'");
         problem.package = nameOf(asked);
-        problem.message = asked.empty() ? "the registry does not have a package that is asked for: " +
-                                              said(lines)
-                                        : "there is no package " + problem.package +
-                                              " in the registry";
-        problem.hint = "see whether the name is written as its documentation has it; private "
-                       "packages need the operator's registry and token in ~/.npmrc";
+        problem.message =
+            asked.empty() ? "the registry does not have a package that is asked for: " + said(lines)
+                          : "there is no package " + problem.package + " in the registry";
+        problem.hint =
+            "see whether the name is written as its documentation has it; private "
+            "packages need the operator's registry and token in ~/.npmrc";
     } else if (code == "ETARGET" || code == "ENOVERSIONS") {
-        const std::string_view asked =
-            between(lineWith(lines, "No matching version found for "),
-                    "No matching version found for ", " \n");
+        const std::string_view asked = between(lineWith(lines, "No matching version found for "),
+                                               "No matching version found for ", " \n");
         problem.package = nameOf(asked.ends_with('.') ? asked.substr(0, asked.size() - 1) : asked);
-        const std::string range =
-            problem.package.size() + 1 < asked.size()
-                ? std::string(asked.substr(problem.package.size() + 1))
-                : std::string();
-        problem.message = problem.package.empty()
-                              ? said(lines)
-                              : "no version of " + problem.package + " is " +
-                                    (range.ends_with('.') ? range.substr(0, range.size() - 1)
-                                                          : range);
+        const std::string range = problem.package.size() + 1 < asked.size()
+                                      ? std::string(asked.substr(problem.package.size() + 1))
+                                      : std::string();
+        problem.message =
+            problem.package.empty()
+                ? said(lines)
+                : "no version of " + problem.package + " is " +
+                      (range.ends_with('.') ? range.substr(0, range.size() - 1) : range);
         problem.hint = "ask for a version that was published, e.g. \"*\" for the newest";
     } else if (code == "EINTEGRITY") {
         std::string_view wanted = between(lineWith(lines, "wanted "), "wanted ", " ");
@@ -161,16 +161,18 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
         problem.message = (problem.package.empty() ? "a package" : problem.package) +
                           std::string(" is not what the lock file says: its checksum differs") +
                           (wanted.empty() ? std::string() : ", expected " + std::string(wanted));
-        problem.hint = "the registry gave other bytes than those that were locked: look whether "
-                       "somebody changed the package or the lock, before making a new one";
+        problem.hint =
+            "the registry gave other bytes than those that were locked: look whether "
+            "somebody changed the package or the lock, before making a new one";
     } else if (code == "EUSAGE" || code == "ELOCKVERIFY") {
         outOfStep(lines, problem);
     } else if (code == "ERESOLVE") {
         const std::string_view peer = lineWith(lines, "peer ");
         problem.package = nameOf(between(peer, "peer ", " "));
         problem.message = "packages ask for versions that exclude each other: " + said(lines);
-        problem.hint = "choose versions that fit together, or say which one counts with "
-                       "\"overrides\" in package.json";
+        problem.hint =
+            "choose versions that fit together, or say which one counts with "
+            "\"overrides\" in package.json";
     } else if (code == "EINVALIDTAGNAME" || code == "EINVALIDPACKAGENAME" ||
                code == "EUNSUPPORTEDPROTOCOL") {
         problem.message = said(lines);
@@ -178,12 +180,15 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
     } else if (code == "EBADPLATFORM" || code == "EBADENGINE" || code == "ENOTSUP") {
         problem.package = nameOf(between(lineWith(lines, "for "), "for ", ": "));
         problem.message = "a package does not work on this machine: " + said(lines);
-        problem.hint = "choose a version that supports it, or a package written in the language "
-                       "itself";
+        problem.hint =
+            "choose a version that supports it, or a package written in the language "
+            "itself";
     } else if (lineWith(lines, "/bin/false").size() > 0 ||
                lineWith(lines, "git ls-remote").size() > 0) {
-        problem.message = "a package asks for another one in a git repository, which builds do not "
-                          "fetch: " + said(lines);
+        problem.message =
+            "a package asks for another one in a git repository, which builds do not "
+            "fetch: " +
+            said(lines);
         problem.hint = "choose a version whose own dependencies are in the registry";
     } else {
         problem.users = false;
@@ -196,8 +201,9 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
                 "also lie under files as node_modules/";
         } else if (isCertificate(code)) {
             problem.message = "the registry's certificate is not trusted (" + code + ")";
-            problem.hint = "name the authority's file in NODE_EXTRA_CA_CERTS, or as cafile in "
-                           "~/.npmrc, and restart the platform";
+            problem.hint =
+                "name the authority's file in NODE_EXTRA_CA_CERTS, or as cafile in "
+                "~/.npmrc, and restart the platform";
         } else if (isOneOf(code, {"E401", "E403", "ENEEDAUTH", "EOTP"})) {
             problem.message = "the registry refused (" + code + "): " + said(lines);
             problem.hint = "the operator's ~/.npmrc needs a token for this registry";
@@ -224,8 +230,8 @@ NpmProblem readScriptProblem(std::string_view errors, std::string_view output, b
 
     const std::string all = std::string(errors) + "\n" + std::string(output);
     const auto says = [&](std::string_view text) { return all.find(text) != std::string::npos; };
-    const std::string who =
-        problem.package.empty() ? "a package's install script" : problem.package + "'s install script";
+    const std::string who = problem.package.empty() ? "a package's install script"
+                                                    : problem.package + "'s install script";
     problem.message = who + " failed";
     if (const std::string_view command = valueOf(lines, "command "); command.starts_with("sh -c "))
         problem.message += " (" + std::string(command.substr(6, 120)) + ")";
@@ -238,20 +244,24 @@ NpmProblem readScriptProblem(std::string_view errors, std::string_view output, b
         says("gyp ERR! find Python") || says("make: g++: ") || says("g++: not found") ||
         says("make: cc: ")) {
         problem.hint = (problem.package.empty() ? "it" : problem.package) +
-                       std::string(" is compiled from C++, and this machine has no compiler: apt "
-                                   "install build-essential python3; or choose a package without "
-                                   "native code");
-    } else if (!hadNetwork && (says("EAI_AGAIN") || says("ENOTFOUND") || says("ECONNREFUSED") ||
-                               says("ENETUNREACH") || says("Could not resolve host") ||
-                               says("getaddrinfo"))) {
-        problem.hint = "install scripts have no network: choose a package that brings its files "
-                       "along, or let the operator set executor.node.install_scripts_network=true";
+                       std::string(
+                           " is compiled from C++, and this machine has no compiler: apt "
+                           "install build-essential python3; or choose a package without "
+                           "native code");
+    } else if (!hadNetwork &&
+               (says("EAI_AGAIN") || says("ENOTFOUND") || says("ECONNREFUSED") ||
+                says("ENETUNREACH") || says("Could not resolve host") || says("getaddrinfo"))) {
+        problem.hint =
+            "install scripts have no network: choose a package that brings its files "
+            "along, or let the operator set executor.node.install_scripts_network=true";
     } else if (says("gyp ERR!")) {
-        problem.hint = "it is compiled from C++ and that failed; the build log has the compiler's "
-                       "words";
+        problem.hint =
+            "it is compiled from C++ and that failed; the build log has the compiler's "
+            "words";
     } else {
-        problem.hint = "the build log has all that it printed; install scripts run without "
-                       "network, without the machine's files and as a user of their own";
+        problem.hint =
+            "the build log has all that it printed; install scripts run without "
+            "network, without the machine's files and as a user of their own";
     }
     return problem;
 }

@@ -25,22 +25,33 @@ constexpr size_t mostBytes = 20u << 10;
 
 // Names and passwords count only with a host before them ("//host/:_authToken"), so that nobody but
 // that host gets to see them, whatever registry a function names.
-constexpr std::array<std::string_view, 17> connectionKeys = {
-    "registry",   "proxy",        "https-proxy",           "http-proxy",    "noproxy",
-    "no-proxy",   "cafile",       "ca",                    "strict-ssl",    "cert",
-    "key",        "user-agent",   "replace-registry-host", "local-address", "maxsockets",
-    "before",     "min-release-age"};
+constexpr std::array<std::string_view, 17> connectionKeys = {"registry",
+                                                             "proxy",
+                                                             "https-proxy",
+                                                             "http-proxy",
+                                                             "noproxy",
+                                                             "no-proxy",
+                                                             "cafile",
+                                                             "ca",
+                                                             "strict-ssl",
+                                                             "cert",
+                                                             "key",
+                                                             "user-agent",
+                                                             "replace-registry-host",
+                                                             "local-address",
+                                                             "maxsockets",
+                                                             "before",
+                                                             "min-release-age"};
 
 constexpr std::array<std::string_view, 4> resolutionKeys = {"legacy-peer-deps", "strict-peer-deps",
                                                             "engine-strict", "prefer-dedupe"};
 
 constexpr std::array<std::string_view, 9> variables = {
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",      "http_proxy", "https_proxy",
+    "HTTP_PROXY", "HTTPS_PROXY",   "NO_PROXY",     "http_proxy",         "https_proxy",
     "no_proxy",   "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"};
 
-constexpr std::array<std::string_view, 6> fileKeys = {"cafile",      ":certfile",    ":keyfile",
-                                                      "SSL_CERT_FILE", "SSL_CERT_DIR",
-                                                      "NODE_EXTRA_CA_CERTS"};
+constexpr std::array<std::string_view, 6> fileKeys = {
+    "cafile", ":certfile", ":keyfile", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"};
 
 std::string_view trimmed(std::string_view text) {
     const size_t begin = text.find_first_not_of(" \t\r\"'");
@@ -157,7 +168,8 @@ std::string expanded(std::string_view text, const std::string& home) {
 }
 
 std::string connectionLines(std::string_view text) {
-    return linesOf(text, [](const std::string& key, std::string_view) { return isConnection(key); });
+    return linesOf(text,
+                   [](const std::string& key, std::string_view) { return isConnection(key); });
 }
 
 std::string userLines(std::string_view text) {
@@ -196,9 +208,9 @@ OperatorConfig collectOperatorConfig(const std::string& npm) {
         if (equals == std::string_view::npos || pair.size() > mostBytes) continue;
         const std::string_view name = pair.substr(0, equals), value = pair.substr(equals + 1);
         const std::string_view key = configKey(name);
-        if (value.empty() || (!isConnection(normal(key)) &&
-                              std::find(variables.begin(), variables.end(), name) ==
-                                  variables.end()))
+        if (value.empty() ||
+            (!isConnection(normal(key)) &&
+             std::find(variables.begin(), variables.end(), name) == variables.end()))
             continue;
         config.environment.emplace_back(name, value);
         addFile(config.files, key.empty() ? name : std::string_view(normal(key)), value);
@@ -215,7 +227,8 @@ OperatorConfig collectOperatorConfig(const std::string& npm) {
 std::string OperatorConfig::json() const {
     std::string pairs, paths;
     for (const auto& [name, value] : environment)
-        pairs += (pairs.empty() ? "" : ",") + ("[" + jsonString(name) + "," + jsonString(value)) + "]";
+        pairs +=
+            (pairs.empty() ? "" : ",") + ("[" + jsonString(name) + "," + jsonString(value)) + "]";
     for (const auto& file : files) paths += (paths.empty() ? "" : ",") + jsonString(file);
     return "{\"user\":" + jsonString(userConfig) + ",\"global\":" + jsonString(globalConfig) +
            ",\"environment\":[" + pairs + "],\"files\":[" + paths + "]}";

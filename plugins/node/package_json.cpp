@@ -15,10 +15,15 @@ namespace {
 
 constexpr std::array<const char*, 3> needed = {"dependencies", "optionalDependencies",
                                                "peerDependencies"};
-constexpr std::array<const char*, 9> decides = {
-    "dependencies",         "optionalDependencies", "peerDependencies",
-    "peerDependenciesMeta", "devDependencies",      "overrides",
-    "engines",              "bundleDependencies",   "bundledDependencies"};
+constexpr std::array<const char*, 9> decides = {"dependencies",
+                                                "optionalDependencies",
+                                                "peerDependencies",
+                                                "peerDependenciesMeta",
+                                                "devDependencies",
+                                                "overrides",
+                                                "engines",
+                                                "bundleDependencies",
+                                                "bundledDependencies"};
 
 // Where `"name":` begins in `json`, behind the first `"dependencies"`-like word when there is one.
 size_t placeOf(std::string_view json, std::string_view name) {
@@ -66,14 +71,13 @@ PackageJson::PackageJson(std::string_view content) {
 cloudfunction::Remark remarkOn(std::string_view packageJson, std::string_view package,
                                std::string message) {
     cloudfunction::Remark remark{.file = "package.json", .message = std::move(message)};
-    const size_t at =
-        package.empty() ? std::string_view::npos : placeOf(packageJson, package);
+    const size_t at = package.empty() ? std::string_view::npos : placeOf(packageJson, package);
     if (at == std::string_view::npos) return remark;
     const std::string_view before = packageJson.substr(0, at);
     remark.line = static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n')) + 1;
     const size_t lineStart = before.rfind('\n');
-    remark.column = static_cast<uint32_t>(
-        at - (lineStart == std::string_view::npos ? 0 : lineStart + 1) + 1);
+    remark.column =
+        static_cast<uint32_t>(at - (lineStart == std::string_view::npos ? 0 : lineStart + 1) + 1);
     return remark;
 }
 

@@ -60,8 +60,9 @@ public:
         if (sent != nullptr) return layerOf(std::string(sent->name), std::string(sent->content));
         for (const char* other : {"yarn.lock", "pnpm-lock.yaml", "bun.lock"}) {
             if (findFile(function_, other) != nullptr)
-                warn(std::string(other) + " is not used: packages are installed by npm, whose lock is "
-                                          "package-lock.json; one was made");
+                warn(std::string(other) +
+                     " is not used: packages are installed by npm, whose lock is "
+                     "package-lock.json; one was made");
         }
         const std::string madeFrom = package_.decisive() + config_;
         if (const auto kept = job_.recallLock(lockFile, madeFrom)) return keep(madeFrom, *kept);
@@ -127,15 +128,17 @@ private:
         const auto& optional = lock.optionalScripts();
         if (required.empty() && optional.empty() && lock.tellsScripts()) return;
         if (!rules_.scripts) {
-            warn("packages want to run install scripts, which executor.node.install_scripts=false "
-                 "forbids: " +
-                 (required.empty() ? (optional.empty() ? "unknown" : optional[0]) : required[0]));
+            warn(
+                "packages want to run install scripts, which executor.node.install_scripts=false "
+                "forbids: " +
+                (required.empty() ? (optional.empty() ? "unknown" : optional[0]) : required[0]));
             return;
         }
         if (!required.empty() || !lock.tellsScripts()) {
             const auto run = npm_.runScripts(directory, required, rules_.scriptsNetwork);
             if (!run.ok()) {
-                const auto problem = readScriptProblem(run.errors, run.output, rules_.scriptsNetwork);
+                const auto problem =
+                    readScriptProblem(run.errors, run.output, rules_.scriptsNetwork);
                 job_.report(remarkOn(manifest_, problem.package, problem.message));
                 throw Failed(CF_INVALID, problem.message, problem.hint);
             }
@@ -176,7 +179,8 @@ Packages providePackages(const Job& job, const FunctionInfo& function, const Too
         return installation.run();
     } catch (const Failed& failure) {
         if (failure.status == CF_INVALID && failure.message.starts_with("package.json is not"))
-            job.report({.file = "package.json", .line = 1, .column = 1, .message = failure.message});
+            job.report(
+                {.file = "package.json", .line = 1, .column = 1, .message = failure.message});
         throw;
     }
 }

@@ -11,8 +11,9 @@ namespace node_executor {
 
 // How packages may be installed; the properties executor.node.*.
 struct PackageRules {
-    bool scripts = true;          // install_scripts: run what packages want to run when installed
-    bool scriptsNetwork = false;  // install_scripts_network: let these scripts reach what builds may
+    bool scripts = true;  // install_scripts: run what packages want to run when installed
+    bool scriptsNetwork =
+        false;  // install_scripts_network: let these scripts reach what builds may
 };
 
 // What a function's own code finds.
@@ -25,8 +26,8 @@ struct Packages {
 // layer of an earlier build. No process is started when nothing is asked for, when the packages lie
 // under files, or when lock and layer are there. Reports to `job` and throws Failed. `artifactDir`
 // is closed to tools from then on: scripts of packages must not write into it.
-Packages providePackages(const cloudfunction::Job& job,
-                         const cloudfunction::FunctionInfo& function, const Toolchain& toolchain,
-                         const PackageRules& rules, const std::string& artifactDir);
+Packages providePackages(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function,
+                         const Toolchain& toolchain, const PackageRules& rules,
+                         const std::string& artifactDir);
 
 }  // namespace node_executor

@@ -38,8 +38,8 @@ bool isName(std::string_view name) {
 // Versions, ranges and tags; npm knows which of them exist.
 bool isRange(std::string_view range) {
     return !range.empty() && std::all_of(range.begin(), range.end(), [](char c) {
-        return isLetterOrDigit(c) || std::string_view(".-_+*^~<>=| ").find(c) !=
-                                         std::string_view::npos;
+        return isLetterOrDigit(c) ||
+               std::string_view(".-_+*^~<>=| ").find(c) != std::string_view::npos;
     });
 }
 

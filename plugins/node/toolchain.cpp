@@ -86,7 +86,8 @@ std::string onPath(const char* name) {
     while (!rest.empty()) {
         const size_t colon = rest.find(':');
         const std::string candidate = std::string(rest.substr(0, colon)) + "/" + name;
-        // A probe's right to look below private folders is a capability, which access(2) leaves out.
+        // A probe's right to look below private folders is a capability, which access(2) leaves
+        // out.
         if (candidate[0] == '/' && faccessat(AT_FDCWD, candidate.c_str(), X_OK, AT_EACCESS) == 0)
             return candidate;
         rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);

@@ -20,7 +20,7 @@ struct Toolchain {
     std::string prefix;   // folder with its libraries where that lies outside of /usr; else empty
     std::string esbuild;  // empty: no TypeScript
 
-    std::string npm;      // npm-cli.js, to be run with `node`; empty: there is none, and
+    std::string npm;         // npm-cli.js, to be run with `node`; empty: there is none, and
     std::string npmProblem;  // why, as half a sentence: "npm was not found"
     std::string npmVersion;
     std::string headers;  // folder whose include/node has node.h; empty: none
@@ -38,8 +38,9 @@ struct Toolchain {
 };
 
 // Looks for all of them and starts each once. Properties: `path`, `npm` and `esbuild` name the
-// programs, else PATH decides, and Node.js itself says where its npm lies. Throws Failed(CF_UNAVAILABLE) without a Node.js that is new enough. Only for the
-// throw-away probe process.
+// programs, else PATH decides, and Node.js itself says where its npm lies. Throws
+// Failed(CF_UNAVAILABLE) without a Node.js that is new enough. Only for the throw-away probe
+// process.
 Toolchain probeToolchain(const cloudfunction::Host& host);
 
 bool belowUsr(std::string_view path);

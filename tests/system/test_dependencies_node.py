@@ -274,15 +274,22 @@ class FetchData(SystemTest):
     def setUp(self):
         self.needs('node')
 
+    def needs_a_way_out(self):
+        for layer in self.get('/api/health').json['sandbox']['layers']:
+            if layer['name'] == 'outbound_network' and not layer['active']:
+                self.skipTest('functions have no network here: ' + layer['detail'])
+
     def fetcher(self, **fields):
         code = FETCH_NODE.replace('https://api.example.com/data', f'http://{self.address}/data')
         self.assertIn(self.address, code)
         return self.function('node', code, 'fetchData', dependencies=['axios@1'], **fields)
 
     def test_it_fetches(self):
+        self.needs_a_way_out()
         self.assertEqual({'success': True, 'data': {'fetched': True}}, self.result(self.fetcher(), {}))
 
     def test_as_a_module(self):
+        self.needs_a_way_out()
         name = self.function('node', f'import axios from "axios";\nexport async function handler() {{\n'
                                      f'    return (await axios.get("http://{self.address}/data")).data;\n}}\n',
                              dependencies=['axios@1'])
