@@ -13,7 +13,7 @@ build_packages=(
     libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev libnftables-dev
 )
 # Debian packages that only the tests need.
-test_packages=(libcppunit-dev git curl qemu-system-x86 busybox-static cpio)
+test_packages=(libcppunit-dev git curl iproute2 qemu-system-x86 busybox-static cpio)
 # And those of the fuzzers: a compiler with libFuzzer (preset fuzz).
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 

@@ -44,6 +44,13 @@ std::string textOf(simdjson::dom::element document, const char* key) {
     return document[key].get(value) ? std::string{} : std::string(value);
 }
 
+// Where sandboxes have no way out of their own and the operator gave them the machine's.
+bool isOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settings& settings) {
+    for (const auto& layer : layers)
+        if (layer.name == "outbound_network") return !layer.active && settings.networkUnprivileged == "host";
+    return false;
+}
+
 }  // namespace
 
 Platform::Platform(Settings settings, Places places, const DataDirectory& data)
@@ -120,7 +127,7 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     launcher_->onLost([] { base::logWarning("app", "the launcher process died; running workers go on"); });
     dispatcher_ = std::make_unique<workers::Dispatcher>(loop_, *launcher_, workerOptions());
     children_ = std::make_unique<ChildProcesses>(loop_, *launcher_);
-    activator_ = std::make_unique<WorkerActivator>(loop_, *dispatcher_, live_, catalog_, *logs_);
+    activator_ = std::make_unique<WorkerActivator>(loop_, *dispatcher_, live_, catalog_, *logs_, isOnMachinesNetwork(layers_, settings_));
     BuildOptions build;
     build.timeout = settings_.buildTimeout;
     build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;
@@ -330,6 +337,7 @@ api::Health Platform::health() const {
         health.executors.push_back(std::move(shown));
     }
     health.sandboxStrict = settings_.strict;
+    health.sandboxTier = sandbox::tierOf(layers_);
     for (const auto& layer : layers_) health.layers.push_back({layer.name, layer.active, layer.detail});
     if (recorder_) health.bytes.emplace_back("records", recorder_->counts().bytes);
     return health;

@@ -51,6 +51,9 @@ base::Failure asLoadFailure(base::Failure failure, bool ownStart) {
 }  // namespace
 
 workers::LaunchPlan workerPlan(executors::LaunchPlan plan) {
+    // A worker that is started ahead has its network before anybody knows the function; binding it takes away what the
+    // function may not have. Nothing of the function runs before.
+    plan.worker.network.mode = sandbox::Network::outbound;
     return {.spec = std::move(plan.worker), .concurrency = std::max<uint32_t>(1, plan.concurrency), .checks = plan.checks, .notPrewarmed = plan.notPrewarmed};
 }
 
@@ -74,10 +77,15 @@ base::Result<workers::TargetPtr> WorkerActivator::targetOf(const functions::Live
     target->version = live.version->number;
     target->runtime = found->executor->facts().id;
     target->artifactDir = live.artifactDir;
+    target->layers = live.layers;
     target->handler = spec.handler;
     target->environment = spec.environment;
     target->memoryMb = settings.memoryMb;
+    if (spec.network.mode == functions::NetworkMode::outbound) target->network = {sandbox::Network::outbound, spec.network.allow};
     target->plan = workerPlan(std::move(*plan));
+    // Variables of the function may run code of its own while such a worker starts.
+    if (onMachinesNetwork_ && target->network.mode == sandbox::Network::none) target->plan.notPrewarmed = true;
+    if (target->plan.notPrewarmed) target->plan.spec.network = target->network;
     target->concurrency = std::min(settings.concurrency, target->plan.concurrency);
     target->minWorkers = settings.minWorkers;
     target->maxWorkers = settings.maxWorkers;

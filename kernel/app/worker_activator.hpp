@@ -19,8 +19,8 @@ class WorkerActivator final : public functions::Activator, public executors::Sou
 public:
     // All outlive it; the loop runs while it is called.
     WorkerActivator(base::EventLoop& loop, workers::Dispatcher& dispatcher, api::LiveFunctions& live, const executors::Catalog& catalog,
-                    telemetry::FunctionLogs& logs)
-        : loop_(loop), dispatcher_(dispatcher), live_(live), catalog_(catalog), logs_(logs) {}
+                    telemetry::FunctionLogs& logs, bool onMachinesNetwork)
+        : loop_(loop), dispatcher_(dispatcher), live_(live), catalog_(catalog), logs_(logs), onMachinesNetwork_(onMachinesNetwork) {}
 
     base::Result<void> activate(const functions::LiveFunction& next) override;
     void abandon(const functions::LiveFunction& next) override;
@@ -41,6 +41,7 @@ private:
     api::LiveFunctions& live_;
     const executors::Catalog& catalog_;
     telemetry::FunctionLogs& logs_;  // its folders follow the functions
+    bool onMachinesNetwork_;         // `outbound` is the machine's own network here, which no worker loses again
 };
 
 // A plan of executors/ as workers/ take it.

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -68,6 +69,10 @@ std::vector<std::string> directoryNames(const std::string& path) {
 }
 
 std::vector<std::string> lines(const std::string& text) { return split(text, '\n'); }
-std::vector<std::string> words(const std::string& text) { return split(text, ' '); }
+std::vector<std::string> words(const std::string& text) {
+    std::string spaced = text;
+    std::replace(spaced.begin(), spaced.end(), '\t', ' ');
+    return split(spaced, ' ');
+}
 
 }  // namespace cf::sandbox

@@ -429,6 +429,9 @@ private:
 // Gives up everything but three sockets and the right to make more of them. False: it must not run.
 bool confine() {
     rlimit files{2048, 2048}, nothing{0, 0};
+    // Compiling takes a file in memory, which is not to be had later.
+    std::string why;
+    const auto filter = SyscallFilter::compile({.internet = true, .memoryFiles = false}, why);
     if (::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) != 0 ||
         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
@@ -441,8 +444,6 @@ bool confine() {
     ::setrlimit(RLIMIT_FSIZE, &nothing);
     for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
         ::prctl(PR_CAPBSET_DROP, capability);
-    std::string why;
-    const auto filter = SyscallFilter::compile({.internet = true, .memoryFiles = false}, why);
     if (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
         ::setresuid(nobody, nobody, nobody) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return false;

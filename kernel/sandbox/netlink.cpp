@@ -109,7 +109,8 @@ int Netlink::addPair(const LinkEnd& here, const LinkEnd& there, int peerNamespac
     message.add(IFLA_INFO_KIND, std::string_view("veth"));
     const size_t data = message.open(IFLA_INFO_DATA);
     const size_t peer = message.open(VETH_INFO_PEER);
-    message.fixed(upInterface(0));
+    // Linux brings an end up only when both are there, and this one is made first.
+    message.fixed(ifinfomsg{});
     describe(there);
     message.add(IFLA_NET_NS_FD, peerNamespace);
     message.close(peer);

@@ -22,8 +22,8 @@ public:
 
     // Each gives 0 or an errno.
 
-    // Makes a pair, both up: `here` in this client's namespace, `there` in the one of
-    // `peerNamespace`.
+    // Makes a pair: `here`, which is up, in this client's namespace, `there` in the one of
+    // `peerNamespace`, where setUp has to follow.
     int addPair(const LinkEnd& here, const LinkEnd& there, int peerNamespace, uint32_t mtu);
     int removeLink(const std::string& name);
     int setUp(uint32_t index);

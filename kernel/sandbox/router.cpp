@@ -201,7 +201,7 @@ bool Router::connect(const std::string& instance, std::string& why) {
     const bool entered = inNetwork(network_.get(), home_.get(), [&] {
         Netlink inside;
         const uint32_t up = inside.indexOf("uplink");
-        if (inside.addAddress(up, range_.router(), 30) != 0 ||
+        if (inside.setUp(up) != 0 || inside.addAddress(up, range_.router(), 30) != 0 ||
             inside.addRoute(up, 0, 0, range_.machine()) != 0 ||
             inside.addNeighbour(up, range_.machine(), machineHardware) != 0)
             fault = "the router's link cannot be set up";

@@ -115,6 +115,7 @@ base::Result<SandboxNetwork::Link> SandboxNetwork::make() {
     const uint32_t outer = netlink_.indexOf(here.name), inner = inside.indexOf(there.name);
     for (const int step : {netlink_.addRoute(outer, address, 32, 0),
                            netlink_.addNeighbour(outer, address, there.address), inside.setUp(1),
+                           inside.setUp(inner),
                            inside.addAddress(inner, address, 32),
                            inside.addRoute(inner, 0, 0, range.router()),
                            inside.addNeighbour(inner, range.router(), here.address)})

@@ -9,7 +9,6 @@ Run as a program it is the internet.
 """
 import ctypes
 import os
-import pathlib
 import shutil
 import socket
 import struct
