@@ -1,5 +1,6 @@
-// The executor of Python functions. A version's artifact is its sources as they are, beside a link to the layer of its
-// packages where it has any. Sources are parsed by a warm worker when they are saved, so that a save starts no process.
+// The executor of Python functions. A version's artifact is its sources as they are, beside a link
+// to the layer of its packages where it has any. Sources are parsed by a warm worker when they are
+// saved, so that a save starts no process.
 #include <simdjson.h>
 
 #include <cloudfunction/executor.hpp>
@@ -60,7 +61,9 @@ public:
     PythonExecutor(Host host, std::string_view found)
         : Executor(host, found), x_interpreter(Interpreter::fromJson(found)) {}
 
-    std::string probe() override { return findInterpreter(host().property("path"), host().property("home")).toJson(); }
+    std::string probe() override {
+        return findInterpreter(host().property("path"), host().property("home")).toJson();
+    }
 
     std::string describe() override { return manifest(); }
 
@@ -71,7 +74,8 @@ public:
         return remarks;
     }
 
-    ManifestFile writeDependencies(const FunctionInfo&, const std::vector<std::string_view>& dependencies) override {
+    ManifestFile writeDependencies(const FunctionInfo&,
+                                   const std::vector<std::string_view>& dependencies) override {
         return requirementsFor(dependencies);
     }
 
@@ -91,8 +95,10 @@ public:
             if (!remark.warning) throw Failed(CF_INVALID, remark.message);
         namespace fs = std::filesystem;
         if (wanted.any()) {
-            const auto layer = Packages{host(), x_interpreter, job, wanted, sourceDir}.provide(function);
-            fs::create_symlink(layer.link + "/" + packagesFolder, fs::path(artifactDir) / packagesFolder);
+            const auto layer =
+                Packages{host(), x_interpreter, job, wanted, sourceDir}.provide(function);
+            fs::create_symlink(layer.link + "/" + packagesFolder,
+                               fs::path(artifactDir) / packagesFolder);
         }
         for (const auto& entry : fs::directory_iterator(sourceDir)) {
             const auto name = entry.path().filename();

@@ -33,7 +33,8 @@ Installer Installer::fromJson(std::string_view json) {
     if (said["environment"].get(pairs) == simdjson::SUCCESS)
         for (const simdjson::dom::element pair : pairs) {
             std::string_view name, value;
-            if (pair.at(0).get(name) == simdjson::SUCCESS && pair.at(1).get(value) == simdjson::SUCCESS)
+            if (pair.at(0).get(name) == simdjson::SUCCESS &&
+                pair.at(1).get(value) == simdjson::SUCCESS)
                 installer.environment.emplace_back(name, value);
         }
     return installer;

@@ -45,7 +45,9 @@ std::string lastLineOf(std::string_view text) {
 Packages::Answer Packages::readAnswer(const std::string& path) {
     Answer answer;
     std::error_code none;
-    if (!fs::is_regular_file(fs::symlink_status(path, none)) || fs::file_size(path, none) > (4u << 20)) return answer;
+    if (!fs::is_regular_file(fs::symlink_status(path, none)) ||
+        fs::file_size(path, none) > (4u << 20))
+        return answer;
     std::ifstream file(path);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     simdjson::dom::parser parser;
@@ -64,17 +66,19 @@ Packages::Answer Packages::readAnswer(const std::string& path) {
 }
 
 std::string Packages::decides() const {
-    return "python " + x_interpreter.version.substr(0, x_interpreter.version.rfind('.')) + " " + x_interpreter.tag +
-           (buildsSources() ? " source builds" : "") + "\n";
+    return "python " + x_interpreter.version.substr(0, x_interpreter.version.rfind('.')) + " " +
+           x_interpreter.tag + (buildsSources() ? " source builds" : "") + "\n";
 }
 
 void Packages::prepareFolder() {
     if (x_interpreter.installer.version.empty())
-        throw Failed(CF_UNAVAILABLE, "packages cannot be installed: " + x_interpreter.executable + " has no pip",
+        throw Failed(CF_UNAVAILABLE,
+                     "packages cannot be installed: " + x_interpreter.executable + " has no pip",
                      "the operator can install it with `apt install python3-pip`");
     if (!x_folder.empty()) return;
     x_folder = x_job.scratch() + "/packages";
-    for (const char* part : {"", "/tmp", "/built", "/wheels", "/builders"}) fs::create_directories(x_folder + part);
+    for (const char* part : {"", "/tmp", "/built", "/wheels", "/builders"})
+        fs::create_directories(x_folder + part);
     x_job.mount(x_folder, x_folder, CF_MOUNT_WRITABLE);
     x_job.mount(x_host.property("home"), x_host.property("home"), CF_MOUNT_READ_ONLY);
     for (const auto& mount : x_interpreter.mounts) x_job.mount(mount, mount, CF_MOUNT_READ_ONLY);
@@ -87,17 +91,21 @@ Packages::Answer Packages::run(const std::string& task, const std::string& field
     return runIn(x_folder, task, fields, network);
 }
 
-Packages::Answer Packages::runIn(const std::string& folder, const std::string& task, const std::string& fields,
-                                 bool network) {
+Packages::Answer Packages::runIn(const std::string& folder, const std::string& task,
+                                 const std::string& fields, bool network) {
     Tool tool;
     tool.argv = {x_interpreter.executable, "-I", "-B", x_host.property("home") + "/packages.py"};
-    tool.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", folder}, {"LANG", "C.UTF-8"},
-                        {"TMPDIR", folder + "/tmp"}, {"PIP_CONFIG_FILE", "/dev/null"}};
+    tool.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+                        {"HOME", folder},
+                        {"LANG", "C.UTF-8"},
+                        {"TMPDIR", folder + "/tmp"},
+                        {"PIP_CONFIG_FILE", "/dev/null"}};
     if (network) {
         std::map<std::string, std::string> settings;
         // An index that does not answer should be known to be so before the build's time is over.
         settings["PIP_RETRIES"] = "2";
-        for (const auto& [name, value] : x_interpreter.installer.environment) settings[name] = value;
+        for (const auto& [name, value] : x_interpreter.installer.environment)
+            settings[name] = value;
         tool.environment.insert(tool.environment.end(), settings.begin(), settings.end());
     }
     tool.directory = folder;
@@ -109,25 +117,31 @@ Packages::Answer Packages::runIn(const std::string& folder, const std::string& t
     const auto ended = x_job.run(tool);
     const auto answer = readAnswer(path);
     if (ended.ok() || answer.failed()) return answer;
-    if (ended.outOfMemory) throw Failed(CF_FAILED, "installing the packages ran out of memory", "raise build.memory_mb");
-    throw Failed(CF_FAILED, "installing the packages failed: " + lastLineOf(ended.errors), "the build log has what was said");
+    if (ended.outOfMemory)
+        throw Failed(CF_FAILED, "installing the packages ran out of memory",
+                     "raise build.memory_mb");
+    throw Failed(CF_FAILED, "installing the packages failed: " + lastLineOf(ended.errors),
+                 "the build log has what was said");
 }
 
 void Packages::fail(const Answer& answer) {
     const auto* line = x_wanted.lineOf(answer.name);
-    const bool ours = answer.kind == "network" || answer.kind == "index_refused" || answer.kind == "index_failed";
+    const bool ours =
+        answer.kind == "network" || answer.kind == "index_refused" || answer.kind == "index_failed";
     if (!ours)
-        x_job.report({line != nullptr ? line->file : x_wanted.manifest, line != nullptr ? line->line : 0, 0,
-                      answer.message, false});
-    // Also when the index is at fault: the save is refused in these words, as it cannot be built today.
+        x_job.report({line != nullptr ? line->file : x_wanted.manifest,
+                      line != nullptr ? line->line : 0, 0, answer.message, false});
+    // Also when the index is at fault: the save is refused in these words, as it cannot be built
+    // today.
     throw Failed(CF_INVALID,
-                 line != nullptr && !ours ? line->file + ", line " + std::to_string(line->line) + ": " + answer.message
-                                          : answer.message,
+                 line != nullptr && !ours
+                     ? line->file + ", line " + std::to_string(line->line) + ": " + answer.message
+                     : answer.message,
                  answer.hint);
 }
 
-// Runs code of the package: without network, and where neither the operator's secrets nor the other packages of this job
-// can be touched.
+// Runs code of the package: without network, and where neither the operator's secrets nor the other
+// packages of this job can be touched.
 Packages::Answer Packages::runBuild(const std::string& archive) {
     const auto folder = x_job.scratch() + "/building";
     for (const char* part : {"", "/tmp", "/built"}) fs::create_directories(folder + part);
@@ -136,10 +150,13 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
     x_job.mount(x_folder, x_folder, CF_MOUNT_READ_ONLY);
     if (!x_layer.empty()) x_job.mount(x_layer, x_layer, CF_MOUNT_READ_ONLY);
     x_job.mount(folder, folder, CF_MOUNT_WRITABLE);
-    for (const auto& secret : x_interpreter.installer.secrets) x_job.mount(nothing, secret, CF_MOUNT_READ_ONLY);
+    for (const auto& secret : x_interpreter.installer.secrets)
+        x_job.mount(nothing, secret, CF_MOUNT_READ_ONLY);
     x_job.log("Building " + archive + ": this runs the package's own code, without network");
-    auto answer = runIn(folder, "build",
-                        field("file", x_folder + "/sdists/" + archive) + field("builders", x_folder + "/builders"), false);
+    auto answer = runIn(
+        folder, "build",
+        field("file", x_folder + "/sdists/" + archive) + field("builders", x_folder + "/builders"),
+        false);
     x_job.mount(folder, folder, CF_MOUNT_READ_ONLY);
     x_job.mount(x_folder, x_folder, CF_MOUNT_WRITABLE);
     if (!x_layer.empty()) x_job.mount(x_layer, x_layer, CF_MOUNT_WRITABLE);
@@ -147,7 +164,8 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
         x_job.mount(secret, secret, CF_MOUNT_READ_ONLY | CF_MOUNT_OPTIONAL);
     // What lies there was left by strangers: a link would lead this process astray.
     const auto wheel = folder + "/built/" + answer.file;
-    const bool sound = !answer.failed() && answer.file.find('/') == std::string::npos && answer.file.ends_with(".whl") &&
+    const bool sound = !answer.failed() && answer.file.find('/') == std::string::npos &&
+                       answer.file.ends_with(".whl") &&
                        fs::is_directory(fs::symlink_status(folder + "/built")) &&
                        fs::is_regular_file(fs::symlink_status(wheel));
     if (sound)
@@ -160,12 +178,16 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
 }
 
 // Makes a wheel of a package that has none; the hash of its source archive.
-std::string Packages::build(const std::string& requirement, const std::string& name, const std::string& sha256) {
-    const auto archive = run("sdist", field("requirement", requirement) + field("sha256", sha256) +
-                                          arrayOf("options", x_wanted.requirements.options), true);
+std::string Packages::build(const std::string& requirement, const std::string& name,
+                            const std::string& sha256) {
+    const auto archive = run("sdist",
+                             field("requirement", requirement) + field("sha256", sha256) +
+                                 arrayOf("options", x_wanted.requirements.options),
+                             true);
     if (archive.failed()) fail(archive);
     auto wheel = runBuild(archive.file);
-    if (!wheel.failed() && normalName(wheel.file.substr(0, wheel.file.find('-'))) != normalName(name)) {
+    if (!wheel.failed() &&
+        normalName(wheel.file.substr(0, wheel.file.find('-'))) != normalName(name)) {
         wheel.kind = "build_failed";
         wheel.message = "building " + archive.file + " made a wheel of another name, " + wheel.file;
     }
@@ -177,13 +199,16 @@ std::string Packages::build(const std::string& requirement, const std::string& n
 Packages::Answer Packages::resolve() {
     std::string built;
     for (int round = 0;; ++round) {
-        const auto answer = run("resolve",
-                                field("requirements", x_wanted.text()) + field("constraints", x_wanted.constraints()) +
-                                    arrayOf("options", x_wanted.requirements.options) + ",\"built\":{" + built + "}",
-                                true);
-        if (answer.kind != "no_wheel" || !buildsSources() || round == mostSourceBuilds) return answer;
+        const auto answer = run(
+            "resolve",
+            field("requirements", x_wanted.text()) + field("constraints", x_wanted.constraints()) +
+                arrayOf("options", x_wanted.requirements.options) + ",\"built\":{" + built + "}",
+            true);
+        if (answer.kind != "no_wheel" || !buildsSources() || round == mostSourceBuilds)
+            return answer;
         const auto hash = build(answer.requirement, answer.name, {});
-        built += (built.empty() ? "" : ",") + jsonString(normalName(answer.name)) + ":" + jsonString(hash);
+        built += (built.empty() ? "" : ",") + jsonString(normalName(answer.name)) + ":" +
+                 jsonString(hash);
     }
 }
 
@@ -208,19 +233,22 @@ void Packages::fill(const std::string& lock, const std::string& directory) {
         if (fetched.failed()) fail(fetched);
         buildLocked(lock);
     }
-    const auto installed = run("install", field("lock", lock) + field("directory", directory), false);
+    const auto installed =
+        run("install", field("lock", lock) + field("directory", directory), false);
     if (installed.failed()) fail(installed);
 }
 
 void Packages::fillFromWheels(const std::string& directory) {
-    const auto installed = run("install", field("wheels", x_sourceDir + "/wheels") +
-                                              field("requirements", x_wanted.text()) + field("directory", directory),
-                               false);
+    const auto installed =
+        run("install",
+            field("wheels", x_sourceDir + "/wheels") + field("requirements", x_wanted.text()) +
+                field("directory", directory),
+            false);
     if (installed.failed()) fail(installed);
 }
 
-// A lock that was kept, or a new one. When the package index cannot be reached, any old one will do, as long as its
-// layer is still there: `unreachable` then says what was wrong.
+// A lock that was kept, or a new one. When the package index cannot be reached, any old one will
+// do, as long as its layer is still there: `unreachable` then says what was wrong.
 std::string Packages::chooseLock(const std::string& madeFrom, Answer& unreachable) {
     if (auto kept = x_job.recallLock(lockFile, madeFrom)) return *kept;
     const auto answer = resolve();
@@ -242,7 +270,8 @@ Layer Packages::provide(const FunctionInfo& function) {
             if (file.name.starts_with(wheelFolder))
                 key += std::string{file.name} + " " + std::to_string(file.content.size()) + "\n" +
                        std::string{file.content};
-        return x_job.layer(key, 0, [&](const std::string& directory) { fillFromWheels(directory); });
+        return x_job.layer(key, 0,
+                           [&](const std::string& directory) { fillFromWheels(directory); });
     }
     auto lock = x_wanted.lock;
     Answer unreachable;

@@ -126,8 +126,8 @@ std::optional<Answer> ask(const std::string& program) {
     return answer;
 }
 
-// Asked with the effective capabilities: a probe may look below home directories where its user alone may not, and
-// access(2) would leave that right out.
+// Asked with the effective capabilities: a probe may look below home directories where its user
+// alone may not, and access(2) would leave that right out.
 bool runs(const std::string& program) {
     return ::faccessat(AT_FDCWD, program.c_str(), X_OK, AT_EACCESS) == 0;
 }

@@ -52,7 +52,8 @@ public:
             if (!longForm && peek() == '\n') return false;
             if (quote == '"' && peek() == '\\') {
                 skip();
-                value += peek() == 't' ? '\t' : peek();  // other escapes make no sense in a requirement
+                value +=
+                    peek() == 't' ? '\t' : peek();  // other escapes make no sense in a requirement
             } else {
                 value += peek();
             }
@@ -61,7 +62,8 @@ public:
         return false;
     }
 
-    // A key such as `project`, `project.dependencies` or `"project" . dependencies`, joined by dots.
+    // A key such as `project`, `project.dependencies` or `"project" . dependencies`, joined by
+    // dots.
     std::string takeKey() {
         std::string key;
         while (true) {
@@ -69,7 +71,8 @@ public:
             if (peek() == '"' || peek() == '\'') {
                 if (!takeString(key)) return {};
             } else {
-                while (!atEnd() && std::string_view{" \t\r\n.=]#,[{"}.find(peek()) == std::string_view::npos) {
+                while (!atEnd() &&
+                       std::string_view{" \t\r\n.=]#,[{"}.find(peek()) == std::string_view::npos) {
                     key += peek();
                     skip();
                 }
@@ -150,7 +153,8 @@ void takeDependencies(Scanner& scanner, Project& project) {
             refuse(project, line, wrong);
     });
     if (!sound)
-        refuse(project, start, "the dependencies of [project] must be a list of texts, such as [\"requests>=2\"]");
+        refuse(project, start,
+               "the dependencies of [project] must be a list of texts, such as [\"requests>=2\"]");
 }
 
 }  // namespace
@@ -179,7 +183,8 @@ Project readProject(std::string_view content) {
         const auto line = scanner.line();
         const auto key = (table.empty() ? "" : table + ".") + scanner.takeKey();
         if (scanner.peek() != '=') {
-            refuse(project, line, "this line of pyproject.toml cannot be understood: \"key = value\" is expected");
+            refuse(project, line,
+                   "this line of pyproject.toml cannot be understood: \"key = value\" is expected");
             return project;
         }
         scanner.skip();
@@ -189,18 +194,19 @@ Project readProject(std::string_view content) {
             takeStrings(scanner, [&](const std::string& name, uint32_t at) {
                 if (name == "dependencies")
                     refuse(project, at,
-                           "dependencies that are \"dynamic\" cannot be read without running code; list them in "
+                           "dependencies that are \"dynamic\" cannot be read without running code; "
+                           "list them in "
                            "[project] dependencies or in requirements.txt");
             });
         }
         scanner.skipValue();
     }
     if (poetry && !project.declares)
-        project.requirements.remarks.push_back(
-            {fileName, poetryLine, 0,
-             "[tool.poetry.dependencies] is not installed from; list the packages in [project] dependencies or in "
-             "requirements.txt",
-             true});
+        project.requirements.remarks.push_back({fileName, poetryLine, 0,
+                                                "[tool.poetry.dependencies] is not installed from; "
+                                                "list the packages in [project] dependencies or in "
+                                                "requirements.txt",
+                                                true});
     return project;
 }
 

@@ -57,14 +57,14 @@ std::string takeSpecifiers(std::string_view& rest, const std::string& name) {
         rest = trimmed(rest);
         if (takeOperator(rest).empty()) {
             if (!rest.empty() && rest.front() == '=')
-                return "\"=\" compares nothing: write " + name + "==" +
-                       std::string{trimmed(rest.substr(1))};
+                return "\"=\" compares nothing: write " + name +
+                       "==" + std::string{trimmed(rest.substr(1))};
             return "a version needs a comparison, such as " + name + "==1.2 or " + name + ">=1,<2";
         }
         rest = trimmed(rest);
         size_t size = 0;
-        while (size < rest.size() &&
-               (isNameByte(rest[size]) || rest[size] == '*' || rest[size] == '+' || rest[size] == '!'))
+        while (size < rest.size() && (isNameByte(rest[size]) || rest[size] == '*' ||
+                                      rest[size] == '+' || rest[size] == '!'))
             ++size;
         if (size == 0) return "a comparison has no version behind it";
         rest = trimmed(rest.substr(size));
@@ -93,7 +93,8 @@ bool isMarker(std::string_view marker) {
             quote = c == quote ? 0 : quote;
         else if (c == '"' || c == '\'')
             quote = c;
-        else if (!isNameByte(c) && c != ' ' && c != '\t' && std::string_view{"<>=!~()"}.find(c) == std::string_view::npos)
+        else if (!isNameByte(c) && c != ' ' && c != '\t' &&
+                 std::string_view{"<>=!~()"}.find(c) == std::string_view::npos)
             return false;
     }
     return quote == 0 && !trimmed(marker).empty();
@@ -101,7 +102,9 @@ bool isMarker(std::string_view marker) {
 
 // Why something that is no name cannot be asked for, in the words of its author.
 std::string refusal(std::string_view text) {
-    const auto has = [&](std::string_view part) { return text.find(part) != std::string_view::npos; };
+    const auto has = [&](std::string_view part) {
+        return text.find(part) != std::string_view::npos;
+    };
     constexpr const char* instead =
         "; put its wheel into a folder wheels/ of the files, or its source into the files";
     if (has("${")) return "variables (${...}) are not expanded here";
@@ -109,8 +112,8 @@ std::string refusal(std::string_view text) {
         return std::string{"packages do not come from version control"} + instead;
     if (has("://") || text.substr(0, 5) == "file:")
         return std::string{"packages do not come from addresses of their own"} + instead;
-    if (!text.empty() && (text.front() == '.' || text.front() == '/' || text.front() == '~' || has("/") ||
-                          text.ends_with(".whl") || text.ends_with(".tar.gz")))
+    if (!text.empty() && (text.front() == '.' || text.front() == '/' || text.front() == '~' ||
+                          has("/") || text.ends_with(".whl") || text.ends_with(".tar.gz")))
         return std::string{"packages do not come from paths"} + instead;
     return {};
 }
@@ -120,9 +123,10 @@ public:
     explicit Reader(const std::vector<File>& files) : x_files(files) {}
 
     void read(const std::string& name, std::vector<Requirement>& target, int depth) {
-        const auto found =
-            std::find_if(x_files.begin(), x_files.end(), [&](const File& file) { return file.name == name; });
-        if (found == x_files.end()) return refuse("there is no file " + name + " among the function's files");
+        const auto found = std::find_if(x_files.begin(), x_files.end(),
+                                        [&](const File& file) { return file.name == name; });
+        if (found == x_files.end())
+            return refuse("there is no file " + name + " among the function's files");
         if (depth > deepestInclude) return refuse("files include each other more than 10 deep");
         const auto outerFile = x_file;
         const auto outerLine = x_line;
@@ -153,11 +157,14 @@ public:
 private:
     static std::string_view withoutComment(std::string_view line) {
         for (size_t at = 0; at < line.size(); ++at)
-            if (line[at] == '#' && (at == 0 || isSpace(line[at - 1]))) return trimmed(line.substr(0, at));
+            if (line[at] == '#' && (at == 0 || isSpace(line[at - 1])))
+                return trimmed(line.substr(0, at));
         return trimmed(line);
     }
 
-    void refuse(const std::string& what) { result.remarks.push_back({x_file, x_line, 0, what, false}); }
+    void refuse(const std::string& what) {
+        result.remarks.push_back({x_file, x_line, 0, what, false});
+    }
 
     void take(std::string_view line, std::vector<Requirement>& target, int depth) {
         if (line.empty()) return;
@@ -177,7 +184,8 @@ private:
         const auto options = line.find(" --");
         const auto wrong = readRequirement(line.substr(0, options), requirement);
         if (!wrong.empty()) return refuse(wrong);
-        if (options != std::string_view::npos && !takeHashes(line.substr(options), requirement)) return;
+        if (options != std::string_view::npos && !takeHashes(line.substr(options), requirement))
+            return;
         target.push_back(std::move(requirement));
     }
 
@@ -202,8 +210,10 @@ private:
             }
             const auto colon = word.find(':');
             const auto kind = word.substr(0, colon);
-            if (colon == std::string_view::npos || (kind != "sha256" && kind != "sha384" && kind != "sha512") ||
-                word.find_first_not_of("0123456789abcdefABCDEF", colon + 1) != std::string_view::npos ||
+            if (colon == std::string_view::npos ||
+                (kind != "sha256" && kind != "sha384" && kind != "sha512") ||
+                word.find_first_not_of("0123456789abcdefABCDEF", colon + 1) !=
+                    std::string_view::npos ||
                 word.size() == colon + 1) {
                 refuse("a hash is written --hash=sha256:<hexadecimal digits>");
                 return false;
@@ -220,15 +230,19 @@ private:
         const auto option = line.substr(0, end);
         auto value = end == std::string_view::npos ? std::string_view{} : trimmed(line.substr(end));
         if (!value.empty() && value.front() == '=') value = trimmed(value.substr(1));
-        if (option == "-r" || option == "--requirement") return read(beside(value), target, depth + 1);
-        if (option == "-c" || option == "--constraint") return read(beside(value), result.constraints, depth + 1);
-        if (option == "-i" || option == "--index-url" || option == "--pypi-url" || option == "--extra-index-url") {
+        if (option == "-r" || option == "--requirement")
+            return read(beside(value), target, depth + 1);
+        if (option == "-c" || option == "--constraint")
+            return read(beside(value), result.constraints, depth + 1);
+        if (option == "-i" || option == "--index-url" || option == "--pypi-url" ||
+            option == "--extra-index-url") {
             if ((value.substr(0, 8) != "https://" && value.substr(0, 7) != "http://") ||
                 std::any_of(value.begin(), value.end(), isSpace))
                 return refuse("a package index is an address that begins with https://");
-            result.options.push_back(
-                std::string{option == "--extra-index-url" ? option : std::string_view{"--index-url"}} + " " +
-                std::string{value});
+            result.options.push_back(std::string{option == "--extra-index-url"
+                                                     ? option
+                                                     : std::string_view{"--index-url"}} +
+                                     " " + std::string{value});
             return;
         }
         if (option == "--pre" || option == "--prefer-binary" || option == "--require-hashes") {
@@ -237,16 +251,20 @@ private:
         }
         if (option == "--only-binary") return;  // this is how it is anyway
         if (option == "-e" || option == "--editable")
-            return refuse("editable packages (-e) are not supported; the function's own files can be imported as they are");
+            return refuse(
+                "editable packages (-e) are not supported; the function's own files can be "
+                "imported as they are");
         refuse("the option " + quoted(option) +
-               " is not supported; -r, -c, --index-url, --extra-index-url, --pre, --prefer-binary and --hash are");
+               " is not supported; -r, -c, --index-url, --extra-index-url, --pre, --prefer-binary "
+               "and --hash are");
     }
 
     // A file as one names it from the file that is being read.
     std::string beside(std::string_view value) const {
         std::vector<std::string> parts;
-        std::string path = x_file.substr(0, x_file.rfind('/') == std::string::npos ? 0 : x_file.rfind('/') + 1) +
-                           std::string{value};
+        std::string path =
+            x_file.substr(0, x_file.rfind('/') == std::string::npos ? 0 : x_file.rfind('/') + 1) +
+            std::string{value};
         for (size_t at = 0; at <= path.size();) {
             const auto end = std::min(path.find('/', at), path.size());
             const auto part = path.substr(at, end - at);

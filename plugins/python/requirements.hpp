@@ -1,9 +1,11 @@
-// What a function asks for in requirements.txt or in "dependencies": the lines, judged before anything is stored and
-// before an installer sees them. Pure; used by wanted.cpp and by writeDependencies().
+// What a function asks for in requirements.txt or in "dependencies": the lines, judged before
+// anything is stored and before an installer sees them. Pure; used by wanted.cpp and by
+// writeDependencies().
 //
-// Follows PEP 508 (names, extras, specifiers, markers) and pip's requirements file format. What would make the
-// installer read files of the machine, run a version control system or expand variables of its environment (`${...}`
-// could carry the operator's tokens to an index of the author's choice) is refused.
+// Follows PEP 508 (names, extras, specifiers, markers) and pip's requirements file format. What
+// would make the installer read files of the machine, run a version control system or expand
+// variables of its environment (`${...}` could carry the operator's tokens to an index of the
+// author's choice) is refused.
 #pragma once
 
 #include <cloudfunction/executor.hpp>
@@ -33,7 +35,8 @@ struct Requirements {
 // PEP 503's normal form of a distribution's name.
 std::string normalName(std::string_view name);
 
-// Reads one PEP 508 requirement without URL. Returns what is wrong with it, as a sentence, or nothing.
+// Reads one PEP 508 requirement without URL. Returns what is wrong with it, as a sentence, or
+// nothing.
 std::string readRequirement(std::string_view text, Requirement& requirement);
 
 // Reads `name`, one of `files`, with all that it includes.

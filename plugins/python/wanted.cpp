@@ -35,19 +35,21 @@ void readLock(const FunctionInfo& function, Wanted& wanted) {
     for (const auto& package : lock.packages) {
         names.push_back(package.name);
         if (package.text.find("==") == std::string::npos || package.hashes.empty())
-            wanted.remarks.push_back({package.file, package.line, 0,
-                                      "a lock names every package as " + package.name +
-                                          "==<version> --hash=sha256:<hash>; `pip-compile --generate-hashes` writes one",
-                                      false});
+            wanted.remarks.push_back(
+                {package.file, package.line, 0,
+                 "a lock names every package as " + package.name +
+                     "==<version> --hash=sha256:<hash>; `pip-compile --generate-hashes` writes one",
+                 false});
         wanted.lock += lineFor(package);
     }
     for (const auto& package : wanted.requirements.packages)
         if (package.text.find(';') == std::string::npos &&
             std::find(names.begin(), names.end(), package.name) == names.end())
-            wanted.remarks.push_back({package.file, package.line, 0,
-                                      package.name + " is not in " + lockFile +
-                                          ": write the lock anew, or leave it out to have versions chosen",
-                                      false});
+            wanted.remarks.push_back(
+                {package.file, package.line, 0,
+                 package.name + " is not in " + lockFile +
+                     ": write the lock anew, or leave it out to have versions chosen",
+                 false});
 }
 
 }  // namespace
@@ -92,11 +94,12 @@ Wanted readWanted(const FunctionInfo& function) {
     if (wanted.any())
         for (const auto& file : function.files)
             if (file.name.starts_with(std::string{packagesFolder} + "/")) {
-                wanted.remarks.push_back({std::string{file.name}, 0, 0,
-                                          "the folder site-packages/ is where packages are installed; put your own into "
-                                          "another folder, or leave " +
-                                              (wanted.manifest.empty() ? "wheels/" : wanted.manifest) + " out",
-                                          false});
+                wanted.remarks.push_back(
+                    {std::string{file.name}, 0, 0,
+                     "the folder site-packages/ is where packages are installed; put your own into "
+                     "another folder, or leave " +
+                         (wanted.manifest.empty() ? "wheels/" : wanted.manifest) + " out",
+                     false});
                 break;
             }
     return wanted;
@@ -110,8 +113,9 @@ cloudfunction::ManifestFile requirementsFor(const std::vector<std::string_view>&
                                ? "a dependency is one line"
                                : readRequirement(dependency, requirement);
         if (!wrong.empty())
-            throw cloudfunction::Failed(
-                CF_INVALID, wrong, "a dependency is a package's name and, if you like, versions: \"requests\", \"requests>=2.31,<3\"");
+            throw cloudfunction::Failed(CF_INVALID, wrong,
+                                        "a dependency is a package's name and, if you like, "
+                                        "versions: \"requests\", \"requests>=2.31,<3\"");
         file.content += requirement.text + "\n";
     }
     return file;

@@ -1,5 +1,5 @@
-// Which packages a function wants, and where they are to come from. Pure; used by validate(), which refuses what is
-// wrong, and by prepare().
+// Which packages a function wants, and where they are to come from. Pure; used by validate(), which
+// refuses what is wrong, and by prepare().
 #pragma once
 
 #include <cloudfunction/executor.hpp>
@@ -13,13 +13,14 @@ inline constexpr const char* requirementsFile = "requirements.txt";
 inline constexpr const char* projectFile = "pyproject.toml";
 inline constexpr const char* lockFile = "requirements.lock";
 inline constexpr const char* wheelFolder = "wheels/";
-inline constexpr const char* packagesFolder = "site-packages";  // in the artifact, a link to the layer
+inline constexpr const char* packagesFolder =
+    "site-packages";  // in the artifact, a link to the layer
 
 struct Wanted {
-    std::string manifest;       // the file that decides; empty when there is none
-    Requirements requirements;  // what it says
-    std::string lock;           // the user's own requirements.lock, or empty
-    bool fromWheels = false;    // the files bring their own wheels: nothing is fetched
+    std::string manifest;            // the file that decides; empty when there is none
+    Requirements requirements;       // what it says
+    std::string lock;                // the user's own requirements.lock, or empty
+    bool fromWheels = false;         // the files bring their own wheels: nothing is fetched
     cloudfunction::Remarks remarks;  // all of them; with an error among them the rest is of no use
 
     // True when something has to be installed.
@@ -33,7 +34,8 @@ struct Wanted {
 
 Wanted readWanted(const cloudfunction::FunctionInfo& function);
 
-// requirements.txt for "dependencies" beside the code. Throws Failed(CF_INVALID), naming the entry that makes no sense.
+// requirements.txt for "dependencies" beside the code. Throws Failed(CF_INVALID), naming the entry
+// that makes no sense.
 cloudfunction::ManifestFile requirementsFor(const std::vector<std::string_view>& dependencies);
 
 }  // namespace cf::python
