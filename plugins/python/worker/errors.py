@@ -146,7 +146,7 @@ def _hint(error, result):
     if isinstance(error, ImportError) and 'relative import' in result['message']:
         return 'files at the top are modules of their own: write `import name` instead of `from . import name`'
     if isinstance(error, MemoryError):
-        return 'the function reached its memory limit: raise "memory_mb", or hold less at once'
+        return 'the function reached its memory limit: raise "memory", or hold less at once'
     if isinstance(error, RecursionError):
         return 'a function calls itself without end, or deeper than sys.getrecursionlimit() = %d' % (
             sys.getrecursionlimit())
