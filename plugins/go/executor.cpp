@@ -21,6 +21,7 @@ class GoExecutor final : public cloudfunction::Executor {
 public:
     static constexpr const char* id = "go";
     static constexpr const char* version = "1.1.0";
+    static constexpr uint16_t requiresMinor = 1;
 
     GoExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),

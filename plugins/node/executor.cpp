@@ -26,6 +26,7 @@ class NodeExecutor final : public cloudfunction::Executor {
 public:
     static constexpr const char* id = "node";
     static constexpr const char* version = "1.1.0";
+    static constexpr uint16_t requiresMinor = 1;
 
     NodeExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),

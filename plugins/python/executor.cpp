@@ -57,6 +57,7 @@ class PythonExecutor final : public Executor {
 public:
     static constexpr const char* id = "python";
     static constexpr const char* version = "0.1.0";
+    static constexpr uint16_t requiresMinor = 1;
 
     PythonExecutor(Host host, std::string_view found)
         : Executor(host, found), x_interpreter(Interpreter::fromJson(found)) {}

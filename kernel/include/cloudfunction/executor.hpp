@@ -380,7 +380,8 @@ inline cf_status Job::callFill(void* context, cf_view directory, cf_error* error
     return detail::guarded(error, [&] { (*static_cast<const std::function<void(const std::string&)>*>(context))(string(directory)); });
 }
 
-// The table of operations for an Executor class that has `static constexpr const char* id, *version`.
+// The table of operations for an Executor class that has `static constexpr const char* id, *version`, and `static
+// constexpr uint16_t requiresMinor` when it uses what came after ABI 1.0.
 template <typename Class>
 const cf_executor* executorTable() {
     static const cf_host* knownHost = nullptr;
@@ -388,6 +389,7 @@ const cf_executor* executorTable() {
         auto t = prefixed<cf_executor>();
         t.id = view(Class::id);
         t.version = view(Class::version);
+        if constexpr (requires { Class::requiresMinor; }) t.requires_minor = Class::requiresMinor;
         t.create = [](const cf_host* host, cf_view found, cf_error* error) -> void* {
             void* self = nullptr;
             knownHost = host;
