@@ -37,7 +37,7 @@ LENGTHS = [b'', b'Content-Length: %d', b'Content-Length: 5\r\nContent-Length: %d
 
 class Framing(SystemTest):
     def setUp(self):
-        self.hidden = self.function('python', CODE, http={'enabled': True})
+        self.hidden = self.function('python', CODE, max_workers=2, http={'enabled': True})
 
     def calls_of_hidden(self):
         return self.get(f'/api/v1/functions/{self.hidden}/invocations').json['invocations']
@@ -211,7 +211,7 @@ class Floods(SystemTest):
     properties = {'server.max_body_bytes': 65536, 'function.max_code_bytes': 65536}
 
     def setUp(self):
-        self.name = self.function('python', CODE)
+        self.name = self.function('python', CODE, max_workers=2)
         self.path = f'/api/v1/functions/{self.name}/invoke'.encode()
 
     def flood(self, head, piece, at_most):

@@ -27,7 +27,7 @@ class ManyClients(SystemTest):
     def test_ten_thousand_idle_connections(self):
         if not raise_descriptor_limit(self.COUNT + 500):
             self.skipTest('the limit on open files is too low here, and may not be raised')
-        name = self.function('python', CODE)
+        name = self.function('python', CODE, max_workers=2)
         self.result(name, 1)
         before, files = memory_kb(self.pid), descriptors(self.pid)
         for number in range(self.COUNT):
@@ -55,7 +55,7 @@ class ManyClients(SystemTest):
         wait_until(lambda: descriptors(self.pid) < files + 50, 'the connections to be let go')
 
     def test_connections_that_come_and_go(self):
-        name = self.function('python', CODE)
+        name = self.function('python', CODE, max_workers=2)
         self.result(name, 1)
         files = descriptors(self.pid)
         invoke = (f'POST /api/v1/functions/{name}/invoke HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\n'

@@ -18,7 +18,7 @@ class SlowClients(SystemTest):
 
     def setUp(self):
         self.large = self.function('python', LARGE, max_workers=2)
-        self.echo = self.function('python', CODE)
+        self.echo = self.function('python', CODE, max_workers=2)
         self.assertEqual(10, len(self.result(self.large, 10)))
         self.assertEqual(1, self.result(self.echo, 1))
         self.over = threading.Event()

@@ -2,7 +2,7 @@
 import time
 
 from raw_client import RawClient
-from platform_fixture import SystemTest, descendants, wait_until
+from platform_fixture import SystemTest, wait_until
 
 SLEEP = 'import time\ndef handler(event):\n    time.sleep(event)\n    return "awake"\n'
 LARGE = 'def handler(event):\n    return "x" * event\n'
@@ -17,16 +17,12 @@ class Vanishing(SystemTest):
     def records(self, name):
         return self.get(f'/api/v1/functions/{name}/invocations').json['invocations']
 
-    def running(self, name):
-        """Whether the function's one worker has something to do: a call of no length has to wait."""
-        return bool(descendants(self.platform.process.pid)) if self.platform else True
-
 
 class Finish(Vanishing):
     """invoke.on_disconnect = finish, the default: the invocation goes on as if nobody had left."""
 
     def test_a_half_closed_client_gets_its_answer(self):
-        name = self.function('python', SLEEP)
+        name = self.function('python', SLEEP, max_workers=2)
         with RawClient(self.url) as client:
             self.begin(client, name, 0.5)
             client.end_input()
@@ -36,7 +32,7 @@ class Finish(Vanishing):
             self.assertIsNone(client.answer())
 
     def test_a_half_closed_client_gets_all_its_answers(self):
-        name = self.function('python', SLEEP)
+        name = self.function('python', SLEEP, max_workers=2)
         with RawClient(self.url) as client:
             for _ in range(5):
                 self.begin(client, name, 0.05)
@@ -116,14 +112,14 @@ class Cancel(Vanishing):
         self.assertEqual('awake', self.result(name, 0))
 
     def test_a_half_closed_client_has_not_left(self):
-        name = self.function('python', SLEEP)
+        name = self.function('python', SLEEP, max_workers=2)
         with RawClient(self.url) as client:
             self.begin(client, name, 0.5)
             client.end_input()
             self.assertEqual(200, client.answer().status)
 
     def test_who_stays_is_not_disturbed(self):
-        name = self.function('python', SLEEP, timeout=300)
+        name = self.function('python', SLEEP, max_workers=5, timeout=300)
         self.result(name, 0)
         with RawClient(self.url) as staying:
             self.begin(staying, name, 1)
