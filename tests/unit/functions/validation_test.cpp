@@ -66,6 +66,12 @@ class ValidationTest : public CppUnit::TestFixture {
             {"'environment':{'T':{'secret':'NAME'}}", "/environment/T"},
             {"'network':{'mode':'all'}", "/network/mode"},
             {"'network':{'mode':'none','allow':['example.com:443']}", "/network/allow"},
+            {"'network':{'allow':'example.com'}", "/network/allow"},
+            {"'network':{'allow':['example.com',7]}", "/network/allow/1"},
+            {"'network':{'allow':['https://example.com']}", "/network/allow/0"},
+            {"'network':{'allow':['example.com:0']}", "/network/allow/0"},
+            {"'network':{'allow':['10.0.0.1/8']}", "/network/allow/0"},
+            {"'network':{'allow':['*.example.com']}", "/network/allow/0"},
             {"'network':{'ports':[]}", "/network/ports"},
             {"'network':'none'", "/network"},
             {"'http':{'enabled':'yes'}", "/http/enabled"},
@@ -117,7 +123,8 @@ class ValidationTest : public CppUnit::TestFixture {
              {"'timeout':0.1", "'timeout':900", "'memory':32", "'memory':10240", "'memory':128.0",
               "'timeout':null", "'environment':null", "'files':null",
               "'http':{'enabled':true,'cors':{'origins':['https://a.b'],'credentials':true}}",
-              "'network':{'mode':'none','allow':[]}", "'environment':{'_a1':''}",
+              "'network':{'mode':'none','allow':[]}",
+              "'network':{'allow':['example.com','example.com:443','198.51.100.7','10.0.0.0/8:5432']}", "'environment':{'_a1':''}",
               "'handler':null"}) {
             const auto result = draft(document(member));
             CPPUNIT_ASSERT_MESSAGE(std::string(member) + " " + why(result), bool(result));

@@ -104,9 +104,9 @@ class LauncherTest : public CppUnit::TestFixture {
         }
         CPPUNIT_ASSERT(waitFor([&] { return cgroupsOf(platform.options.instance).empty(); }));
         CPPUNIT_ASSERT(waitFor([&] { return childrenOf(platform.supervisor()).size() == 1; }));
-        // The launcher keeps nothing open for tasks that are gone.
+        // The launcher keeps nothing open for tasks that are gone, only spare networks.
         const auto open = directoryNames("/proc/" + std::to_string(platform.launcher()) + "/fd");
-        CPPUNIT_ASSERT_MESSAGE(std::to_string(open.size()), open.size() < 20);
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(open.size()), open.size() < 32);
     }
 
     void testUsersRunOutAndComeBack() {
