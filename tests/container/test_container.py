@@ -1,6 +1,5 @@
 """The platform in an ordinary container: Docker's default capabilities and filter of system calls (docker_default.txt),
 so without namespaces, mounts and control groups. Functions work, and what is not theirs stays out of their reach."""
-import json
 import os
 import pathlib
 import subprocess
@@ -11,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'system'))
 
 from examples import ANALYZE_PYTHON, HELLO_NODE, PROCESS_GO  # noqa: E402
-from platform_fixture import BINARY, OwnPlatformTest, Platform, wait_until  # noqa: E402
+from platform_fixture import BINARY, OwnPlatformTest, Platform, descendants, wait_until  # noqa: E402
 
 PROFILE = str(HERE / 'docker_default.txt')
 IN_CONTAINER = os.environ.get('IN_CONTAINER', str(pathlib.Path(BINARY).parent / 'in_container'))
@@ -86,8 +85,8 @@ class InContainer(OwnPlatformTest):
                                environment={'TOKEN': 'secret'})
         pid, folder, code = self.result(victim)
         self.assertTrue(os.path.exists(folder + '/secret'))
-        attacker = self.function('python', TRY)
         files = [path for path in platform.data.rglob('*') if path.is_file()]
+        attacker = self.function('python', TRY)
         self.assertTrue(any('sqlite' in path.name or path.suffix == '.db' for path in files), files)
         refused = {f'read {path}': ['read', str(path)] for path in files}
         refused.update({
@@ -123,8 +122,11 @@ class InContainer(OwnPlatformTest):
         self.assertProblem(self.invoke(sleeper, expect=None), 504, 'function_timeout')
         for name in (hog, filler, sleeper):
             self.delete(name)
-        wait_until(lambda: not [path for path in (platform.data / 'sandboxes').iterdir() if path.name.isdigit()],
-                   'folders of workers to go away')
+
+        def orphans():
+            users = {os.stat(f'/proc/{pid}').st_uid for pid in descendants(platform.process.pid)}
+            return [path for path in (platform.data / 'sandboxes').glob('[0-9]*') if (path / 'tmp').stat().st_uid not in users]
+        wait_until(lambda: not orphans(), 'folders of workers to go away')
 
     def test_network(self):
         """None of the machine's network, unless the properties give it."""

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Attacks a platform by functions of its own and prints what became of each attack.
+
+    tests/hostile/run.py [--binary PATH] [--only WORD]
+
+Passes when every attack ended as it must, and when afterwards the platform answers at once, another function is as fast
+as before, and no process, mount, control group or file is left. Exits with 1 otherwise.
+"""
+import argparse
+import importlib
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+MODULES = ('resources', 'output', 'results', 'processes', 'files', 'calls', 'network', 'inputs', 'races')
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument('--binary', help='the platform to test; CLOUDFUNCTION_BINARY by default')
+    arguments.add_argument('--only', default='', help='attacks whose name contains this')
+    given = arguments.parse_args()
+    if given.binary:
+        os.environ['CLOUDFUNCTION_BINARY'] = str(pathlib.Path(given.binary).resolve())
+    import arena as place
+    for module in MODULES:
+        importlib.import_module('attacks_' + module)
+    chosen = [a for a in place.ATTACKS if given.only in f'{a[0]} {a[1] or ""}']
+
+    arena = place.Arena().open()
+    print(f'tier {arena.tier}; another function\'s p99 before: {arena.baseline * 1000:.1f} ms\n')
+    print(f'{"attack":52} {"language":8} {"took":>7}  {"p99":>7}  outcome')
+    failures = []
+    try:
+        for what, runtime, work in chosen:
+            began = time.monotonic()
+            p99 = None
+            try:
+                said = work(arena, runtime) if runtime else work(arena)
+                p99 = arena.check()
+                outcome = f'held  {said or ""}'
+            except place.Skip as skip:
+                arena.clear()
+                outcome = f'skipped: {skip}'
+            except Exception as problem:
+                arena.clear()
+                outcome = 'BROKE'
+                failures.append((what, runtime, problem))
+            shown = f'{p99 * 1000:.1f} ms' if p99 is not None else ''
+            print(f'{what:52} {runtime or "":8} {time.monotonic() - began:5.1f} s  {shown:>7}  {outcome}', flush=True)
+            for _, _, problem in failures[-1:] if outcome == 'BROKE' else ():
+                print('        ' + str(problem)[:600] or repr(problem), flush=True)
+                if not isinstance(problem, AssertionError):
+                    traceback.print_exception(type(problem), problem, problem.__traceback__)
+    finally:
+        arena.close()
+    print(f'\n{len(chosen)} attacks, {len(failures)} broke something')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
