@@ -16,7 +16,9 @@ Checker::~Checker() { context_.loop.cancel(timer_); }
 
 void Checker::check(std::string file, std::string source, Callback callback) {
     if (waiting_.size() >= maxWaiting)
-        return callback(base::Failure{.reason = "check_failed", .detail = "too many saves are waiting for a syntax check", .hint = "try again in a moment"});
+        return callback(base::Failure{.reason = "check_failed",
+                                      .detail = "too many saves are waiting for a syntax check",
+                                      .hint = "try again in a moment"});
     waiting_.push_back({std::move(file), std::move(source), std::move(callback)});
     next();
 }
@@ -25,8 +27,10 @@ void Checker::next() {
     if (asked_ || waiting_.empty()) return;
     if (!worker_) {
         worker_ = pool_.take();
-        if (worker_) worker_->setOwner(*this);
-        else worker_ = std::make_unique<Worker>(context_, *this, pool_.plan(), 512, 10s);
+        if (worker_)
+            worker_->setOwner(*this);
+        else
+            worker_ = std::make_unique<Worker>(context_, *this, pool_.plan(), 512, 10s);
     }
     arm();
     if (worker_->state() != Worker::State::waiting) return;
@@ -36,12 +40,17 @@ void Checker::next() {
 
 void Checker::arm() {
     context_.loop.cancel(timer_);
-    timer_ = context_.loop.after(waiting_.empty() ? std::chrono::milliseconds(idleLife) : std::chrono::milliseconds(patience), [this] {
-        timer_ = 0;
-        if (!worker_) return;
-        if (waiting_.empty()) worker_->stop();
-        else worker_->kill(WorkerEnd::Cause::loadTimedOut, "the syntax check took too long");
-    });
+    timer_ = context_.loop.after(waiting_.empty() ? std::chrono::milliseconds(idleLife)
+                                                  : std::chrono::milliseconds(patience),
+                                 [this] {
+                                     timer_ = 0;
+                                     if (!worker_) return;
+                                     if (waiting_.empty())
+                                         worker_->stop();
+                                     else
+                                         worker_->kill(WorkerEnd::Cause::loadTimedOut,
+                                                       "the syntax check took too long");
+                                 });
 }
 
 void Checker::workerChecked(Worker&, std::string_view remarks) {
@@ -60,7 +69,9 @@ void Checker::workerGone(Worker&, WorkerEnd&& end) {
     if (waiting_.empty()) return;
     Request request = std::move(waiting_.front());
     waiting_.pop_front();
-    request.callback(base::Failure{.reason = "check_failed", .detail = "the source could not be checked: " + end.detail, .hint = end.hint});
+    request.callback(base::Failure{.reason = "check_failed",
+                                   .detail = "the source could not be checked: " + end.detail,
+                                   .hint = end.hint});
     next();
 }
 

@@ -1,5 +1,6 @@
-// Has a warm worker parse sources without running them (CHECK), so that a save needs no new process. The worker that
-// does it belongs to this checker until it retires: whoever parsed one user's source never runs another's.
+// Has a warm worker parse sources without running them (CHECK), so that a save needs no new
+// process. The worker that does it belongs to this checker until it retires: whoever parsed one
+// user's source never runs another's.
 #pragma once
 
 #include <deque>

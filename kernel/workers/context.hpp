@@ -1,4 +1,5 @@
-// What every part of workers/ stands on: the loop, the launcher, limits and the ears outside of this folder.
+// What every part of workers/ stands on: the loop, the launcher, limits and the ears outside of
+// this folder.
 #pragma once
 
 #include <chrono>
@@ -24,18 +25,21 @@ struct ExitWords {
 };
 
 struct Options {
-    uint32_t cores = 2;            // how many workers a short function spreads over
-    uint32_t maxWorkers = 256;     // on this platform, prewarmed ones included
-    uint32_t prewarmed = 2;        // per runtime
-    uint32_t queueSize = 1000;     // waiting invocations of one function
+    uint32_t cores = 2;         // how many workers a short function spreads over
+    uint32_t maxWorkers = 256;  // on this platform, prewarmed ones included
+    uint32_t prewarmed = 2;     // per runtime
+    uint32_t queueSize = 1000;  // waiting invocations of one function
     std::chrono::milliseconds queueTimeout{30'000};
     uint32_t maxResponseBytes = 6u << 20;
-    sandbox::Limits limits{};      // of every worker, but for memory
+    sandbox::Limits limits{};  // of every worker, but for memory
 
-    // A line (or part of one) that a function printed. `invocationId` is empty outside of an invocation.
-    std::function<void(const Target&, std::string_view invocationId, Stream, std::string_view text)> onLog{};
+    // A line (or part of one) that a function printed. `invocationId` is empty outside of an
+    // invocation.
+    std::function<void(const Target&, std::string_view invocationId, Stream, std::string_view text)>
+        onLog{};
     // Asks the executor of a worker's runtime to explain its end.
-    std::function<ExitWords(const Target&, const sandbox::Ended&, std::string_view lastErrors)> explain{};
+    std::function<ExitWords(const Target&, const sandbox::Ended&, std::string_view lastErrors)>
+        explain{};
     // A runtime's prewarmed workers do not start (`why`), or do again (empty).
     std::function<void(const std::string& runtime, const std::string& why)> onRuntimeTrouble{};
 };
@@ -48,7 +52,7 @@ struct Context {
     sandbox::WorkerLauncher& launcher;
     Options options;
     base::JsonValidator validator{};
-    uint32_t workers = 0;  // alive or starting, of all kinds
+    uint32_t workers = 0;              // alive or starting, of all kinds
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 

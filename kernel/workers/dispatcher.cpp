@@ -22,13 +22,16 @@ void Dispatcher::addRuntime(const std::string& runtime, LaunchPlan plan, uint32_
     auto& entry = runtimes_[runtime];
     entry.checker.reset();
     entry.prewarmed = std::make_unique<PrewarmedPool>(context_, runtime, std::move(plan), memoryMb);
-    if (entry.prewarmed->plan().checks) entry.checker = std::make_unique<Checker>(context_, *entry.prewarmed);
+    if (entry.prewarmed->plan().checks)
+        entry.checker = std::make_unique<Checker>(context_, *entry.prewarmed);
 }
 
-void Dispatcher::check(const std::string& runtime, std::string file, std::string source, Checker::Callback callback) {
+void Dispatcher::check(const std::string& runtime, std::string file, std::string source,
+                       Checker::Callback callback) {
     const auto at = runtimes_.find(runtime);
     if (at == runtimes_.end() || !at->second.checker)
-        return callback(base::Failure{.reason = "check_failed", .detail = "workers of " + runtime + " check no sources"});
+        return callback(base::Failure{.reason = "check_failed",
+                                      .detail = "workers of " + runtime + " check no sources"});
     at->second.checker->check(std::move(file), std::move(source), std::move(callback));
 }
 
@@ -38,7 +41,8 @@ void Dispatcher::stage(TargetPtr target, VersionPool::LoadedCallback callback) {
     function.staged = std::make_unique<VersionPool>(context_, *this, target);
     const size_t busy = function.live ? function.live->busy() : 0;
     const size_t count = std::max<size_t>({1, busy, target->minWorkers});
-    function.staged->preload(count, [this, id = target->functionId, callback = std::move(callback)](base::Result<void> result) {
+    function.staged->preload(count, [this, id = target->functionId,
+                                     callback = std::move(callback)](base::Result<void> result) {
         if (!result) unstage(id);
         callback(std::move(result));
     });
@@ -66,7 +70,8 @@ void Dispatcher::commit(TargetPtr target) {
 
 void Dispatcher::update(TargetPtr target) {
     const auto at = functions_.find(target->functionId);
-    if (at != functions_.end() && at->second.live && at->second.live->target()->version == target->version)
+    if (at != functions_.end() && at->second.live &&
+        at->second.live->target()->version == target->version)
         at->second.live->retarget(std::move(target));
 }
 
@@ -82,22 +87,26 @@ void Dispatcher::remove(const std::string& functionId) {
 // What was only queued goes to the successor, or fails: its function does not exist any more.
 void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor) {
     auto queued = pool->drain();
-    if (pool->workers() > 0) draining_.push_back(std::move(pool));
-    else retire(context_.loop, std::move(pool));
+    if (pool->workers() > 0)
+        draining_.push_back(std::move(pool));
+    else
+        retire(context_.loop, std::move(pool));
     for (auto& call : queued) {
         if (successor != nullptr) {
             call->target = successor->target();
             successor->submit(std::move(call));
         } else {
             Outcome outcome;
-            outcome.failure = {.reason = "not_found", .detail = "the function was deleted while the invocation waited"};
+            outcome.failure = {.reason = "not_found",
+                               .detail = "the function was deleted while the invocation waited"};
             call->finished(outcome);
         }
     }
 }
 
 void Dispatcher::poolEmpty(VersionPool& pool) {
-    const auto at = std::find_if(draining_.begin(), draining_.end(), [&](const auto& p) { return p.get() == &pool; });
+    const auto at = std::find_if(draining_.begin(), draining_.end(),
+                                 [&](const auto& p) { return p.get() == &pool; });
     if (at == draining_.end()) return;
     retire(context_.loop, std::move(*at));
     draining_.erase(at);
@@ -105,7 +114,8 @@ void Dispatcher::poolEmpty(VersionPool& pool) {
 
 void Dispatcher::invoke(InvocationPtr invocation) {
     const auto at = functions_.find(invocation->target->functionId);
-    if (at != functions_.end() && at->second.live) return at->second.live->submit(std::move(invocation));
+    if (at != functions_.end() && at->second.live)
+        return at->second.live->submit(std::move(invocation));
     Outcome outcome;
     outcome.failure = {.reason = "not_found", .detail = "the function does not exist any more"};
     invocation->finished(outcome);
@@ -121,12 +131,14 @@ std::unique_ptr<Worker> Dispatcher::provide(const TargetPtr& target, WorkerOwner
     const auto runtime = runtimes_.find(target->runtime);
     const bool generic = !target->plan.notPrewarmed;
     std::unique_ptr<Worker> worker;
-    if (generic && runtime != runtimes_.end() && runtime->second.prewarmed) worker = runtime->second.prewarmed->take();
+    if (generic && runtime != runtimes_.end() && runtime->second.prewarmed)
+        worker = runtime->second.prewarmed->take();
     if (worker) {
         worker->setOwner(owner);
     } else {
         if (context_.workers >= context_.options.maxWorkers && !makeRoom()) return nullptr;
-        worker = std::make_unique<Worker>(context_, owner, target->plan, target->memoryMb, startTimeout);
+        worker =
+            std::make_unique<Worker>(context_, owner, target->plan, target->memoryMb, startTimeout);
     }
     worker->bind(target);
     return worker;
@@ -137,7 +149,9 @@ bool Dispatcher::makeRoom() {
     Worker* oldest = nullptr;
     for (const auto& [id, function] : functions_) {
         Worker* candidate = function.live ? function.live->leastRecentlyUsed() : nullptr;
-        if (candidate != nullptr && (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed())) oldest = candidate;
+        if (candidate != nullptr &&
+            (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed()))
+            oldest = candidate;
     }
     if (oldest != nullptr) {
         oldest->stop();

@@ -1,5 +1,6 @@
-// The workers' front: which functions there are, where their invocations go, and how one version follows another
-// without a failed request. One Dispatcher belongs to one event loop; every method is called on that loop's thread.
+// The workers' front: which functions there are, where their invocations go, and how one version
+// follows another without a failed request. One Dispatcher belongs to one event loop; every method
+// is called on that loop's thread.
 #pragma once
 
 #include <memory>
@@ -23,10 +24,11 @@ public:
     // Keeps prewarmed workers for a runtime from now on; a second call replaces the plan.
     void addRuntime(const std::string& runtime, LaunchPlan plan, uint32_t memoryMb);
     // Parses a source in a warm worker; see Checker.
-    void check(const std::string& runtime, std::string file, std::string source, Checker::Callback callback);
+    void check(const std::string& runtime, std::string file, std::string source,
+               Checker::Callback callback);
 
-    // Loads workers of a version that is not live yet, as many as the present one has busy, at least one. On success the
-    // version waits for commit(); on failure nothing is left.
+    // Loads workers of a version that is not live yet, as many as the present one has busy, at
+    // least one. On success the version waits for commit(); on failure nothing is left.
     void stage(TargetPtr target, VersionPool::LoadedCallback callback);
     // The staged (or a never staged) version takes all new invocations; the one before runs dry.
     void commit(TargetPtr target);
@@ -37,11 +39,12 @@ public:
     // No new invocations; running ones finish.
     void remove(const std::string& functionId);
 
-    // Where an invocation enters; its target is of a committed version. Answers through Invocation::finished, possibly
-    // before this returns.
+    // Where an invocation enters; its target is of a committed version. Answers through
+    // Invocation::finished, possibly before this returns.
     void invoke(InvocationPtr invocation);
 
-    // The caller of an unanswered invocation is gone and wants it ended. It is answered all the same.
+    // The caller of an unanswered invocation is gone and wants it ended. It is answered all the
+    // same.
     void cancel(Invocation& invocation);
 
     struct Counts {

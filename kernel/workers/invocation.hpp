@@ -1,5 +1,6 @@
-// One call of a function on its way through the workers. It has a source and a sink, and is not a connection: HTTP
-// calls, function URLs and whatever comes later derive from Invocation and say what happens with the outcome.
+// One call of a function on its way through the workers. It has a source and a sink, and is not a
+// connection: HTTP calls, function URLs and whatever comes later derive from Invocation and say
+// what happens with the outcome.
 #pragma once
 
 #include <chrono>
@@ -28,13 +29,15 @@ struct Outcome {
     std::chrono::microseconds queued{0};
     std::chrono::microseconds init{0};  // what a cold start cost; 0 when warm
     std::chrono::microseconds run{0};
-    // What the worker says the handler took: without its wait for a core. A lie costs only the function that tells it.
+    // What the worker says the handler took: without its wait for a core. A lie costs only the
+    // function that tells it.
     std::chrono::microseconds handler{0};
     bool cold = false;
     uint64_t memoryPeakBytes = 0;  // of the worker so far; 0 when unknown
 };
 
-// Loop thread only. Whoever makes it fills the first block; event and context must stay valid until finished().
+// Loop thread only. Whoever makes it fills the first block; event and context must stay valid until
+// finished().
 class Invocation {
 public:
     virtual ~Invocation() = default;
@@ -55,10 +58,10 @@ public:
     Clock::time_point begun{};  // when its worker could begin with it
     std::chrono::microseconds init{0};
     bool cold = false;
-    bool retried = false;      // was given to a worker that died before it began
-    bool abandoned = false;    // the caller is gone; dropped if it has not begun
-    std::string log{};         // what it printed, at most maxLogBytes
-    size_t logDropped = 0;     // bytes that did not fit
+    bool retried = false;    // was given to a worker that died before it began
+    bool abandoned = false;  // the caller is gone; dropped if it has not begun
+    std::string log{};       // what it printed, at most maxLogBytes
+    size_t logDropped = 0;   // bytes that did not fit
 
     static constexpr size_t maxLogBytes = 16 * 1024;
 };

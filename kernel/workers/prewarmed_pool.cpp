@@ -15,7 +15,8 @@ constexpr auto refillDelay = 5ms;  // lets the call that took one go first
 constexpr auto longestBackoff = std::chrono::milliseconds(30s);
 }  // namespace
 
-PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan, uint32_t memoryMb)
+PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan,
+                             uint32_t memoryMb)
     : context_(context), runtime_(std::move(runtime)), plan_(std::move(plan)), memoryMb_(memoryMb) {
     refill();
 }
@@ -25,9 +26,11 @@ PrewarmedPool::~PrewarmedPool() { context_.loop.cancel(refill_); }
 std::unique_ptr<Worker> PrewarmedPool::take() {
     if (workers_.empty()) return nullptr;
     // One that waits is better than one that is still starting; among those, the oldest start.
-    auto best = std::find_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->state() == Worker::State::waiting; });
+    auto best = std::find_if(workers_.begin(), workers_.end(),
+                             [](const auto& w) { return w->state() == Worker::State::waiting; });
     if (best == workers_.end())
-        best = std::find_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->state() == Worker::State::starting; });
+        best = std::find_if(workers_.begin(), workers_.end(),
+                            [](const auto& w) { return w->state() == Worker::State::starting; });
     if (best == workers_.end()) return nullptr;
     auto worker = std::move(*best);
     workers_.erase(best);
@@ -47,21 +50,26 @@ size_t PrewarmedPool::shrink(size_t count) {
 }
 
 void PrewarmedPool::workerWaits(Worker&) {
-    if (failures_ > 0 && context_.options.onRuntimeTrouble) context_.options.onRuntimeTrouble(runtime_, "");
+    if (failures_ > 0 && context_.options.onRuntimeTrouble)
+        context_.options.onRuntimeTrouble(runtime_, "");
     failures_ = 0;
 }
 
 void PrewarmedPool::workerGone(Worker& worker, WorkerEnd&& end) {
-    const auto at = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w.get() == &worker; });
+    const auto at = std::find_if(workers_.begin(), workers_.end(),
+                                 [&](const auto& w) { return w.get() == &worker; });
     if (at == workers_.end()) return;
     retire(context_.loop, std::move(*at));
     workers_.erase(at);
     if (end.cause == WorkerEnd::Cause::stopped) return refillLater(1s);
     ++failures_;
-    const auto backoff = std::min<std::chrono::milliseconds>(longestBackoff, 100ms * (1u << std::min(failures_, 10u)));
+    const auto backoff = std::min<std::chrono::milliseconds>(
+        longestBackoff, 100ms * (1u << std::min(failures_, 10u)));
     if (failures_ == 3) {
-        base::logWarning("workers", "prewarmed workers of " + runtime_ + " do not start: " + end.detail);
-        if (context_.options.onRuntimeTrouble) context_.options.onRuntimeTrouble(runtime_, end.detail);
+        base::logWarning("workers",
+                         "prewarmed workers of " + runtime_ + " do not start: " + end.detail);
+        if (context_.options.onRuntimeTrouble)
+            context_.options.onRuntimeTrouble(runtime_, end.detail);
     }
     refillLater(backoff);
 }
@@ -76,7 +84,9 @@ void PrewarmedPool::refillLater(std::chrono::milliseconds delay) {
 
 // One at a time, so that a refill never competes with more than one start against warm traffic.
 void PrewarmedPool::refill() {
-    if (workers_.size() >= context_.options.prewarmed || context_.workers >= context_.options.maxWorkers) return;
+    if (workers_.size() >= context_.options.prewarmed ||
+        context_.workers >= context_.options.maxWorkers)
+        return;
     workers_.push_back(std::make_unique<Worker>(context_, *this, plan_, memoryMb_, startTimeout));
     if (workers_.size() < context_.options.prewarmed) refillLater(refillDelay);
 }

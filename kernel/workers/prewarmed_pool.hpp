@@ -1,5 +1,5 @@
-// Warm workers of one runtime that belong to no function yet. Taken from, never given back to; refilled in the
-// background. Loop thread only.
+// Warm workers of one runtime that belong to no function yet. Taken from, never given back to;
+// refilled in the background. Loop thread only.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@ namespace cf::workers {
 
 class PrewarmedPool final : public WorkerOwner {
 public:
-    // `plan` starts the generic worker of `runtime`; `memoryMb` is what it may use until it is bound.
+    // `plan` starts the generic worker of `runtime`; `memoryMb` is what it may use until it is
+    // bound.
     PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan, uint32_t memoryMb);
     ~PrewarmedPool() override;
 

@@ -1,4 +1,5 @@
-// What workers run: one built version of a function with its settings, as the invocation path needs it.
+// What workers run: one built version of a function with its settings, as the invocation path needs
+// it.
 #pragma once
 
 #include <chrono>
@@ -24,7 +25,7 @@ struct Target {
     std::string functionId{};
     std::string functionName{};
     uint64_t version = 0;
-    std::string runtime{};      // key of the prewarmed pool: the executor's id
+    std::string runtime{};  // key of the prewarmed pool: the executor's id
     std::string artifactDir{};
     std::vector<std::string> layers{};  // folders of the dependency layers its artifact links to
     sandbox::NetworkPolicy network{};
@@ -33,7 +34,7 @@ struct Target {
     uint32_t memoryMb = 128;
     uint32_t concurrency = 1;
     uint32_t minWorkers = 0;
-    uint32_t maxWorkers = 0;    // 0: as many as the platform allows
+    uint32_t maxWorkers = 0;  // 0: as many as the platform allows
     std::chrono::milliseconds timeout{30'000};
     std::chrono::milliseconds initTimeout{10'000};
     std::chrono::seconds keepAlive{600};

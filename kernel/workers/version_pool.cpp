@@ -9,12 +9,14 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr double shortRunUs = 1000;   // functions below it may wait inside a busy worker's socket
+constexpr double shortRunUs = 1000;  // functions below it may wait inside a busy worker's socket
 constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
 constexpr size_t maxDepth = 32;
-constexpr size_t callsPerDepth = 4;   // short answers in a row that allow one more waiting call
-constexpr auto stuck = 5ms;           // a call that runs longer is no short one: nothing more waits behind it
-constexpr auto growDelay = 5ms;       // after which a function that did not answer yet counts as a long one
+constexpr size_t callsPerDepth = 4;  // short answers in a row that allow one more waiting call
+constexpr auto stuck =
+    5ms;  // a call that runs longer is no short one: nothing more waits behind it
+constexpr auto growDelay =
+    5ms;  // after which a function that did not answer yet counts as a long one
 constexpr double newSample = 0.1;
 }  // namespace
 
@@ -27,11 +29,13 @@ VersionPool::~VersionPool() {
 }
 
 size_t VersionPool::busy() const {
-    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->load() > 0; }));
+    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(),
+                                             [](const auto& w) { return w->load() > 0; }));
 }
 
 void VersionPool::submit(InvocationPtr invocation) {
-    if (Worker* worker = queue_.empty() ? pick() : nullptr) return worker->send(std::move(invocation));
+    if (Worker* worker = queue_.empty() ? pick() : nullptr)
+        return worker->send(std::move(invocation));
     if (queue_.size() >= context_.options.queueSize)
         return fail(std::move(invocation),
                     {.reason = "queue_full",
@@ -52,7 +56,8 @@ size_t VersionPool::depthNow() const {
     return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth), size_t{1}, maxDepth);
 }
 
-// Most recently used idle worker first; for short functions and parallel ones otherwise the least loaded.
+// Most recently used idle worker first; for short functions and parallel ones otherwise the least
+// loaded.
 Worker* VersionPool::pick() {
     Worker* best = nullptr;
     Worker* least = nullptr;
@@ -72,15 +77,18 @@ Worker* VersionPool::pick() {
         return best;
     }
     // Waiting in a socket pays only once the function has the workers that it can use.
-    const size_t wanted = std::min<size_t>(context_.options.cores, target_->maxWorkers == 0 ? SIZE_MAX : target_->maxWorkers);
-    if (least == nullptr || ready < wanted || least->headAge(context_.loop.now()) > stuck) return nullptr;
+    const size_t wanted = std::min<size_t>(
+        context_.options.cores, target_->maxWorkers == 0 ? SIZE_MAX : target_->maxWorkers);
+    if (least == nullptr || ready < wanted || least->headAge(context_.loop.now()) > stuck)
+        return nullptr;
     return least->load() < depthNow() ? least : nullptr;
 }
 
 void VersionPool::feed() {
     while (!queue_.empty()) {
         if (queue_.front()->abandoned) {
-            fail(std::exchange(queue_.front(), nullptr), {.reason = "client_gone", .detail = "the caller went away"});
+            fail(std::exchange(queue_.front(), nullptr),
+                 {.reason = "client_gone", .detail = "the caller went away"});
             queue_.pop_front();
             continue;
         }
@@ -92,30 +100,37 @@ void VersionPool::feed() {
     }
 }
 
-// Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as many workers as
-// there are cores and gets more when it has not answered after a moment, or is known to be a long one.
+// Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as
+// many workers as there are cores and gets more when it has not answered after a moment, or is
+// known to be a long one.
 void VersionPool::grow() {
     if (draining_ || queue_.empty()) return;
     const size_t parallel = std::max<size_t>(1, target_->concurrency);
     size_t wanted = (queue_.size() + parallel - 1) / parallel;
     const bool isShort = meanRunUs_ >= 0 && meanRunUs_ < shortRunUs;
     if (isShort || meanRunUs_ < 0) {
-        // Workers whose call runs for longer than a short one are no help to those that wait: they do not count.
+        // Workers whose call runs for longer than a short one are no help to those that wait: they
+        // do not count.
         const auto now = context_.loop.now();
-        const auto helpful = static_cast<size_t>(
-            std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w->headAge(now) <= stuck; }));
+        const auto helpful =
+            static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) {
+                return w->headAge(now) <= stuck;
+            }));
         const size_t cores = context_.options.cores;
         wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
         armGrow();
     }
     const size_t started = workers_.size() - starting_;
-    if (target_->maxWorkers > 0) wanted = std::min<size_t>(wanted, target_->maxWorkers > started ? target_->maxWorkers - started : 0);
+    if (target_->maxWorkers > 0)
+        wanted = std::min<size_t>(
+            wanted, target_->maxWorkers > started ? target_->maxWorkers - started : 0);
     while (starting_ < wanted) {
         const size_t before = workers_.size();
         startOne();
         if (workers_.size() == before) break;
     }
-    // With nothing alive and nothing to be had the queue would only run into its deadline: say so at once.
+    // With nothing alive and nothing to be had the queue would only run into its deadline: say so
+    // at once.
     if (workers_.empty() && !queue_.empty())
         failQueue({.reason = "platform_full",
                    .detail = "the platform has no room for another worker",
@@ -161,17 +176,22 @@ void VersionPool::workerReady(Worker& worker) {
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
     const auto run = static_cast<double>(outcome.handler.count());
     meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
-    // One that lost its core for a moment says little; several that are long bring the depth down quickly.
-    shortInARow_ = run < shortRunUs ? std::min(shortInARow_ + 1, maxDepth * callsPerDepth) : shortInARow_ / 2;
-    if (draining_ && worker.load() == 0) worker.stop();
-    else if (!queue_.empty()) feed();
+    // One that lost its core for a moment says little; several that are long bring the depth down
+    // quickly.
+    shortInARow_ =
+        run < shortRunUs ? std::min(shortInARow_ + 1, maxDepth * callsPerDepth) : shortInARow_ / 2;
+    if (draining_ && worker.load() == 0)
+        worker.stop();
+    else if (!queue_.empty())
+        feed();
     finish(std::move(call), outcome);
 }
 
 void VersionPool::finish(InvocationPtr call, Outcome& outcome) {
     if (call->begun != Clock::time_point{})
-        outcome.queued = std::max(std::chrono::microseconds(0),
-                                  std::chrono::duration_cast<std::chrono::microseconds>(call->begun - call->received));
+        outcome.queued = std::max(
+            std::chrono::microseconds(0),
+            std::chrono::duration_cast<std::chrono::microseconds>(call->begun - call->received));
     call->finished(outcome);
 }
 
@@ -190,7 +210,8 @@ void VersionPool::failQueue(const base::Failure& failure) {
 }
 
 void VersionPool::cancel(Invocation& invocation) {
-    const auto at = std::find_if(queue_.begin(), queue_.end(), [&](const auto& c) { return c.get() == &invocation; });
+    const auto at = std::find_if(queue_.begin(), queue_.end(),
+                                 [&](const auto& c) { return c.get() == &invocation; });
     if (at != queue_.end()) {
         InvocationPtr call = std::move(*at);
         queue_.erase(at);
@@ -201,7 +222,8 @@ void VersionPool::cancel(Invocation& invocation) {
 }
 
 void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
-    const auto at = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w.get() == &worker; });
+    const auto at = std::find_if(workers_.begin(), workers_.end(),
+                                 [&](const auto& w) { return w.get() == &worker; });
     if (at == workers_.end()) return;
     const bool neverReady = worker.initTime().count() == 0;
     if (neverReady) --starting_;
@@ -209,17 +231,21 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     workers_.erase(at);
 
     const auto failure = failureOf(end, *target_);
-    // With several invocations on one worker nobody knows whose fault it was but for one that was alone.
+    // With several invocations on one worker nobody knows whose fault it was but for one that was
+    // alone.
     const bool severalBegun = end.begun.size() > 1;
     for (auto& call : end.begun) {
         Outcome outcome;
         outcome.failure = failure;
         if (severalBegun && end.cause != WorkerEnd::Cause::timedOut)
-            outcome.failure.hint += std::string(outcome.failure.hint.empty() ? "" : "; ") + "several invocations ran on this worker, another one may be the cause";
+            outcome.failure.hint +=
+                std::string(outcome.failure.hint.empty() ? "" : "; ") +
+                "several invocations ran on this worker, another one may be the cause";
         outcome.cold = call->cold;
         outcome.init = call->init;
         outcome.memoryPeakBytes = end.memoryPeakBytes;
-        outcome.run = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - call->begun);
+        outcome.run =
+            std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - call->begun);
         finish(std::move(call), outcome);
     }
     requeue(std::move(end.notBegun));
@@ -230,8 +256,10 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
             preloadLeft_ = 0;
             loaded(failure);
         }
-        const bool hopeless = std::none_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->takesWork(); });
-        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2)) failQueue(failure);
+        const bool hopeless = std::none_of(workers_.begin(), workers_.end(),
+                                           [](const auto& w) { return w->takesWork(); });
+        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2))
+            failQueue(failure);
     }
     if (draining_ && workers_.empty()) return source_.poolEmpty(*this);
     feed();
@@ -240,7 +268,9 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
 void VersionPool::requeue(std::vector<InvocationPtr> calls) {
     for (auto at = calls.rbegin(); at != calls.rend(); ++at) {
         if ((*at)->retried) {
-            fail(std::move(*at), {.reason = "worker_lost", .detail = "the worker that this invocation waited for died twice", .hint = "call again"});
+            fail(std::move(*at), {.reason = "worker_lost",
+                                  .detail = "the worker that this invocation waited for died twice",
+                                  .hint = "call again"});
             continue;
         }
         (*at)->retried = true;
@@ -253,10 +283,11 @@ void VersionPool::requeue(std::vector<InvocationPtr> calls) {
 
 void VersionPool::armQueue() {
     if (queueTimer_ != 0 || queue_.empty()) return;
-    queueTimer_ = context_.loop.at(queue_.front()->received + context_.options.queueTimeout, [this] {
-        queueTimer_ = 0;
-        expireQueue();
-    });
+    queueTimer_ =
+        context_.loop.at(queue_.front()->received + context_.options.queueTimeout, [this] {
+            queueTimer_ = 0;
+            expireQueue();
+        });
 }
 
 void VersionPool::expireQueue() {
@@ -264,21 +295,26 @@ void VersionPool::expireQueue() {
     while (!queue_.empty() && now >= queue_.front()->received + context_.options.queueTimeout) {
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
-        fail(std::move(call), {.reason = "queue_timeout",
-                               .detail = "no worker became free in time",
-                               .hint = "call again later, or raise max_workers",
-                               .limit = std::to_string(context_.options.queueTimeout.count()) + " ms"});
+        fail(std::move(call),
+             {.reason = "queue_timeout",
+              .detail = "no worker became free in time",
+              .hint = "call again later, or raise max_workers",
+              .limit = std::to_string(context_.options.queueTimeout.count()) + " ms"});
     }
     armQueue();
 }
 
 void VersionPool::retarget(TargetPtr target) {
-    const bool needsNewWorkers = target->memoryMb != target_->memoryMb || target->concurrency != target_->concurrency;
+    const bool needsNewWorkers =
+        target->memoryMb != target_->memoryMb || target->concurrency != target_->concurrency;
     target_ = std::move(target);
     for (auto& worker : workers_) {
-        // The size of a worker is fixed when it is bound: those of the old size leave once they are done.
-        if (needsNewWorkers) worker->stop();
-        else if (worker->state() == Worker::State::ready) worker->retarget(target_);
+        // The size of a worker is fixed when it is bound: those of the old size leave once they are
+        // done.
+        if (needsNewWorkers)
+            worker->stop();
+        else if (worker->state() == Worker::State::ready)
+            worker->retarget(target_);
     }
 }
 
@@ -292,7 +328,8 @@ void VersionPool::retireIdle(Clock::time_point now) {
     size_t alive = workers_.size();
     for (auto& worker : workers_) {
         if (alive <= target_->minWorkers) return;
-        if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= target_->keepAlive) {
+        if (worker->takesWork() && worker->load() == 0 &&
+            now - worker->lastUsed() >= target_->keepAlive) {
             worker->stop();
             --alive;
         }
@@ -302,7 +339,9 @@ void VersionPool::retireIdle(Clock::time_point now) {
 Worker* VersionPool::leastRecentlyUsed() const {
     Worker* oldest = nullptr;
     for (const auto& worker : workers_)
-        if (worker->takesWork() && worker->load() == 0 && (oldest == nullptr || worker->lastUsed() < oldest->lastUsed())) oldest = worker.get();
+        if (worker->takesWork() && worker->load() == 0 &&
+            (oldest == nullptr || worker->lastUsed() < oldest->lastUsed()))
+            oldest = worker.get();
     return oldest;
 }
 

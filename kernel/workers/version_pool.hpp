@@ -1,5 +1,5 @@
-// The workers of one version and the invocations that wait for them: who gets what, when another worker starts, what
-// happens when one dies. Loop thread only.
+// The workers of one version and the invocations that wait for them: who gets what, when another
+// worker starts, what happens when one dies. Loop thread only.
 #pragma once
 
 #include <deque>
@@ -40,7 +40,8 @@ public:
     void preload(size_t count, LoadedCallback callback);
     // New settings of the same version.
     void retarget(TargetPtr target);
-    // No new work: idle workers leave now, busy ones when they are done. Returns what was only queued.
+    // No new work: idle workers leave now, busy ones when they are done. Returns what was only
+    // queued.
     std::deque<InvocationPtr> drain();
     // Lets idle workers go that were not used for keep_alive. Called about once a second.
     void retireIdle(Clock::time_point now);
@@ -76,9 +77,9 @@ private:
     TargetPtr target_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::deque<InvocationPtr> queue_;
-    size_t starting_ = 0;      // workers that are not ready yet
-    double meanRunUs_ = -1;    // moving mean of what the handler takes; -1 before the first answer
-    size_t shortInARow_ = 0;   // answers since the last one that was not short
+    size_t starting_ = 0;     // workers that are not ready yet
+    double meanRunUs_ = -1;   // moving mean of what the handler takes; -1 before the first answer
+    size_t shortInARow_ = 0;  // answers since the last one that was not short
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
     size_t preloadLeft_ = 0;

@@ -1,8 +1,9 @@
-// One worker process as the kernel sees it: its socket, its life from HELLO to its end, what it is working on.
-// Reference: docs/worker-protocol.md. The worker is hostile: whatever it says is checked here.
+// One worker process as the kernel sees it: its socket, its life from HELLO to its end, what it is
+// working on. Reference: docs/worker-protocol.md. The worker is hostile: whatever it says is
+// checked here.
 //
-// Loop thread only. A worker is owned by a WorkerOwner (first a prewarmed pool, later a version's pool), which must not
-// destroy it inside one of its callbacks but with retire() below.
+// Loop thread only. A worker is owned by a WorkerOwner (first a prewarmed pool, later a version's
+// pool), which must not destroy it inside one of its callbacks but with retire() below.
 #pragma once
 
 #include <deque>
@@ -20,13 +21,28 @@ namespace cf::workers {
 
 class Worker;
 
+inline std::chrono::microseconds microsecondsSince(Clock::time_point start, Clock::time_point now) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(now - start);
+}
+
 // Why a worker is gone, and what it leaves behind.
 struct WorkerEnd {
-    enum class Cause { stopped, crashed, timedOut, outOfMemory, protocolError, responseTooLarge, loadTimedOut, loadFailed, notStarted, killed };
+    enum class Cause {
+        stopped,
+        crashed,
+        timedOut,
+        outOfMemory,
+        protocolError,
+        responseTooLarge,
+        loadTimedOut,
+        loadFailed,
+        notStarted,
+        killed
+    };
     Cause cause = Cause::crashed;
-    std::string detail{};        // a sentence
+    std::string detail{};  // a sentence
     std::string hint{};
-    std::string loadError{};     // the error document of a LOAD_FAILED
+    std::string loadError{};  // the error document of a LOAD_FAILED
     uint64_t memoryPeakBytes = 0;
     std::vector<InvocationPtr> begun{};     // in its hands when it ended
     std::vector<InvocationPtr> notBegun{};  // only waiting in its socket
@@ -35,8 +51,8 @@ struct WorkerEnd {
 class WorkerOwner {
 public:
     virtual ~WorkerOwner() = default;
-    virtual void workerWaits(Worker&) {}                            // said HELLO
-    virtual void workerReady(Worker&) {}                            // said READY
+    virtual void workerWaits(Worker&) {}  // said HELLO
+    virtual void workerReady(Worker&) {}  // said READY
     virtual void workerChecked(Worker&, std::string_view /*remarks*/) {}
     // An answer came; the worker has room again. `outcome` is complete but for queue time.
     virtual void workerAnswered(Worker&, InvocationPtr, Outcome&) {}
@@ -49,7 +65,8 @@ public:
     enum class State { starting, waiting, binding, loading, ready, dying };
 
     // Asks the launcher to start it. `generic` workers have no target yet.
-    Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uint32_t memoryMb, std::chrono::milliseconds startTimeout);
+    Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uint32_t memoryMb,
+           std::chrono::milliseconds startTimeout);
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -61,7 +78,8 @@ public:
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
     void send(InvocationPtr invocation);
-    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside. False: not here.
+    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
+    // False: not here.
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
@@ -73,7 +91,9 @@ public:
     const TargetPtr& target() const { return target_; }
     size_t load() const { return inFlight_.size(); }
     // How long the invocation in front has been running.
-    Clock::duration headAge(Clock::time_point now) const { return inFlight_.empty() ? Clock::duration{} : now - inFlight_.front()->begun; }
+    Clock::duration headAge(Clock::time_point now) const {
+        return inFlight_.empty() ? Clock::duration{} : now - inFlight_.front()->begun;
+    }
     bool takesWork() const { return state_ == State::ready && !leaving_; }
     bool wasCold() const { return !answeredOnce_; }
     Clock::time_point lastUsed() const { return lastUsed_; }

@@ -14,20 +14,24 @@ std::string megabytes(uint64_t bytes) {
 
 }  // namespace
 
-void describeEnd(const Context& context, const TargetPtr& target, const sandbox::Ended& ended, std::string_view lastErrors,
-                 WorkerEnd& end) {
+void describeEnd(const Context& context, const TargetPtr& target, const sandbox::Ended& ended,
+                 std::string_view lastErrors, WorkerEnd& end) {
     ExitWords words;
-    if (context.options.explain && target) words = context.options.explain(*target, ended, lastErrors);
+    if (context.options.explain && target)
+        words = context.options.explain(*target, ended, lastErrors);
     if (!words.message.empty()) {
         end.detail = words.message;
         end.hint = words.hint;
     } else if (ended.signal != 0) {
-        end.detail = "the worker was ended by signal " + std::to_string(ended.signal) + " (" + ::strsignal(ended.signal) + ")";
+        end.detail = "the worker was ended by signal " + std::to_string(ended.signal) + " (" +
+                     ::strsignal(ended.signal) + ")";
     } else if (ended.exitCode >= 0) {
-        end.detail = "the worker exited with code " + std::to_string(ended.exitCode) + " before it answered";
+        end.detail =
+            "the worker exited with code " + std::to_string(ended.exitCode) + " before it answered";
     }
     if (!lastErrors.empty() && words.message.empty()) {
-        std::string_view tail = lastErrors.substr(lastErrors.size() > 400 ? lastErrors.size() - 400 : 0);
+        std::string_view tail =
+            lastErrors.substr(lastErrors.size() > 400 ? lastErrors.size() - 400 : 0);
         end.detail += "; it last wrote: " + base::toValidUtf8(tail);
     }
 }
@@ -43,12 +47,17 @@ base::Failure failureOfLoad(std::string_view errorDocument) {
     };
     const auto numberOf = [&](const char* key) {
         uint64_t value = 0;
-        return root[key].get(value) ? 0u : static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
+        return root[key].get(value) ? 0u
+                                    : static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
     };
     const std::string type = textOf("type"), message = textOf("message");
-    failure.detail = "the function could not be loaded: " + (type.empty() ? message : type + ": " + message);
+    failure.detail =
+        "the function could not be loaded: " + (type.empty() ? message : type + ": " + message);
     failure.hint = textOf("hint");
-    base::SourceRemark remark{.file = textOf("file"), .line = numberOf("line"), .column = numberOf("column"), .message = message};
+    base::SourceRemark remark{.file = textOf("file"),
+                              .line = numberOf("line"),
+                              .column = numberOf("column"),
+                              .message = message};
     if (!remark.file.empty()) failure.remarks.push_back(std::move(remark));
     return failure;
 }
@@ -61,19 +70,23 @@ base::Failure failureOf(const WorkerEnd& end, const Target& target) {
                     .detail = "the function did not answer within its timeout",
                     .hint = "make it faster or raise timeout",
                     .limit = std::to_string(target.timeout.count()) + " ms",
-                    .observed = "still running after " + std::to_string(target.timeout.count()) + " ms; it was ended"};
+                    .observed = "still running after " + std::to_string(target.timeout.count()) +
+                                " ms; it was ended"};
         case Cause::outOfMemory:
             return {.reason = "memory_exceeded",
                     .detail = "the function used more memory than it may",
                     .hint = "raise memory, or use less of it",
                     .limit = std::to_string(target.memoryMb) + " MB",
-                    .observed = end.memoryPeakBytes == 0 ? "" : "peak " + megabytes(end.memoryPeakBytes)};
+                    .observed =
+                        end.memoryPeakBytes == 0 ? "" : "peak " + megabytes(end.memoryPeakBytes)};
         case Cause::protocolError:
             return {.reason = "worker_protocol_error",
                     .detail = "the worker broke the protocol and was ended: " + end.detail,
                     .hint = "the code must not write to descriptor 3"};
         case Cause::responseTooLarge:
-            return {.reason = "response_too_large", .detail = end.detail, .hint = "return less, or a reference to where the data is"};
+            return {.reason = "response_too_large",
+                    .detail = end.detail,
+                    .hint = "return less, or a reference to where the data is"};
         case Cause::loadTimedOut:
             return {.reason = "init_timeout",
                     .detail = "loading the function took too long",
@@ -82,10 +95,13 @@ base::Failure failureOf(const WorkerEnd& end, const Target& target) {
         case Cause::loadFailed:
             return failureOfLoad(end.loadError);
         case Cause::notStarted:
-            return {.reason = "worker_not_started", .detail = "no worker could be started: " + end.detail, .hint = end.hint};
+            return {.reason = "worker_not_started",
+                    .detail = "no worker could be started: " + end.detail,
+                    .hint = end.hint};
         case Cause::crashed:
         case Cause::stopped:
-        case Cause::killed: break;
+        case Cause::killed:
+            break;
     }
     return {.reason = "worker_crashed", .detail = end.detail, .hint = end.hint};
 }

@@ -1,0 +1,171 @@
+// How a worker's time runs out and how it ends: deadlines of its invocations, its death, what it
+// leaves behind.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "workers/worker.hpp"
+#include "workers/worker_end.hpp"
+
+namespace cf::workers {
+
+using namespace std::chrono_literals;
+using protocol::FrameType;
+
+namespace {
+
+constexpr auto exitWait = 50ms;
+constexpr auto deathWait = 100ms;  // how long an answer waits for the proof of death
+constexpr auto memorySampleInterval = 50ms;
+
+}  // namespace
+
+void Worker::armDeadline() {
+    // One lazy timer: it is left where it is and looks again when it rings.
+    if (deadline_ != 0 || inFlight_.empty()) return;
+    const auto start =
+        inFlight_.front()->begun == Clock::time_point{} ? Clock::now() : inFlight_.front()->begun;
+    deadline_ = context_.loop.at(start + target_->timeout, [this] {
+        deadline_ = 0;
+        onDeadline();
+    });
+}
+
+void Worker::onDeadline() {
+    if (state_ != State::ready || inFlight_.empty()) return;
+    const auto now = Clock::now();
+    if (target_->concurrency <= 1) {
+        if (now >= inFlight_.front()->begun + target_->timeout)
+            return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
+    } else {
+        for (size_t i = 0; i < inFlight_.size();) {
+            if (now >= inFlight_[i]->begun + target_->timeout)
+                expire(i);
+            else
+                ++i;
+        }
+        if (inFlight_.empty())
+            return kill(WorkerEnd::Cause::stopped, "an invocation ran out of time");
+    }
+    armDeadline();
+}
+
+// With several invocations on one worker a late one cannot be killed alone: it is told, answered
+// for, and the worker takes no new work and goes when the others are done.
+void Worker::expire(size_t index) {
+    InvocationPtr call = std::move(inFlight_[index]);
+    inFlight_.erase(inFlight_.begin() + static_cast<std::ptrdiff_t>(index));
+    const size_t start = protocol::beginFrame(out_, FrameType::cancel, call->frameId);
+    protocol::endFrame(out_, start);
+    flushSoon();
+    cancelled_.push_back(call->frameId);
+    leaving_ = true;
+    WorkerEnd end{.cause = WorkerEnd::Cause::timedOut,
+                  .detail = "the handler ran longer than its timeout"};
+    Outcome outcome;
+    outcome.run = microsecondsSince(call->begun, Clock::now());
+    outcome.cold = call->cold;
+    outcome.init = call->init;
+    outcome.failure = failureOf(end, *target_);
+    owner_->workerAnswered(*this, std::move(call), outcome);
+}
+
+void Worker::sampleMemory(bool now) {
+    if (!memoryPeak_ || (!now && context_.loop.now() - memorySampled_ < memorySampleInterval))
+        return;
+    memorySampled_ = context_.loop.now();
+    char text[32];
+    const ssize_t got = ::pread(memoryPeak_.get(), text, sizeof text - 1, 0);
+    if (got <= 0) return;
+    text[got] = '\0';
+    memoryPeakBytes_ = std::max<uint64_t>(memoryPeakBytes_, std::strtoull(text, nullptr, 10));
+}
+
+void Worker::beginDying(WorkerEnd::Cause cause, std::string detail) {
+    state_ = State::dying;
+    cause_ = cause;
+    causeDetail_ = std::move(detail);
+    sampleMemory(true);
+    retire(context_.loop, std::move(socketWatch_));
+    context_.loop.cancel(deadline_);
+    context_.loop.cancel(life_);
+    deadline_ = life_ = 0;
+    std::weak_ptr<bool> alive = alive_;
+    if (hasEnded_)
+        return context_.loop.post([this, alive] {
+            if (!alive.expired()) finishDying();
+        });
+    // One that ends by itself is given a moment to do so: killed at once, its own exit code would
+    // be lost.
+    if (cause == WorkerEnd::Cause::crashed || cause == WorkerEnd::Cause::notStarted ||
+        cause == WorkerEnd::Cause::stopped)
+        dying_ = context_.loop.after(exitWait, [this] { killTree(); });
+    else
+        killTree();
+}
+
+// Whoever waits for an answer gets it when the whole tree is known to be dead, or soon after in any
+// case.
+void Worker::killTree() {
+    if (task_ != 0) context_.launcher.kill(task_);
+    dying_ = context_.loop.after(deathWait, [this] {
+        dying_ = 0;
+        finishDying();
+    });
+}
+
+void Worker::ended(const sandbox::Ended& end) {
+    hasEnded_ = true;
+    ended_ = end;
+    if (state_ == State::dying) {
+        if (dying_ != 0) finishDying();
+        return;
+    }
+    // Its last answers may still lie in the socket: read them before it counts as dead.
+    while (state_ != State::dying && socket_) {
+        char* space = decoder_.space();
+        const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
+        if (got <= 0) break;
+        decoder_.filled(static_cast<size_t>(got));
+        readFrames();
+    }
+    onPipe(Stream::output);
+    onPipe(Stream::errors);
+    if (state_ == State::dying) return;
+    beginDying(leaving_ && inFlight_.empty() ? WorkerEnd::Cause::stopped
+               : state_ == State::starting   ? WorkerEnd::Cause::notStarted
+                                             : WorkerEnd::Cause::crashed,
+               "the worker's process ended");
+}
+
+void Worker::finishDying() {
+    context_.loop.cancel(dying_);
+    dying_ = 0;
+    onPipe(Stream::output);
+    onPipe(Stream::errors);
+    retire(context_.loop, std::move(outputWatch_));
+    retire(context_.loop, std::move(errorsWatch_));
+    WorkerEnd end;
+    end.cause = cause_;
+    end.detail = causeDetail_;
+    end.loadError = std::move(loadError_);
+    end.memoryPeakBytes = std::max(memoryPeakBytes_, ended_.memoryPeakBytes);
+    const bool unexplained =
+        cause_ == WorkerEnd::Cause::crashed || cause_ == WorkerEnd::Cause::notStarted;
+    if (hasEnded_ && ended_.outOfMemory && cause_ != WorkerEnd::Cause::timedOut &&
+        cause_ != WorkerEnd::Cause::stopped)
+        end.cause = WorkerEnd::Cause::outOfMemory;
+    else if (unexplained && hasEnded_)
+        describeEnd(context_, target_, ended_, lastErrors_, end);
+    const bool parallel = target_ && target_->concurrency > 1;
+    for (auto& call : inFlight_) {
+        const bool begun = parallel || &call == &inFlight_.front();
+        (begun ? end.begun : end.notBegun).push_back(std::move(call));
+    }
+    inFlight_.clear();
+    owner_->workerGone(*this, std::move(end));
+}
+
+}  // namespace cf::workers

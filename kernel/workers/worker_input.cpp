@@ -1,0 +1,283 @@
+// What a worker says: frames on its socket, text on its standard output and error. Everything is
+// checked here.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.hpp"
+#include "workers/worker.hpp"
+
+namespace cf::workers {
+
+using protocol::Frame;
+using protocol::FrameType;
+using protocol::Tag;
+
+namespace {
+
+constexpr size_t keptErrors = 8 * 1024;
+constexpr size_t maxErrorDocument = 64 * 1024;
+
+}  // namespace
+
+// Output of one round goes out in one write, so that a worker is woken once for a batch of
+// invocations.
+void Worker::flushSoon() {
+    if (flushQueued_ || wantsWrite_) return;
+    flushQueued_ = true;
+    if (context_.unflushed.empty())
+        context_.loop.atRoundEnd([&context = context_] {
+            for (size_t i = 0; i < context.unflushed.size(); ++i) {
+                context.unflushed[i]->flushQueued_ = false;
+                context.unflushed[i]->flush();
+            }
+            context.unflushed.clear();
+        });
+    context_.unflushed.push_back(this);
+}
+
+void Worker::flush() {
+    if (state_ == State::dying || out_.empty() || !socket_) return;
+    const ssize_t put =
+        ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put > 0) {
+        if (static_cast<size_t>(put) == out_.size())
+            out_.clear();
+        else
+            out_.erase(0, static_cast<size_t>(put));
+    } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
+        return;  // it is gone; the end of the socket tells the rest
+    }
+    const bool wants = !out_.empty();
+    if (wants != wantsWrite_) {
+        wantsWrite_ = wants;
+        socketWatch_->change(wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
+}
+
+void Worker::onSocket(uint32_t events) {
+    if ((events & EPOLLOUT) != 0) flush();
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || state_ == State::dying) return;
+    char* space = decoder_.space();
+    const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
+    if (got > 0) {
+        decoder_.filled(static_cast<size_t>(got));
+        readFrames();
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        onPipe(Stream::output);
+        onPipe(Stream::errors);
+        const bool asked = leaving_ && inFlight_.empty();
+        beginDying(state_ == State::starting ? WorkerEnd::Cause::notStarted
+                   : asked                   ? WorkerEnd::Cause::stopped
+                                             : WorkerEnd::Cause::crashed,
+                   "the worker closed its socket");
+    }
+}
+
+void Worker::readFrames() {
+    Frame frame{};
+    while (state_ != State::dying) {
+        switch (decoder_.next(frame)) {
+            case protocol::FrameDecoder::State::needMore:
+                return;
+            case protocol::FrameDecoder::State::broken:
+                if (decoder_.tooLarge() && !inFlight_.empty())
+                    return kill(WorkerEnd::Cause::responseTooLarge,
+                                "the result is larger than the " +
+                                    std::to_string(context_.options.maxResponseBytes) +
+                                    " bytes that a response may have");
+                broken(decoder_.brokenWhy());
+                return;
+            case protocol::FrameDecoder::State::frame:
+                if (!onFrame(frame)) return;
+        }
+    }
+}
+
+bool Worker::onFrame(const Frame& frame) {
+    switch (frame.type) {
+        case FrameType::result:
+        case FrameType::error:
+            return onAnswer(frame);
+        case FrameType::log:
+            return onLogFrame(frame);
+        case FrameType::hello:
+            return onHello(frame.payload);
+        case FrameType::ready:
+            if (state_ != State::loading || !saidHello_) return broken("READY without LOAD");
+            state_ = State::ready;
+            initTime_ = microsecondsSince(bound_, Clock::now());
+            context_.loop.cancel(life_);
+            life_ = 0;
+            owner_->workerReady(*this);
+            return true;
+        case FrameType::loadFailed: {
+            if (state_ != State::loading) return broken("LOAD_FAILED without LOAD");
+            const auto document = context_.validator.parse(frame.payload);
+            if (!document || !document->is_object() || frame.payload.size() > maxErrorDocument)
+                return broken("LOAD_FAILED without an error document");
+            loadError_ = frame.payload;
+            kill(WorkerEnd::Cause::loadFailed, "the function could not be loaded");
+            return false;
+        }
+        case FrameType::checked:
+            if (state_ != State::waiting) return broken("CHECKED without CHECK");
+            if (!context_.validator.parse(frame.payload)) return broken("CHECKED without JSON");
+            owner_->workerChecked(*this, frame.payload);
+            return true;
+        case FrameType::cache:
+            return true;
+        default:
+            return broken("a frame that a worker may not send");
+    }
+}
+
+bool Worker::onHello(std::string_view payload) {
+    uint64_t version = 0;
+    protocol::ItemReader items(payload);
+    while (items.next())
+        if (items.tag() == Tag::version) version = items.number();
+    if (items.malformed() || version == 0 || version > protocol::protocolVersion)
+        return broken("HELLO with an unknown protocol version");
+    if (state_ == State::loading) return true;  // an executed artifact introduces itself once more
+    if (state_ != State::starting || saidHello_) return broken("a second HELLO");
+    saidHello_ = true;
+    state_ = State::waiting;
+    if (target_) {
+        attach();
+    } else {
+        context_.loop.cancel(life_);
+        life_ = 0;
+        owner_->workerWaits(*this);
+    }
+    return true;
+}
+
+bool Worker::onAnswer(const Frame& frame) {
+    auto at = inFlight_.begin();
+    if (target_ && target_->concurrency > 1)
+        at = std::find_if(inFlight_.begin(), inFlight_.end(),
+                          [&](const auto& call) { return call->frameId == frame.id; });
+    if (at == inFlight_.end() || (*at)->frameId != frame.id) {
+        const auto late = std::find(cancelled_.begin(), cancelled_.end(), frame.id);
+        if (late == cancelled_.end()) return broken("an answer to what was not asked");
+        cancelled_.erase(late);
+        return true;
+    }
+    const auto answer = protocol::readAnswer(frame.payload);
+    if (!answer.ok) return broken("an answer whose sizes do not fit");
+    Outcome outcome;
+    outcome.document = answer.document;
+    if (answer.document.size() > context_.options.maxResponseBytes) {
+        outcome.kind = Outcome::Kind::failure;
+        outcome.failure = {.reason = "response_too_large",
+                           .detail = "the result is larger than the " +
+                                     std::to_string(context_.options.maxResponseBytes) +
+                                     " bytes that a response may have",
+                           .hint = "return less, or a reference to where the data is",
+                           .limit = std::to_string(context_.options.maxResponseBytes) + " bytes",
+                           .observed = std::to_string(answer.document.size()) + " bytes"};
+    } else {
+        const auto document = context_.validator.parse(answer.document);
+        const bool tooDeep = !document && document.failure().reason == "json_too_deep";
+        if (!document && !tooDeep)
+            return broken("an answer that is not JSON: " + document.failure().detail);
+        outcome.kind = tooDeep ? Outcome::Kind::failure : Outcome::Kind::result;
+        if (tooDeep) {
+            outcome.failure = {.reason = "invalid_response",
+                               .detail = "the result is nested too deeply",
+                               .hint = "return a flatter value",
+                               .limit = std::to_string(base::invokeJsonDepth) + " levels"};
+        } else if (frame.type == FrameType::error) {
+            std::string_view type, message;
+            if (!document->is_object() || (*document)["type"].get(type) ||
+                (*document)["message"].get(message))
+                return broken("an ERROR without type and message");
+            outcome.kind = Outcome::Kind::error;
+        }
+    }
+    const auto now = Clock::now();
+    InvocationPtr call = std::move(*at);
+    inFlight_.erase(at);
+    outcome.run = microsecondsSince(call->begun, now);
+    outcome.handler = outcome.run;
+    if (answer.runNs > 0)
+        outcome.handler = std::min(outcome.run, std::chrono::microseconds(answer.runNs / 1000));
+    outcome.cold = call->cold;
+    outcome.init = call->init;
+    sampleMemory(!answeredOnce_);
+    outcome.memoryPeakBytes = memoryPeakBytes_;
+    answeredOnce_ = true;
+    lastUsed_ = now;
+    if (target_->concurrency <= 1 && !inFlight_.empty()) inFlight_.front()->begun = now;
+    owner_->workerAnswered(*this, std::move(call), outcome);
+    if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();
+    return state_ != State::dying;
+}
+
+Invocation* Worker::printing() { return inFlight_.empty() ? nullptr : inFlight_.front().get(); }
+
+bool Worker::onLogFrame(const Frame& frame) {
+    Stream stream = Stream::output;
+    std::string_view text;
+    protocol::ItemReader items(frame.payload);
+    while (items.next()) {
+        if (items.tag() == Tag::stream)
+            stream = items.number() == 2 ? Stream::errors : Stream::output;
+        else if (items.tag() == Tag::text)
+            text = items.value();
+    }
+    if (items.malformed()) return broken("a malformed LOG frame");
+    Invocation* call = nullptr;
+    if (frame.id != 0) {
+        const auto at = std::find_if(inFlight_.begin(), inFlight_.end(),
+                                     [&](const auto& c) { return c->frameId == frame.id; });
+        if (at != inFlight_.end()) call = at->get();
+    }
+    print(stream, call, text);
+    return true;
+}
+
+void Worker::print(Stream stream, Invocation* invocation, std::string_view text) {
+    if (text.empty()) return;
+    if (stream == Stream::errors) {
+        lastErrors_.append(text.substr(text.size() > keptErrors ? text.size() - keptErrors : 0));
+        if (lastErrors_.size() > keptErrors) lastErrors_.erase(0, lastErrors_.size() - keptErrors);
+    }
+    if (!target_) return;
+    if (invocation != nullptr) {
+        const size_t room =
+            Invocation::maxLogBytes - std::min(Invocation::maxLogBytes, invocation->log.size());
+        invocation->log.append(text.substr(0, room));
+        if (text.size() > room) invocation->logDropped += text.size() - room;
+    }
+    if (context_.options.onLog)
+        context_.options.onLog(*target_,
+                               invocation != nullptr ? invocation->idText() : std::string_view{},
+                               stream, text);
+}
+
+// Native output. One read an event keeps a flood from holding the loop; the pipe's own limit slows
+// the writer down.
+void Worker::onPipe(Stream stream) {
+    auto& pipe = stream == Stream::output ? output_ : errors_;
+    auto& watch = stream == Stream::output ? outputWatch_ : errorsWatch_;
+    if (!pipe || !watch) return;
+    char buffer[16 * 1024];
+    const ssize_t got = ::read(pipe.get(), buffer, sizeof buffer);
+    if (got > 0) return print(stream, printing(), {buffer, static_cast<size_t>(got)});
+    if (got == 0 || (errno != EAGAIN && errno != EINTR)) retire(context_.loop, std::move(watch));
+}
+
+bool Worker::broken(std::string detail) {
+    base::logWarning("workers", "a worker" +
+                                    (target_ ? " of " + target_->functionName : std::string{}) +
+                                    " broke the protocol: " + detail);
+    kill(WorkerEnd::Cause::protocolError, std::move(detail));
+    return false;
+}
+
+}  // namespace cf::workers
