@@ -265,7 +265,9 @@ class SystemTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         if cls.platform is not None and cls.platform.process is not None:
-            cls.platform.stop()
+            status = cls.platform.stop()
+            if status != 0:  # of a sanitizer, too, that found something on the way or a leak at the end
+                raise AssertionError(f'the platform ended with {status}:\n{cls.platform.log()[-20000:]}')
 
     # -- calls
 

@@ -135,7 +135,9 @@ class RawClient:
 
 
 def memory_kb(pid):
-    """Resident memory of a process."""
+    """Resident memory of a process; 0 under a sanitizer, which keeps what was freed to find who still uses it."""
+    if os.environ.get('CLOUDFUNCTION_TEST_SANITIZE'):
+        return 0
     with open(f'/proc/{pid}/status', encoding='ascii') as f:
         return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
 
