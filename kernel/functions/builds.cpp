@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/json.hpp"
 #include "functions/dependencies.hpp"
 
@@ -112,6 +113,13 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, bool forget
     LockSearch search{
         .own = std::exchange(version.locks, {}), .forget = forgetLocks, .age = lockAge_};
     if (forgetLocks) search.own.clear();
+    // What was built from equal sources lately needs no tool to find out what it is locked to.
+    if (search.own.empty() && !forgetLocks) {
+        const auto oldest = base::WallClock::now() - lockAge_;
+        if (auto equal = store_.locksOfEqual(version.sourcesHash, version.spec.runtime,
+                                             base::unixMs(oldest)))
+            search.own = std::move(*equal);
+    }
     Dependencies dependencies(version.functionId, std::move(search), identity, store_,
                               artifacts_.layers());
     std::optional<base::Failure> failure;

@@ -55,6 +55,7 @@ constexpr const char* second[] = {
     " FOREIGN KEY (function_id, number) REFERENCES version (function_id, number) ON DELETE "
     "CASCADE)",
     "CREATE INDEX version_lock_hash ON version_lock (hash)",
+    "CREATE INDEX version_sources_hash ON version (sources_hash)",
     "CREATE INDEX version_lock_made_from ON version_lock (made_from, name)",
 };
 

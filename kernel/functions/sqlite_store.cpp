@@ -196,6 +196,18 @@ std::string readContent(Session& session, std::string hash) {
     return {reinterpret_cast<const char*>(bytes.rawContent()), bytes.size()};
 }
 
+std::vector<Lock> readLocks(Session& session, std::string functionId, Int number) {
+    std::vector<std::string> names, madeFrom, hashes;
+    std::vector<Int> times;
+    session << "SELECT name, made_from, made_at_ms, hash FROM version_lock WHERE function_id = ? "
+               "AND number = ? ORDER BY name",
+        into(names), into(madeFrom), into(times), into(hashes), use(functionId), use(number), now;
+    std::vector<Lock> locks;
+    for (size_t i = 0; i < names.size(); ++i)
+        locks.push_back({names[i], madeFrom[i], readContent(session, hashes[i]), times[i]});
+    return locks;
+}
+
 void writeLocks(Session& session, const Version& version) {
     std::string id = version.functionId;
     Int number = toInt(version.number);
@@ -521,18 +533,25 @@ base::Result<Sources> SqliteStore::sources(const std::string& functionId, uint64
 base::Result<std::vector<Lock>> SqliteStore::locks(const std::string& functionId,
                                                    uint64_t number) {
     return guarded(state_->mutex, [&]() -> base::Result<std::vector<Lock>> {
-        Session& session = state_->session;
-        std::string id = functionId;
-        Int at = toInt(number);
-        std::vector<std::string> names, madeFrom, hashes;
-        std::vector<Int> times;
-        session << "SELECT name, made_from, made_at_ms, hash FROM version_lock WHERE function_id = "
-                   "? AND number = ? ORDER BY name",
-            into(names), into(madeFrom), into(times), into(hashes), use(id), use(at), now;
-        std::vector<Lock> locks;
-        for (size_t i = 0; i < names.size(); ++i)
-            locks.push_back({names[i], madeFrom[i], readContent(session, hashes[i]), times[i]});
-        return locks;
+        return readLocks(state_->session, functionId, toInt(number));
+    });
+}
+
+base::Result<std::vector<Lock>> SqliteStore::locksOfEqual(const std::string& sourcesHash,
+                                                          const std::string& runtime,
+                                                          int64_t oldestMs) {
+    return guarded(state_->mutex, [&]() -> base::Result<std::vector<Lock>> {
+        std::string sources = sourcesHash, canonical = runtime;
+        Int oldest = oldestMs;
+        std::vector<std::string> ids;
+        std::vector<Int> numbers;
+        state_->session << "SELECT v.function_id, v.number FROM version v JOIN version_lock l ON "
+                           "v.function_id = l.function_id AND v.number = l.number WHERE "
+                           "v.sources_hash = ? AND v.runtime = ? AND v.state = 'ready' AND "
+                           "l.made_at_ms >= ? ORDER BY l.made_at_ms DESC LIMIT 1",
+            into(ids), into(numbers), use(sources), use(canonical), use(oldest), now;
+        if (ids.empty()) return std::vector<Lock>{};
+        return readLocks(state_->session, ids.front(), numbers.front());
     });
 }
 

@@ -30,6 +30,9 @@ public:
     base::Result<Version> version(const std::string& functionId, uint64_t number) override;
     base::Result<Sources> sources(const std::string& functionId, uint64_t number) override;
     base::Result<std::vector<Lock>> locks(const std::string& functionId, uint64_t number) override;
+    base::Result<std::vector<Lock>> locksOfEqual(const std::string& sourcesHash,
+                                                 const std::string& runtime,
+                                                 int64_t oldestMs) override;
     base::Result<std::optional<Lock>> findLock(const std::string& functionId,
                                                const std::string& name,
                                                const std::string& madeFrom,

@@ -52,6 +52,11 @@ public:
     // Sorted by name.
     virtual base::Result<std::vector<Lock>> locks(const std::string& functionId,
                                                   uint64_t number) = 0;
+    // Those of the newest ready version of any function that was built from the same sources, not
+    // older than `oldestMs`; empty when there is none.
+    virtual base::Result<std::vector<Lock>> locksOfEqual(const std::string& sourcesHash,
+                                                         const std::string& runtime,
+                                                         int64_t oldestMs) = 0;
     // A lock of this name, made from what has this hash, that a ready version keeps: the newest of
     // the function itself, else the newest of any function that is not older than `oldestMs`.
     virtual base::Result<std::optional<Lock>> findLock(const std::string& functionId,

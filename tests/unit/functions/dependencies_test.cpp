@@ -189,10 +189,13 @@ class DependenciesTest : public CppUnit::TestFixture {
         ok(domain.create("{'name':'other','runtime':'toy','code':'x','dependencies':['a@1','b']}"));
         CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 1"), lockOf(domain, "other"));
         CPPUNIT_ASSERT_EQUAL(1, domain.builder.fills.load());
-        // Equal sources end at the artifact that is there.
+        // Equal sources end at the artifact that is there, without a build.
+        const int builds = domain.builder.builds;
         ok(domain.create("{'name':'third','runtime':'toy','code':'x','dependencies':['a@1','b']}"));
         CPPUNIT_ASSERT_EQUAL(domain.registry->find("other")->shown().artifactKey,
                              domain.registry->find("third")->shown().artifactKey);
+        CPPUNIT_ASSERT_EQUAL(builds, domain.builder.builds.load());
+        CPPUNIT_ASSERT_EQUAL(lockOf(domain, "other"), lockOf(domain, "third"));
     }
 
     void othersLeaveAnOldLockAlone() {
