@@ -25,9 +25,9 @@ constexpr uint64_t writeFile = 1u << 1;
 constexpr uint64_t readFile = 1u << 2;
 constexpr uint64_t readDirectory = 1u << 3;
 constexpr uint64_t makeDevice = 1u << 6 | 1u << 11;
-constexpr uint64_t refer = 1u << 13;     // since version 2
-constexpr uint64_t truncate = 1u << 14;  // since version 3
-constexpr uint64_t useDevice = 1u << 15;  // since version 5
+constexpr uint64_t refer = 1u << 13;                // since version 2
+constexpr uint64_t truncate = 1u << 14;             // since version 3
+constexpr uint64_t useDevice = 1u << 15;            // since version 5
 constexpr uint64_t scopeAbstractSockets = 1u << 0;  // since version 6, both
 constexpr uint64_t scopeSignals = 1u << 1;
 

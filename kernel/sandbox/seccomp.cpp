@@ -56,34 +56,40 @@ private:
     int error_ = 0;
 };
 
+// libseccomp's own macros for these are C only.
+scmp_arg_cmp equals(unsigned argument, uint64_t value) { return {argument, SCMP_CMP_EQ, value, 0}; }
+scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value) {
+    return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 void addRules(Rules& rules, SyscallFilter::Allowed allowed) {
     for (const std::string_view name : allowedSyscalls()) rules.add(SCMP_ACT_ALLOW, name);
 #ifdef __s390x__
-    const auto flags = SCMP_A1_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
+    constexpr unsigned cloneFlags = 1;
 #else
-    const auto flags = SCMP_A0_64(SCMP_CMP_MASKED_EQ, newNamespaces, 0);
+    constexpr unsigned cloneFlags = 0;
 #endif
-    rules.add(SCMP_ACT_ALLOW, "clone", flags);
+    rules.add(SCMP_ACT_ALLOW, "clone", masked(cloneFlags, newNamespaces, 0));
     if (allowed.memoryFiles) rules.add(SCMP_ACT_ALLOW, "memfd_create");
     // Its flags lie in memory, where a filter cannot look; on this answer libc takes clone.
     rules.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
     for (const uint32_t persona : {0u, askPersonality})
-        rules.add(SCMP_ACT_ALLOW, "personality", SCMP_A0_32(SCMP_CMP_EQ, persona));
-    rules.add(SCMP_ACT_ALLOW, "socketpair", SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+        rules.add(SCMP_ACT_ALLOW, "personality", equals(0, persona));
+    rules.add(SCMP_ACT_ALLOW, "socketpair", equals(0, AF_UNIX));
     // Runtimes list network interfaces with it.
-    rules.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
-              SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
+    rules.add(SCMP_ACT_ALLOW, "socket", equals(0, AF_NETLINK), equals(2, NETLINK_ROUTE));
     if (!allowed.internet) return;
     // TCP and UDP. Other protocols are code of the Linux kernel that hardly anybody runs, loaded
     // on demand.
-    for (const unsigned family : {AF_INET, AF_INET6})
-        for (const auto& [type, own] :
-             {std::pair{SOCK_STREAM, IPPROTO_TCP}, std::pair{SOCK_DGRAM, IPPROTO_UDP}})
-            for (const int protocol : {int{IPPROTO_IP}, int{own}})
-                rules.add(SCMP_ACT_ALLOW, "socket", SCMP_A0_32(SCMP_CMP_EQ, family),
-                          SCMP_A1_64(SCMP_CMP_MASKED_EQ, socketTypeMask,
-                                     static_cast<scmp_datum_t>(type)),
-                          SCMP_A2_32(SCMP_CMP_EQ, static_cast<scmp_datum_t>(protocol)));
+    struct Kind {
+        unsigned type;
+        unsigned protocol;
+    };
+    for (const unsigned family : {unsigned{AF_INET}, unsigned{AF_INET6}})
+        for (const Kind kind : {Kind{SOCK_STREAM, IPPROTO_TCP}, Kind{SOCK_DGRAM, IPPROTO_UDP}})
+            for (const unsigned protocol : {0u, kind.protocol})
+                rules.add(SCMP_ACT_ALLOW, "socket", equals(0, family),
+                          masked(1, socketTypeMask, kind.type), equals(2, protocol));
 }
 
 // The highest number libseccomp has a name for. What is above is newer than this list: programs are

@@ -1,7 +1,7 @@
 // What runtimes, build tools and ordinary native libraries call. It began as the list that Docker
-// allows without capabilities (moby, profiles/seccomp/default.json); what is not in here on purpose,
-// and why, stands in docs/sandbox.md. clone, clone3, socket, socketpair and personality depend on
-// their arguments: seccomp.cpp.
+// allows without capabilities (moby, profiles/seccomp/default.json); what is not in here on
+// purpose, and why, stands in docs/sandbox.md. clone, clone3, socket, socketpair and personality
+// depend on their arguments: seccomp.cpp.
 #include "sandbox/seccomp.hpp"
 
 namespace cf::sandbox {
@@ -24,16 +24,16 @@ const std::vector<std::string_view>& allowedSyscalls() {
         "utime", "utimensat", "utimes", "write", "writev", "inotify_add_watch", "inotify_init",
         "inotify_init1", "inotify_rm_watch", "cachestat",
         // memory
-        "brk", "madvise", "map_shadow_stack", "membarrier", "mincore", "mlock",
-        "mlock2", "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock",
-        "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
+        "brk", "madvise", "map_shadow_stack", "membarrier", "mincore", "mlock", "mlock2",
+        "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock", "munlockall",
+        "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
         // processes and threads
         "arch_prctl", "capget", "capset", "execve", "execveat", "exit", "exit_group", "fork",
         "futex", "futex_requeue", "futex_wait", "futex_waitv", "futex_wake", "get_robust_list",
         "get_thread_area", "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid",
         "getpgrp", "getpid", "getppid", "getpriority", "getresgid", "getresuid", "getrlimit",
-        "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "ioprio_set", "kill",
-        "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64", "restart_syscall", "rseq",
+        "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "ioprio_set", "kill", "pidfd_open",
+        "pidfd_send_signal", "prctl", "prlimit64", "restart_syscall", "rseq",
         "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr",
         "sched_getparam", "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity",
         "sched_setattr", "sched_setparam", "sched_setscheduler", "sched_yield", "set_robust_list",
@@ -47,10 +47,10 @@ const std::vector<std::string_view>& allowedSyscalls() {
         "eventfd2", "getitimer", "gettimeofday", "nanosleep", "pause", "pipe", "pipe2", "poll",
         "ppoll", "pselect6", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo",
         "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "select",
-        "setitimer", "sigaltstack", "signalfd", "signalfd4", "time", "timer_create",
-        "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create",
-        "timerfd_gettime", "timerfd_settime", "times", "io_cancel", "io_destroy", "io_getevents",
-        "io_pgetevents", "io_setup", "io_submit",
+        "setitimer", "sigaltstack", "signalfd", "signalfd4", "time", "timer_create", "timer_delete",
+        "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create", "timerfd_gettime",
+        "timerfd_settime", "times", "io_cancel", "io_destroy", "io_getevents", "io_pgetevents",
+        "io_setup", "io_submit",
         // sockets that there are
         "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt",
         "listen", "recvfrom", "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt",

@@ -55,7 +55,8 @@ int makeTaskFolder(const std::string& folder, TaskId task, uid_t uid, gid_t gid)
 int fillTaskFolder(const std::string& folder, TaskId task, const AttachRequest& request,
                    std::string& what) {
     what = request.path;
-    if (const int error = linkTree(request.path, taskFolder(folder, task) + "/function", ::geteuid(), ::getegid());
+    if (const int error = linkTree(request.path, taskFolder(folder, task) + "/function",
+                                   ::geteuid(), ::getegid());
         error != 0)
         return error;
     for (const std::string& layer : request.layers) {
@@ -64,7 +65,8 @@ int fillTaskFolder(const std::string& folder, TaskId task, const AttachRequest& 
         if (::access(made.c_str(), F_OK) == 0) continue;
         const std::string partial = folder + "/layers/.partial";
         removeTree(partial);
-        if (const int error = linkTree(layer, partial, ::geteuid(), ::getegid()); error != 0) return error;
+        if (const int error = linkTree(layer, partial, ::geteuid(), ::getegid()); error != 0)
+            return error;
         if (::rename(partial.c_str(), made.c_str()) != 0) return errno;
     }
     return 0;

@@ -30,8 +30,8 @@ int makeTaskFolder(const std::string& folder, TaskId task, uid_t uid, gid_t gid)
 int fillTaskFolder(const std::string& folder, TaskId task, const AttachRequest& request,
                    std::string& what);
 
-// The request with the paths of this machine, and TMPDIR where it names none: programs ask it before
-// they try /tmp.
+// The request with the paths of this machine, and TMPDIR where it names none: programs ask it
+// before they try /tmp.
 StartRequest translated(StartRequest request, const std::string& taskFolder);
 // One argument or value of the environment: its parts between ':' and '=' that begin with a
 // mount's target or with /tmp.

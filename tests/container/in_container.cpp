@@ -45,24 +45,35 @@ Profile read(const char* path) {
     return profile;
 }
 
-const std::map<std::string, int> capabilityNumbers = {
-    {"chown", CAP_CHOWN},           {"dac_override", CAP_DAC_OVERRIDE},
-    {"fowner", CAP_FOWNER},         {"fsetid", CAP_FSETID},
-    {"kill", CAP_KILL},             {"setgid", CAP_SETGID},
-    {"setuid", CAP_SETUID},         {"setpcap", CAP_SETPCAP},
-    {"net_raw", CAP_NET_RAW},       {"net_bind_service", CAP_NET_BIND_SERVICE},
-    {"sys_chroot", CAP_SYS_CHROOT}, {"mknod", CAP_MKNOD},
-    {"audit_write", CAP_AUDIT_WRITE}, {"setfcap", CAP_SETFCAP}};
+const std::map<std::string, int> capabilityNumbers = {{"chown", CAP_CHOWN},
+                                                      {"dac_override", CAP_DAC_OVERRIDE},
+                                                      {"fowner", CAP_FOWNER},
+                                                      {"fsetid", CAP_FSETID},
+                                                      {"kill", CAP_KILL},
+                                                      {"setgid", CAP_SETGID},
+                                                      {"setuid", CAP_SETUID},
+                                                      {"setpcap", CAP_SETPCAP},
+                                                      {"net_raw", CAP_NET_RAW},
+                                                      {"net_bind_service", CAP_NET_BIND_SERVICE},
+                                                      {"sys_chroot", CAP_SYS_CHROOT},
+                                                      {"mknod", CAP_MKNOD},
+                                                      {"audit_write", CAP_AUDIT_WRITE},
+                                                      {"setfcap", CAP_SETFCAP}};
 
 void keepCapabilities(const Profile& profile) {
     uint64_t kept = 0;
     for (const auto& name : profile.at("capabilities")) kept |= 1ull << capabilityNumbers.at(name);
     for (int i = 0; ::prctl(PR_CAPBSET_READ, i) >= 0; ++i)
-        if ((kept >> i & 1) == 0 && ::prctl(PR_CAPBSET_DROP, i) != 0) giveUp("dropping capabilities");
+        if ((kept >> i & 1) == 0 && ::prctl(PR_CAPBSET_DROP, i) != 0)
+            giveUp("dropping capabilities");
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     const auto low = static_cast<uint32_t>(kept), high = static_cast<uint32_t>(kept >> 32);
     __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
     if (::syscall(SYS_capset, &header, data) != 0) giveUp("dropping capabilities");
+}
+
+scmp_arg_cmp first(scmp_compare how, uint64_t value, uint64_t masked = 0) {
+    return {0, how, value, masked};
 }
 
 void filter(const Profile& profile) {
@@ -74,18 +85,18 @@ void filter(const Profile& profile) {
         if (number(name) >= 0) ::seccomp_rule_add(context, SCMP_ACT_ALLOW, number(name), 0);
     constexpr uint64_t namespaces = 0x7e020000;
     ::seccomp_rule_add(context, SCMP_ACT_ALLOW, number("clone"), 1,
-                       SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+                       first(SCMP_CMP_MASKED_EQ, namespaces));
     ::seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), number("clone3"), 0);
-    for (const unsigned family : {AF_ALG, 40})
+    for (const unsigned family : {unsigned{AF_ALG}, 40u})
         ::seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), number("socket"), 1,
-                           SCMP_A0(SCMP_CMP_EQ, family));
+                           first(SCMP_CMP_EQ, family));
     for (unsigned family = 0; family < 46; ++family)
         if (family != AF_ALG && family != 40)
             ::seccomp_rule_add(context, SCMP_ACT_ALLOW, number("socket"), 1,
-                               SCMP_A0(SCMP_CMP_EQ, family));
+                               first(SCMP_CMP_EQ, family));
     for (const uint64_t persona : {0x0ul, 0x8ul, 0x20000ul, 0x20008ul, 0xfffffffful})
         ::seccomp_rule_add(context, SCMP_ACT_ALLOW, number("personality"), 1,
-                           SCMP_A0(SCMP_CMP_EQ, persona));
+                           first(SCMP_CMP_EQ, persona));
     // Docker does not set NO_NEW_PRIVS, and neither does this.
     ::seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0);
     ::seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);

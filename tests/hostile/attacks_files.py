@@ -85,9 +85,9 @@ def _(arena, runtime):
 
 @attack('files of the platform', 'python', 'node', 'go')
 def _(arena, runtime):
-    name = arena.function(runtime, LOOKERS[runtime])
     platform = arena.platform
     files = [str(path) for path in platform.home.rglob('*') if path.is_file()][:300]
+    name = arena.function(runtime, LOOKERS[runtime])
     exe = os.readlink(f'/proc/{platform.process.pid}/exe')
     pids = [platform.process.pid, os.getpid()]
     beyond = [['list', str(platform.home)], ['list', str(platform.data)], ['list', str(platform.data / '.cloudfunction')],

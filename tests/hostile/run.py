@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks a platform by functions of its own and prints what became of each attack.
 
-    tests/hostile/run.py [--binary PATH] [--only WORD]
+    tests/hostile/run.py [--binary PATH] [--only WORD] [--container]
 
 Passes when every attack ended as it must, and when afterwards the platform answers at once, another function is as fast
 as before, and no process, mount, control group or file is left. Exits with 1 otherwise.
@@ -25,6 +25,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('--binary', help='the platform to test; CLOUDFUNCTION_BINARY by default')
     arguments.add_argument('--only', default='', help='attacks whose name contains this')
+    arguments.add_argument('--container', action='store_true',
+                           help='what an ordinary container gives instead of this machine (needs in_container beside the platform)')
     given = arguments.parse_args()
     if given.binary:
         os.environ['CLOUDFUNCTION_BINARY'] = str(pathlib.Path(given.binary).resolve())
@@ -33,7 +35,12 @@ def main():
         importlib.import_module('attacks_' + module)
     chosen = [a for a in place.ATTACKS if given.only in f'{a[0]} {a[1] or ""}']
 
-    arena = place.Arena().open()
+    platform = None
+    if given.container:
+        sys.path.insert(0, str(HERE.parent / 'container'))
+        from test_container import ContainerPlatform
+        platform = ContainerPlatform(place.PROPERTIES)
+    arena = place.Arena(platform).open()
     print(f'tier {arena.tier}; another function\'s p99 before: {arena.baseline * 1000:.1f} ms\n')
     print(f'{"attack":52} {"language":8} {"took":>7}  {"p99":>7}  outcome')
     failures = []

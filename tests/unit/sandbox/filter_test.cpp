@@ -41,6 +41,7 @@ class FilterTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testFilterIsSmall);
     CPPUNIT_TEST(testFenceAroundFiles);
     CPPUNIT_TEST(testToolWritesWhereItMay);
+    CPPUNIT_TEST(testProcShowsNothingOfTheMachine);
     CPPUNIT_TEST_SUITE_END();
 
     // Where workers have no file system of their own, a program may lie anywhere that all can read.
@@ -70,16 +71,60 @@ class FilterTest : public CppUnit::TestFixture {
     }
 
     static void expectRefused(const Answers& answers) {
-        for (const char* name :
-             {"ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp",
-              "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key",
-              "request_key", "bpf", "userfaultfd", "perf_event_open", "unshare", "setns", "mount",
-              "umount2", "open_tree", "fsopen", "move_mount", "pivot_root", "chroot",
-              "open_by_handle_at", "name_to_handle_at", "init_module", "kexec_load", "reboot",
-              "swapon", "settimeofday", "clock_settime", "adjtimex", "sethostname", "syslog",
-              "quotactl", "acct", "seccomp", "fanotify_init", "memfd_secret", "shmget", "semget",
-              "msgget", "mq_open", "personality", "vmsplice", "mbind", "move_pages", "clone_user",
-              "clone_mount", "clone_net", "clone_pid", "clone_uts", "clone_ipc", "clone_cgroup"})
+        for (const char* name : {"ptrace",
+                                 "process_vm_readv",
+                                 "process_vm_writev",
+                                 "pidfd_getfd",
+                                 "kcmp",
+                                 "io_uring_setup",
+                                 "io_uring_enter",
+                                 "io_uring_register",
+                                 "keyctl",
+                                 "add_key",
+                                 "request_key",
+                                 "bpf",
+                                 "userfaultfd",
+                                 "perf_event_open",
+                                 "unshare",
+                                 "setns",
+                                 "mount",
+                                 "umount2",
+                                 "open_tree",
+                                 "fsopen",
+                                 "move_mount",
+                                 "pivot_root",
+                                 "chroot",
+                                 "open_by_handle_at",
+                                 "name_to_handle_at",
+                                 "init_module",
+                                 "kexec_load",
+                                 "reboot",
+                                 "swapon",
+                                 "settimeofday",
+                                 "clock_settime",
+                                 "adjtimex",
+                                 "sethostname",
+                                 "syslog",
+                                 "quotactl",
+                                 "acct",
+                                 "seccomp",
+                                 "fanotify_init",
+                                 "memfd_secret",
+                                 "shmget",
+                                 "semget",
+                                 "msgget",
+                                 "mq_open",
+                                 "personality",
+                                 "vmsplice",
+                                 "mbind",
+                                 "move_pages",
+                                 "clone_user",
+                                 "clone_mount",
+                                 "clone_net",
+                                 "clone_pid",
+                                 "clone_uts",
+                                 "clone_ipc",
+                                 "clone_cgroup"})
             expect(answers, name, EPERM);
         // libc takes an older call on this answer.
         expect(answers, "clone3", ENOSYS);
@@ -106,10 +151,9 @@ class FilterTest : public CppUnit::TestFixture {
         Platform platform;
         for (const Network network : {Network::none, Network::host}) {
             const Answers answers = asWorker(platform, network);
-            for (const char* name :
-                 {"unix", "unix_datagram", "alg", "vsock", "packet", "packet_datagram", "raw",
-                  "raw6", "ping", "mptcp", "sctp", "bluetooth", "can", "netfilter", "audit",
-                  "pair_inet"})
+            for (const char* name : {"unix", "unix_datagram", "alg", "vsock", "packet",
+                                     "packet_datagram", "raw", "raw6", "ping", "mptcp", "sctp",
+                                     "bluetooth", "can", "netfilter", "audit", "pair_inet"})
                 expect(answers, name, EPERM);
             expect(answers, "route", 0);
             expect(answers, "pair", 0);
@@ -155,16 +199,28 @@ class FilterTest : public CppUnit::TestFixture {
         }
         CPPUNIT_ASSERT(platform.hasLayer("landlock"));
         // Its own files in /proc: users and mounts alone would let it write them.
-        const Answers answers = asWorker(
-            platform, Network::none,
-            {"w:/proc/self/comm", "w:/proc/self/oom_score_adj", "r:/proc/self/comm", "w:/dev/null",
-             "r:/dev/urandom", "r:/usr/bin/env"});
+        const Answers answers =
+            asWorker(platform, Network::none,
+                     {"w:/proc/self/comm", "w:/proc/self/oom_score_adj", "r:/proc/self/comm",
+                      "w:/dev/null", "r:/dev/urandom", "r:/usr/bin/env"});
         expect(answers, "/proc/self/oom_score_adj", EACCES);
         // The later answer for the same path is the one for reading.
         expect(answers, "/proc/self/comm", 0);
         expect(answers, "/dev/null", 0);
         expect(answers, "/dev/urandom", 0);
         expect(answers, "/usr/bin/env", 0);
+    }
+
+    void testProcShowsNothingOfTheMachine() {
+        Platform platform;
+        if (platform.lacks("mount_namespace")) return;
+        auto run = platform.runScript(
+            "for f in kcore keys key-users kmsg kallsyms modules sched_debug timer_list "
+            "interrupts; "
+            "do [ -e /proc/$f ] && head -c 10 /proc/$f; done 2>/dev/null; ls /proc/acpi /proc/scsi "
+            "2>/dev/null | grep -v :; echo end");
+        CPPUNIT_ASSERT_EQUAL(std::string("end\n"),
+                             run->output.substr(run->output.find_first_not_of('\n')));
     }
 
     void testToolWritesWhereItMay() {
