@@ -1,6 +1,7 @@
-"""Processor time of the kernel process for one warm call, beside that of the ceiling probe for the same call."""
+"""Processor time of the kernel process for one warm call, beside that of the ceiling probe for the same call; instructions,
+too, where the machine counts them."""
 from functions import HELLO
-from processes import cpu_seconds
+from processes import Counter, cpu_seconds
 from records import Verdict
 
 NAME = 'cpu'
@@ -19,11 +20,14 @@ def run(bench):
                 for number in bench.rounds():
                     for connections in (32,) if bench.quick else CONNECTIONS:
                         for side, address, pid in bench.in_turn(sides, number):
+                            counter = Counter(pid)
                             before = cpu_seconds(pid)
                             errors, numbers = bench.wrk(address, connections)
                             used = (cpu_seconds(pid) - before) * 1e6 / numbers['requests']
+                            counted = counter.stop()
+                            more = {} if counted is None else {'instructions': counted / numbers['requests']}
                             bench.records.add(NAME, language, f'c={connections}', side, number, errors, cpu_us=used,
-                                              per_second=numbers['per_second'])
+                                              per_second=numbers['per_second'], **more)
 
 
 def verdicts(records):

@@ -175,4 +175,5 @@ class Bench:
                                str(seconds or self.options.seconds), str(connections), '0.5', json.dumps(EVENT)],
                               stdout=subprocess.PIPE, check=True)
         result = json.loads(done.stdout)
-        return result['errors'], {'rate': rate, **{f'{key}_us': result[key] for key in ('p50', 'p99', 'p999', 'late_p99')}}
+        return result['errors'], {'rate': rate, 'per_second': result['per_second'],
+                                  **{f'{key}_us': result[key] for key in ('p50', 'p99', 'p999', 'late_p99')}}
