@@ -57,9 +57,8 @@ void discard(const fs::path& path) {
     }
     const NpmProblem problem = readNpmProblem(run.errors, lock);
     if (problem.users) job.report(remarkOn(packageJson, problem.package, problem.message));
-    // What cannot be fetched does not build either; only a broken npm is the platform's fault.
-    throw Failed(problem.users || problem.unreachable ? CF_INVALID : CF_FAILED, problem.message,
-                 problem.hint);
+    if (problem.unreachable) throw Unreachable(CF_INVALID, problem.message, problem.hint);
+    throw Failed(problem.users ? CF_INVALID : CF_FAILED, problem.message, problem.hint);
 }
 
 }  // namespace

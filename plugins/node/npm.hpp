@@ -11,6 +11,11 @@
 
 namespace node_executor {
 
+// A registry did not answer: the function does not build, unless an older lock helps.
+struct Unreachable : cloudfunction::Failed {
+    using Failed::Failed;
+};
+
 // Belongs to one build. Its files lie in the job's scratch folder.
 class Npm {
 public:

@@ -69,10 +69,8 @@ public:
         std::string lock;
         try {
             lock = npm_.resolve(manifest_);
-        } catch (const Failed& failure) {
-            const auto old = failure.status == CF_FAILED
-                                 ? job_.recallLock(lockFile, madeFrom, CF_LOCK_OF_ANY_AGE)
-                                 : std::nullopt;
+        } catch (const Unreachable& failure) {
+            const auto old = job_.recallLock(lockFile, madeFrom, CF_LOCK_OF_ANY_AGE);
             if (!old) throw;
             warn(failure.message + "; the versions of an earlier build are used");
             return keep(madeFrom, *old);

@@ -104,7 +104,7 @@ class BadBodies(SystemTest):
         self.assertEqual(201, self.create('python', CODE + '#' * 9_000_000).status)
 
     def test_a_body_that_is_too_large_for_any_code(self):
-        answer = self.post(FUNCTIONS, b'{"code":"' + b'x' * 30_000_000 + b'"}')
+        answer = self.post(FUNCTIONS, b'{"code":"' + b'x' * 80_000_000 + b'"}')
         self.assertProblem(answer, 413, 'body_too_large')
         self.assertIn('limit', answer.json)
 

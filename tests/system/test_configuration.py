@@ -58,7 +58,7 @@ class Configuration(OwnPlatformTest):
         for number, line in enumerate(lines):
             if re.match(r'#?[a-z][a-z0-9_.<>]* =', line):
                 above = lines[number - 1]
-                self.assertTrue(above.startswith('#') or ' = ' in above, line)
+                self.assertTrue(above.startswith('#') or ' =' in above, line)
 
     def test_the_environment_overrides(self):
         port = free_port()

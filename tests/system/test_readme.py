@@ -63,9 +63,12 @@ class Readme(SystemTest):
         here = urllib.parse.urlsplit(self.url).netloc
         walked = steps(text)
         self.assertGreaterEqual(len(walked), 6)
-        for function in set(re.findall(r'"name": ?"([^"]+)"', text)):
+        for function in set(re.findall(r'"name": ?"([^"]+)"|functions/([a-z]+)/archive', text)):
+            function = ''.join(function)
             self.assertEqual(404, self.get(f'/api/v1/functions/{function}').status, f'{function} exists already')
             self.addCleanup(self.call, 'DELETE', f'/api/v1/functions/{function}')
+        for left in ('/tmp/report', '/tmp/report.tar.gz', '/tmp/process-data.go'):
+            self.addCleanup(subprocess.run, ['rm', '-rf', left])
         left_out = {function for function in REGISTRIES if unreachable(function)}
         if left_out:
             print(f'{name}: no registry answers for {", ".join(sorted(left_out))}')

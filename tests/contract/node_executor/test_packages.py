@@ -198,7 +198,7 @@ class Failures(PackagesTest):
     def test_nobody_answers(self):
         self.plugin.network = False
         files = self.uses(**{'package.json': manifest(left='1')})
-        refused = self.refused(files, FAILED)
+        refused = self.refused(files, INVALID)
         self.assertIn('cannot be reached', str(refused))
         self.assertIn('build.network', refused.hint)
 
