@@ -7,6 +7,7 @@
 #include <Poco/String.h>
 
 #include "api/problem.hpp"
+#include "app/machine_memory.hpp"
 #include "app/serve.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -98,6 +99,8 @@ workers::Options Platform::workerOptions() {
     workers::Options options;
     options.cores = std::max(1u, std::thread::hardware_concurrency());
     options.maxWorkers = settings_.maxWorkers;
+    // What is left is for the kernel, builds and the rest of the machine.
+    options.memoryBytes = settings_.workerMemoryMb ? *settings_.workerMemoryMb << 20 : usableMemory() / 4 * 3;
     options.prewarmed = settings_.prewarmed;
     options.queueSize = settings_.queueSize;
     options.queueTimeout = settings_.queueTimeout;

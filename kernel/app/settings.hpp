@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct Settings {
     uint32_t queueSize = 0;
     std::chrono::milliseconds queueTimeout{0};
     uint32_t maxWorkers = 0;
+    std::optional<uint64_t> workerMemoryMb{};  // of all workers; empty: a part of the machine's
     uint32_t prewarmed = 0;
     std::chrono::seconds keepAlive{0};
     std::chrono::milliseconds buildTimeout{0};

@@ -134,6 +134,10 @@ const std::vector<Key>& keys() {
         k.push_back(number("queue.size", &Settings::queueSize, 1000, 0, 1'000'000));
         k.push_back(seconds("queue.timeout", &Settings::queueTimeout, "30", 0.1, 900, "0.1-900"));
         k.push_back(number("workers.max", &Settings::maxWorkers, 256, 1, 100'000));
+        k.push_back({"workers.memory_budget", "auto", "auto, or 0-16777216 MB", [](Settings& settings, const std::string& text) {
+                         settings.workerMemoryMb = parse<uint64_t>(text);
+                         return text == "auto" || (settings.workerMemoryMb && *settings.workerMemoryMb <= 16'777'216);
+                     }});
         k.push_back(number("workers.prewarmed", &Settings::prewarmed, 2, 0, 1000));
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));

@@ -30,7 +30,8 @@ void Checker::next() {
         if (worker_)
             worker_->setOwner(*this);
         else
-            worker_ = std::make_unique<Worker>(context_, *this, pool_.plan(), 512, 10s);
+            worker_ = std::make_unique<Worker>(context_, *this, pool_.plan(),
+                                               Worker::Birth{.memoryMb = 512});
     }
     arm();
     if (worker_->state() != Worker::State::waiting) return;

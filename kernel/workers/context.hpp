@@ -12,6 +12,8 @@
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
 #include "sandbox/worker_launcher.hpp"
+#include "workers/places.hpp"
+#include "workers/starts.hpp"
 #include "workers/target.hpp"
 
 namespace cf::workers {
@@ -27,6 +29,7 @@ struct ExitWords {
 struct Options {
     uint32_t cores = 2;         // how many workers a short function spreads over
     uint32_t maxWorkers = 256;  // on this platform, prewarmed ones included
+    uint64_t memoryBytes = 0;   // of all workers together; see Places. 0: no limit
     uint32_t prewarmed = 2;     // per runtime
     uint32_t queueSize = 1000;  // waiting invocations of one function
     std::chrono::milliseconds queueTimeout{30'000};
@@ -52,7 +55,10 @@ struct Context {
     sandbox::WorkerLauncher& launcher;
     Options options;
     base::JsonValidator validator{};
-    uint32_t workers = 0;              // alive or starting, of all kinds
+    uint32_t workers = 0;   // alive or starting, of all kinds
+    uint32_t starving = 0;  // pools with calls for which there is no place
+    Places places{options.maxWorkers, options.memoryBytes};
+    Starts starts{size_t{2} * options.cores};
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 

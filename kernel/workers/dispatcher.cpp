@@ -7,16 +7,22 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto startTimeout = 10s;
 constexpr auto sweepInterval = 1s;
 }  // namespace
 
 Dispatcher::Dispatcher(base::EventLoop& loop, sandbox::WorkerLauncher& launcher, Options options)
     : context_{loop, launcher, std::move(options)} {
+    context_.places.onRelease = [this] {
+        if (context_.starving > 0) servePlacesSoon();
+    };
     sweep();
 }
 
-Dispatcher::~Dispatcher() { context_.loop.cancel(sweep_); }
+Dispatcher::~Dispatcher() {
+    context_.places.onRelease = {};
+    context_.starts.close();
+    context_.loop.cancel(sweep_);
+}
 
 void Dispatcher::addRuntime(const std::string& runtime, LaunchPlan plan, uint32_t memoryMb) {
     auto& entry = runtimes_[runtime];
@@ -87,6 +93,7 @@ void Dispatcher::remove(const std::string& functionId) {
 // What was only queued goes to the successor, or fails: its function does not exist any more.
 void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor) {
     auto queued = pool->drain();
+    forget(*pool);
     if (pool->workers() > 0)
         draining_.push_back(std::move(pool));
     else
@@ -105,6 +112,8 @@ void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor
 }
 
 void Dispatcher::poolEmpty(VersionPool& pool) {
+    inhabited_.erase(&pool);
+    if (!pool.draining()) return;
     const auto at = std::find_if(draining_.begin(), draining_.end(),
                                  [&](const auto& p) { return p.get() == &pool; });
     if (at == draining_.end()) return;
@@ -127,45 +136,16 @@ void Dispatcher::cancel(Invocation& invocation) {
     for (auto& pool : draining_) pool->cancel(invocation);
 }
 
-std::unique_ptr<Worker> Dispatcher::provide(const TargetPtr& target, WorkerOwner& owner) {
-    const auto runtime = runtimes_.find(target->runtime);
-    const bool generic = !target->plan.notPrewarmed;
-    std::unique_ptr<Worker> worker;
-    if (generic && runtime != runtimes_.end() && runtime->second.prewarmed)
-        worker = runtime->second.prewarmed->take();
-    if (worker) {
-        worker->setOwner(owner);
-    } else {
-        if (context_.workers >= context_.options.maxWorkers && !makeRoom()) return nullptr;
-        worker =
-            std::make_unique<Worker>(context_, owner, target->plan, target->memoryMb, startTimeout);
-    }
-    worker->bind(target);
-    return worker;
-}
-
-// On a full platform the worker that was idle for the longest time makes room, whoever's it is.
-bool Dispatcher::makeRoom() {
-    Worker* oldest = nullptr;
-    for (const auto& [id, function] : functions_) {
-        Worker* candidate = function.live ? function.live->leastRecentlyUsed() : nullptr;
-        if (candidate != nullptr &&
-            (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed()))
-            oldest = candidate;
-    }
-    if (oldest != nullptr) {
-        oldest->stop();
-        return true;
-    }
-    for (auto& [name, runtime] : runtimes_)
-        if (runtime.prewarmed && runtime.prewarmed->shrink(1) > 0) return true;
-    return false;
-}
-
 void Dispatcher::sweep() {
     const auto now = Clock::now();
     for (auto& [id, function] : functions_)
-        if (function.live) function.live->retireIdle(now);
+        if (function.live) {
+            function.live->retireIdle(now);
+            function.live->keepMinimum();
+        }
+    while (context_.places.overBudget() && makeRoom(nullptr)) {
+    }
+    if (!starving_.empty()) servePlaces();
     sweep_ = context_.loop.after(sweepInterval, [this] { sweep(); });
 }
 
@@ -191,7 +171,9 @@ bool Dispatcher::idle() const {
 void Dispatcher::shutDown() {
     context_.loop.cancel(sweep_);
     sweep_ = 0;
-    context_.options.maxWorkers = 0;  // nothing new starts
+    context_.places.most = 0;  // nothing new starts
+    context_.places.onRelease = {};
+    context_.starts.close();
     std::vector<std::string> ids;
     for (const auto& [id, function] : functions_) ids.push_back(id);
     for (const auto& id : ids) remove(id);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "workers/checker.hpp"
@@ -68,10 +69,16 @@ private:
         std::unique_ptr<VersionPool> staged;
     };
 
-    std::unique_ptr<Worker> provide(const TargetPtr& target, WorkerOwner& owner) override;
+    std::unique_ptr<Worker> provide(VersionPool& pool) override;
+    bool takesBack(const VersionPool& pool, const Worker& worker) override;
+    void workerIdle() override { servePlacesSoon(); }
     void poolEmpty(VersionPool& pool) override;
     void drain(std::unique_ptr<VersionPool> pool, VersionPool* successor);
-    bool makeRoom();
+    bool makeRoom(const VersionPool* asker);
+    VersionPool* mostDeserving(const VersionPool* but) const;
+    void servePlacesSoon();
+    void servePlaces();
+    void forget(const VersionPool& pool);
     void sweep();
 
     Context context_;
@@ -79,6 +86,13 @@ private:
     std::unordered_map<std::string, Function> functions_;
     std::vector<std::unique_ptr<VersionPool>> draining_;
     base::TimerId sweep_ = 0;
+    std::unordered_set<VersionPool*> inhabited_;  // have workers
+    std::vector<VersionPool*> starving_;          // asked for a place and got none
+    bool serving_ = false;                        // places are being given out
+    bool serveQueued_ = false;
+    size_t takenBack_ = 0;  // places on their way from those who have many
+    Clock::time_point takenBackAt_{};
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace cf::workers

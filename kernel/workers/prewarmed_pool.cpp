@@ -10,8 +10,8 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto startTimeout = 10s;
 constexpr auto refillDelay = 5ms;  // lets the call that took one go first
+constexpr auto fullDelay = 1s;     // until a full platform is looked at again
 constexpr auto longestBackoff = std::chrono::milliseconds(30s);
 }  // namespace
 
@@ -23,14 +23,24 @@ PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan p
 
 PrewarmedPool::~PrewarmedPool() { context_.loop.cancel(refill_); }
 
+// One that waits is better than one that is still starting; among those, the oldest start.
+PrewarmedPool::Position PrewarmedPool::next() {
+    for (const auto state : {Worker::State::waiting, Worker::State::starting}) {
+        const auto best = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) {
+            return w->state() == state && w->staysHere();
+        });
+        if (best != workers_.end()) return best;
+    }
+    return workers_.end();
+}
+
+const Place* PrewarmedPool::nextPlace() {
+    const auto best = next();
+    return best == workers_.end() ? nullptr : &(*best)->place();
+}
+
 std::unique_ptr<Worker> PrewarmedPool::take() {
-    if (workers_.empty()) return nullptr;
-    // One that waits is better than one that is still starting; among those, the oldest start.
-    auto best = std::find_if(workers_.begin(), workers_.end(),
-                             [](const auto& w) { return w->state() == Worker::State::waiting; });
-    if (best == workers_.end())
-        best = std::find_if(workers_.begin(), workers_.end(),
-                            [](const auto& w) { return w->state() == Worker::State::starting; });
+    const auto best = next();
     if (best == workers_.end()) return nullptr;
     auto worker = std::move(*best);
     workers_.erase(best);
@@ -42,7 +52,7 @@ size_t PrewarmedPool::shrink(size_t count) {
     size_t given = 0;
     for (auto& worker : workers_) {
         if (given == count) break;
-        if (worker->state() != Worker::State::waiting) continue;
+        if (!worker->staysHere()) continue;
         worker->stop();
         ++given;
     }
@@ -82,12 +92,13 @@ void PrewarmedPool::refillLater(std::chrono::milliseconds delay) {
     });
 }
 
-// One at a time, so that a refill never competes with more than one start against warm traffic.
+// Takes no place that a call waits for; when it starts is up to Starts.
 void PrewarmedPool::refill() {
-    if (workers_.size() >= context_.options.prewarmed ||
-        context_.workers >= context_.options.maxWorkers)
-        return;
-    workers_.push_back(std::make_unique<Worker>(context_, *this, plan_, memoryMb_, startTimeout));
+    if (workers_.size() >= context_.options.prewarmed) return;
+    const uint64_t bytes = context_.places.expected(uint64_t{memoryMb_} << 20, 0);
+    if (context_.starving > 0 || !context_.places.fits(1, bytes)) return refillLater(fullDelay);
+    const Worker::Birth birth{.memoryMb = memoryMb_, .urgency = Urgency::background};
+    workers_.push_back(std::make_unique<Worker>(context_, *this, plan_, birth));
     if (workers_.size() < context_.options.prewarmed) refillLater(refillDelay);
 }
 

@@ -19,6 +19,8 @@ public:
 
     // A worker that waits, or one that is on its way, or nothing.
     std::unique_ptr<Worker> take();
+    // What the worker that take() would return takes already; null when it would return nothing.
+    const Place* nextPlace();
     const LaunchPlan& plan() const { return plan_; }
     // Gives up `count` of its workers to make room on a full platform; returns how many it could.
     size_t shrink(size_t count);
@@ -28,6 +30,8 @@ public:
     void workerGone(Worker&, WorkerEnd&&) override;
 
 private:
+    using Position = std::vector<std::unique_ptr<Worker>>::iterator;
+    Position next();
     void refillLater(std::chrono::milliseconds delay);
     void refill();
 

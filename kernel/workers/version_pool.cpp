@@ -12,16 +12,22 @@ namespace {
 constexpr double shortRunUs = 1000;  // functions below it may wait inside a busy worker's socket
 constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
 constexpr size_t maxDepth = 32;
-constexpr size_t callsPerDepth = 4;  // short answers in a row that allow one more waiting call
+constexpr size_t leastCallsPerDepth = 4;  // of a function that was never caught being long
+constexpr size_t mostCallsPerDepth = 1024;
 constexpr auto stuck =
     5ms;  // a call that runs longer is no short one: nothing more waits behind it
 constexpr auto growDelay =
     5ms;  // after which a function that did not answer yet counts as a long one
+// A run that no lost core explains: what waited behind it was harmed by it.
+constexpr double outlierUs = 10'000;
 constexpr double newSample = 0.1;
 }  // namespace
 
 VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr target)
-    : context_(context), source_(source), target_(std::move(target)) {}
+    : context_(context),
+      source_(source),
+      target_(std::move(target)),
+      callsPerDepth_(leastCallsPerDepth) {}
 
 VersionPool::~VersionPool() {
     context_.loop.cancel(queueTimer_);
@@ -53,7 +59,7 @@ size_t VersionPool::depthNow() const {
     if (target_->concurrency > 1) return target_->concurrency;
     if (meanRunUs_ < 0 || meanRunUs_ >= shortRunUs) return 1;
     const auto affordable = static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0));
-    return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth), size_t{1}, maxDepth);
+    return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth_), size_t{1}, maxDepth);
 }
 
 // Most recently used idle worker first; for short functions and parallel ones otherwise the least
@@ -103,7 +109,7 @@ void VersionPool::feed() {
 // Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as
 // many workers as there are cores and gets more when it has not answered after a moment, or is
 // known to be a long one.
-void VersionPool::grow() {
+void VersionPool::grow(size_t most) {
     if (draining_ || queue_.empty()) return;
     const size_t parallel = std::max<size_t>(1, target_->concurrency);
     size_t wanted = (queue_.size() + parallel - 1) / parallel;
@@ -124,18 +130,10 @@ void VersionPool::grow() {
     if (target_->maxWorkers > 0)
         wanted = std::min<size_t>(
             wanted, target_->maxWorkers > started ? target_->maxWorkers - started : 0);
-    while (starting_ < wanted) {
-        const size_t before = workers_.size();
+    for (; most > 0 && starting_ < wanted; --most) {
         startOne();
-        if (workers_.size() == before) break;
+        if (refused_) break;
     }
-    // With nothing alive and nothing to be had the queue would only run into its deadline: say so
-    // at once.
-    if (workers_.empty() && !queue_.empty())
-        failQueue({.reason = "platform_full",
-                   .detail = "the platform has no room for another worker",
-                   .hint = "call again later, or raise workers.max",
-                   .limit = std::to_string(context_.options.maxWorkers) + " workers"});
 }
 
 void VersionPool::armGrow() {
@@ -147,8 +145,9 @@ void VersionPool::armGrow() {
 }
 
 void VersionPool::startOne() {
-    auto worker = source_.provide(target_, *this);
-    if (!worker) return;
+    auto worker = source_.provide(*this);
+    refused_ = !worker;
+    if (refused_) return;
     ++starting_;
     workers_.push_back(std::move(worker));
 }
@@ -174,17 +173,40 @@ void VersionPool::workerReady(Worker& worker) {
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
+    learn(outcome, worker.load() > 0);
+    if (draining_) {
+        if (worker.load() == 0) worker.stop();
+    } else {
+        if (context_.starving > 0 && source_.takesBack(*this, worker)) worker.stop();
+        if (!queue_.empty()) feed();
+        if (context_.starving > 0 && worker.load() == 0) source_.workerIdle();
+    }
+    finish(std::move(call), outcome);
+}
+
+// What an answer tells about the next call's length.
+void VersionPool::learn(const Outcome& outcome, bool othersWaited) {
+    memorySeen_ = std::max(memorySeen_, outcome.memoryPeakBytes);
     const auto run = static_cast<double>(outcome.handler.count());
     meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
+    if (run < shortRunUs) {
+        const size_t enough = maxDepth * callsPerDepth_;
+        if (++shortInARow_ < enough) return;
+        // A long row of short ones makes up for one outlier.
+        shortInARow_ = enough;
+        if (callsPerDepth_ > leastCallsPerDepth) {
+            callsPerDepth_ /= 2;
+            shortInARow_ = 0;
+        }
+        return;
+    }
     // One that lost its core for a moment says little; several that are long bring the depth down
-    // quickly.
-    shortInARow_ =
-        run < shortRunUs ? std::min(shortInARow_ + 1, maxDepth * callsPerDepth) : shortInARow_ / 2;
-    if (draining_ && worker.load() == 0)
-        worker.stop();
-    else if (!queue_.empty())
-        feed();
-    finish(std::move(call), outcome);
+    // quickly. A function that is long once in a while is found out by the calls that waited
+    // behind it: each time it takes a longer row of short ones until anything waits there again.
+    shortInARow_ /= 2;
+    if (run < outlierUs || target_->concurrency > 1) return;
+    shortInARow_ = 0;
+    if (othersWaited) callsPerDepth_ = std::min(callsPerDepth_ * 4, mostCallsPerDepth);
 }
 
 void VersionPool::finish(InvocationPtr call, Outcome& outcome) {
@@ -230,6 +252,7 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     retire(context_.loop, std::move(*at));
     workers_.erase(at);
 
+    memorySeen_ = std::max(memorySeen_, end.memoryPeakBytes);
     const auto failure = failureOf(end, *target_);
     // With several invocations on one worker nobody knows whose fault it was but for one that was
     // alone.
@@ -261,7 +284,8 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
         if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2))
             failQueue(failure);
     }
-    if (draining_ && workers_.empty()) return source_.poolEmpty(*this);
+    if (workers_.empty()) source_.poolEmpty(*this);
+    if (draining_) return;
     feed();
 }
 
@@ -290,16 +314,26 @@ void VersionPool::armQueue() {
         });
 }
 
+base::Failure VersionPool::whyNobodyCame() const {
+    const std::string waited = std::to_string(context_.options.queueTimeout.count()) + " ms";
+    if (refused_)
+        return {.reason = "platform_full",
+                .detail = "all places for workers are taken by functions that are busy",
+                .hint = "call again later, or raise workers.max or workers.memory_budget",
+                .limit = context_.places.limit(),
+                .observed = "no place became free in " + waited};
+    return {.reason = "queue_timeout",
+            .detail = "no worker became free in time",
+            .hint = "call again later, or raise max_workers",
+            .limit = waited};
+}
+
 void VersionPool::expireQueue() {
     const auto now = Clock::now();
     while (!queue_.empty() && now >= queue_.front()->received + context_.options.queueTimeout) {
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
-        fail(std::move(call),
-             {.reason = "queue_timeout",
-              .detail = "no worker became free in time",
-              .hint = "call again later, or raise max_workers",
-              .limit = std::to_string(context_.options.queueTimeout.count()) + " ms"});
+        fail(std::move(call), whyNobodyCame());
     }
     armQueue();
 }
@@ -336,13 +370,25 @@ void VersionPool::retireIdle(Clock::time_point now) {
     }
 }
 
-Worker* VersionPool::leastRecentlyUsed() const {
+void VersionPool::keepMinimum() {
+    // One that does not load is tried again when it is called.
+    if (draining_ || loadFailures_ > 0) return;
+    const size_t have = places();
+    for (size_t i = have; i < target_->minWorkers; ++i) startOne();
+}
+
+size_t VersionPool::places() const {
+    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(),
+                                             [](const auto& w) { return w->staysHere(); }));
+}
+
+Worker* VersionPool::leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const {
     Worker* oldest = nullptr;
     for (const auto& worker : workers_)
-        if (worker->takesWork() && worker->load() == 0 &&
+        if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= idle &&
             (oldest == nullptr || worker->lastUsed() < oldest->lastUsed()))
             oldest = worker.get();
-    return oldest;
+    return oldest != nullptr && places() > target_->minWorkers ? oldest : nullptr;
 }
 
 }  // namespace cf::workers

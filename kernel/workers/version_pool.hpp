@@ -18,9 +18,14 @@ class VersionPool;
 class WorkerSource {
 public:
     virtual ~WorkerSource() = default;
-    // A worker on its way to `target`, owned by `owner`; null when the platform is full.
-    virtual std::unique_ptr<Worker> provide(const TargetPtr& target, WorkerOwner& owner) = 0;
-    // The pool is draining and has nothing left.
+    // A worker on its way to the pool's target, owned by the pool; null when there is no place for
+    // it. The pool then counts as starving, and is told to grow() when there is a place.
+    virtual std::unique_ptr<Worker> provide(VersionPool& pool) = 0;
+    // Whether this worker, which has just answered, has to make room for one of a starving pool.
+    virtual bool takesBack(const VersionPool& pool, const Worker& worker) = 0;
+    // A worker has nothing to do while others starve.
+    virtual void workerIdle() = 0;
+    // The pool's last worker is gone.
     virtual void poolEmpty(VersionPool& pool) = 0;
 };
 
@@ -45,8 +50,23 @@ public:
     std::deque<InvocationPtr> drain();
     // Lets idle workers go that were not used for keep_alive. Called about once a second.
     void retireIdle(Clock::time_point now);
-    // The idle worker unused for the longest time, for a platform that is full; null without one.
-    Worker* leastRecentlyUsed() const;
+    // Starts what is missing to min_workers.
+    void keepMinimum();
+    // Starts workers for what waits, `most` of them.
+    void grow(size_t most = SIZE_MAX);
+    // Those that could take its place, for a platform that is full: idle for at least `idle`, and
+    // unused for the longest time; null without one. Never spares fewer than min_workers.
+    Worker* leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const;
+
+    // Workers that hold a place and go on to.
+    size_t places() const;
+    // Calls wait, and have done so for so long.
+    bool waits() const { return !draining_ && !queue_.empty(); }
+    Clock::duration longestWait(Clock::time_point now) const {
+        return queue_.empty() ? Clock::duration{} : now - queue_.front()->received;
+    }
+    // The most memory that one of its workers used; 0: not known yet.
+    uint64_t memorySeen() const { return memorySeen_; }
 
     size_t workers() const { return workers_.size(); }
     size_t busy() const;
@@ -61,12 +81,13 @@ private:
     Worker* pick();
     size_t depthNow() const;
     void feed();
-    void grow();
     void startOne();
+    void learn(const Outcome& outcome, bool othersWaited);
     void requeue(std::vector<InvocationPtr> calls);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
     void failQueue(const base::Failure& failure);
+    base::Failure whyNobodyCame() const;
     void expireQueue();
     void armQueue();
     void armGrow();
@@ -77,9 +98,12 @@ private:
     TargetPtr target_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::deque<InvocationPtr> queue_;
-    size_t starting_ = 0;     // workers that are not ready yet
-    double meanRunUs_ = -1;   // moving mean of what the handler takes; -1 before the first answer
-    size_t shortInARow_ = 0;  // answers since the last one that was not short
+    size_t starting_ = 0;       // workers that are not ready yet
+    double meanRunUs_ = -1;     // moving mean of what the handler takes; -1 before the first answer
+    size_t shortInARow_ = 0;    // answers since the last one that was not short
+    size_t callsPerDepth_ = 0;  // short answers in a row that allow one more waiting call
+    uint64_t memorySeen_ = 0;
+    bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
     size_t preloadLeft_ = 0;

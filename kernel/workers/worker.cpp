@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.hpp"
 
@@ -20,24 +21,27 @@ constexpr size_t frameSlack = 64 * 1024;
 
 }  // namespace
 
-}  // namespace
-
-Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uint32_t memoryMb,
-               std::chrono::milliseconds startTimeout)
+Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, const Birth& birth)
     : context_(context),
       owner_(&owner),
+      place_(context.places,
+             context.places.expected(uint64_t{birth.memoryMb} << 20, birth.memorySeen)),
+      spec_(plan.spec),
+      memoryMb_(birth.memoryMb),
+      startTimeout_(birth.startTimeout),
       decoder_(static_cast<uint32_t>(
           std::min<size_t>(protocol::maxPayload, context.options.maxResponseBytes + frameSlack))),
       lastUsed_(Clock::now()) {
     ++context_.workers;
-    sandbox::WorkerSpec spec = plan.spec;
-    spec.limits = context_.options.limits;
-    spec.limits.memoryBytes = uint64_t{memoryMb} << 20;
-    life_ = context_.loop.after(startTimeout, [this] {
-        life_ = 0;
-        kill(saidHello_ ? WorkerEnd::Cause::loadTimedOut : WorkerEnd::Cause::notStarted,
-             "the worker did not start in time");
-    });
+    spec_.limits = context_.options.limits;
+    spec_.limits.memoryBytes = uint64_t{birth.memoryMb} << 20;
+    context_.starts.request(*this, birth.urgency);
+}
+
+void Worker::launch() {
+    launched_ = true;
+    armLife();
+    const sandbox::WorkerSpec spec = std::exchange(spec_, {});
     std::weak_ptr<bool> alive = alive_;
     context_.launcher.startWorker(
         spec,
@@ -49,11 +53,30 @@ Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uin
         });
 }
 
+// Its time runs only while it is at work itself: not while it waits for its turn to start.
+void Worker::armLife() {
+    context_.loop.cancel(life_);
+    if (target_)
+        life_ = context_.loop.after(target_->initTimeout, [this] {
+            life_ = 0;
+            kill(WorkerEnd::Cause::loadTimedOut,
+                 "loading the function took longer than init_timeout (" +
+                     std::to_string(target_->initTimeout.count()) + " ms)");
+        });
+    else
+        life_ = context_.loop.after(startTimeout_, [this] {
+            life_ = 0;
+            kill(saidHello_ ? WorkerEnd::Cause::loadTimedOut : WorkerEnd::Cause::notStarted,
+                 "the worker did not start in time");
+        });
+}
+
 Worker::~Worker() {
     context_.loop.cancel(deadline_);
     context_.loop.cancel(life_);
     context_.loop.cancel(dying_);
     if (flushQueued_) std::erase(context_.unflushed, this);
+    context_.starts.done(*this);
     --context_.workers;
 }
 
@@ -73,6 +96,10 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
         context_.launcher.kill(task_);
         return;
     }
+    if (!memoryPeak_) {
+        context_.places.unmeasured = true;
+        place_.charge(uint64_t{target_ ? target_->memoryMb : memoryMb_} << 20);
+    }
     socketWatch_ = std::make_unique<Watch>(context_.loop, socket_.get(), EPOLLIN,
                                            [this](uint32_t e) { onSocket(e); });
     outputWatch_ = std::make_unique<Watch>(context_.loop, output_.get(), EPOLLIN,
@@ -81,17 +108,16 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
                                            [this](uint32_t) { onPipe(Stream::errors); });
 }
 
-void Worker::bind(TargetPtr target) {
+void Worker::bind(TargetPtr target, uint64_t memorySeen) {
     target_ = std::move(target);
     bound_ = Clock::now();
-    context_.loop.cancel(life_);
-    life_ = context_.loop.after(target_->initTimeout, [this] {
-        life_ = 0;
-        kill(WorkerEnd::Cause::loadTimedOut,
-             "loading the function took longer than init_timeout (" +
-                 std::to_string(target_->initTimeout.count()) + " ms)");
-    });
-    if (state_ == State::waiting) attach();
+    place_.charge(std::max(
+        place_.bytes(), context_.places.expected(uint64_t{target_->memoryMb} << 20, memorySeen)));
+    if (launched_) armLife();
+    if (state_ == State::waiting)
+        attach();
+    else if (state_ == State::starting)
+        context_.starts.hurry(*this);
 }
 
 void Worker::attach() {
@@ -185,6 +211,7 @@ void Worker::stop() {
         life_ = context_.loop.after(1s, [this] {
             life_ = 0;
             kill(WorkerEnd::Cause::stopped, "did not leave when asked to");
+    if (inFlight_.empty()) place_.release();
         });
 }
 

@@ -64,16 +64,25 @@ class Worker {
 public:
     enum class State { starting, waiting, binding, loading, ready, dying };
 
-    // Asks the launcher to start it. `generic` workers have no target yet.
-    Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, uint32_t memoryMb,
-           std::chrono::milliseconds startTimeout);
+    // How a worker comes into being.
+    struct Birth {
+        uint32_t memoryMb = 128;                         // its limit until it is bound
+        std::chrono::milliseconds startTimeout{10'000};  // from its process's start to HELLO
+        Urgency urgency = Urgency::called;
+        uint64_t memorySeen = 0;  // the most that a worker of its version used; 0: unknown
+    };
+    // Takes a place and asks for its start. It has no target yet.
+    Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, const Birth& birth);
     ~Worker();
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
     void setOwner(WorkerOwner& owner) { owner_ = &owner; }
     // Binds it to a version for life: attach and LOAD follow as soon as it has said HELLO.
-    void bind(TargetPtr target);
+    // Asks the launcher to start its process; called once, by Starts.
+    void launch();
+    // `memorySeen` as in Birth.
+    void bind(TargetPtr target, uint64_t memorySeen = 0);
     // Takes new settings of the same version; they count from the next invocation on.
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
@@ -96,13 +105,18 @@ public:
     }
     bool takesWork() const { return state_ == State::ready && !leaving_; }
     bool wasCold() const { return !answeredOnce_; }
+    // It counts among the workers that there may be, and will go on to.
+    bool staysHere() const { return place_.held() && !leaving_; }
+    const Place& place() const { return place_; }
     Clock::time_point lastUsed() const { return lastUsed_; }
     std::chrono::microseconds initTime() const { return initTime_; }
+    Clock::time_point boundAt() const { return bound_; }
 
 private:
     void started(base::Result<sandbox::WorkerLauncher::Worker> worker);
     void ended(const sandbox::Ended& ended);
     void attach();
+    void armLife();
     void sendLoad();
     void onSocket(uint32_t events);
     void readFrames();
@@ -129,6 +143,11 @@ private:
     State state_ = State::starting;
     TargetPtr target_;
     sandbox::TaskId task_ = 0;
+    Place place_;
+    sandbox::WorkerSpec spec_;  // until it is launched
+    uint32_t memoryMb_;         // until it is bound
+    std::chrono::milliseconds startTimeout_;
+    bool launched_ = false;
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;

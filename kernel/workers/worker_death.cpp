@@ -81,10 +81,16 @@ void Worker::sampleMemory(bool now) {
     if (got <= 0) return;
     text[got] = '\0';
     memoryPeakBytes_ = std::max<uint64_t>(memoryPeakBytes_, std::strtoull(text, nullptr, 10));
+    // Until it is ready it has not shown yet what its function needs.
+    if (state_ == State::ready || (state_ == State::waiting && !target_))
+        place_.charge(memoryPeakBytes_);
 }
 
 void Worker::beginDying(WorkerEnd::Cause cause, std::string detail) {
     state_ = State::dying;
+    context_.starts.done(*this);
+    place_.release();
+    if (!launched_) hasEnded_ = true;
     cause_ = cause;
     causeDetail_ = std::move(detail);
     sampleMemory(true);

@@ -113,6 +113,7 @@ bool Worker::onFrame(const Frame& frame) {
             context_.loop.cancel(life_);
             life_ = 0;
             owner_->workerReady(*this);
+            sampleMemory(true);
             return true;
         case FrameType::loadFailed: {
             if (state_ != State::loading) return broken("LOAD_FAILED without LOAD");
@@ -147,6 +148,8 @@ bool Worker::onHello(std::string_view payload) {
     saidHello_ = true;
     state_ = State::waiting;
     if (target_) {
+    sampleMemory(true);
+    context_.starts.done(*this);
         attach();
     } else {
         context_.loop.cancel(life_);

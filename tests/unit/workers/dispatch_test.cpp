@@ -161,6 +161,7 @@ public:
     void aFullPlatformSaysSo() {
         options.maxWorkers = 1;
         options.prewarmed = 0;
+        options.queueTimeout = 30ms;
         launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
         start();
         const auto one = target();
@@ -171,7 +172,9 @@ public:
         const auto two = target();
         two->functionId = "fn_2";
         dispatcher->commit(two);
-        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), wait(call(two)).failure.reason);
+        const auto refused = wait(call(two)).failure;
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), refused.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 workers"), refused.limit);
     }
 
     void aFullPlatformTakesTheLongestIdleWorker() {

@@ -62,9 +62,9 @@ protected:
         dispatcher = std::make_unique<Dispatcher>(*loop, *launcher, options);
         dispatcher->addRuntime("lua", LaunchPlan{.checks = true}, 128);
     }
-    std::shared_ptr<Target> target(uint64_t version = 1) {
+    std::shared_ptr<Target> target(uint64_t version = 1, const std::string& functionId = "fn_1") {
         auto t = std::make_shared<Target>();
-        t->functionId = "fn_1";
+        t->functionId = functionId;
         t->functionName = "one";
         t->version = version;
         t->runtime = "lua";

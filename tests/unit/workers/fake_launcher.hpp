@@ -3,10 +3,14 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +40,15 @@ public:
         watch_ = std::make_unique<Watch>(loop_, socket_.get(), EPOLLIN, [this](uint32_t) { read(); });
     }
 
+    // What Linux's memory controller says that it has used at most.
+    void uses(uint64_t bytes) {
+        const std::string text = std::to_string(bytes) + "\n";
+        if (!kernel_.memoryPeak && memory_ < 0) {
+            memory_ = ::memfd_create("peak", MFD_CLOEXEC);
+            kernel_.memoryPeak.reset(memory_);
+        }
+        if (::ftruncate(memory_, 0) != 0 || ::pwrite(memory_, text.data(), text.size(), 0) < 0) std::abort();
+    }
     sandbox::WorkerLauncher::Worker takeKernelEnds() { return std::move(kernel_); }
 
     void send(protocol::FrameType type, uint64_t id, const std::function<void(std::string&)>& payload = {}) {
@@ -72,6 +85,7 @@ public:
     bool alive = true;
     bool bound = false;               // got a LOAD
     bool autoAnswer = true;           // answers INVOKE with the event
+    std::function<bool(std::string_view event)> holds{};  // does not answer these by itself
     bool stopping = false;
     size_t killed = 0;
     size_t answers = 0;
@@ -108,7 +122,8 @@ private:
                     calls.push_back(frame.id);
                     uint32_t size = 0;
                     frame.payload.copy(reinterpret_cast<char*>(&size), 4);
-                    if (autoAnswer) answer(frame.id, frame.payload.substr(8, size));
+                    const std::string_view event = frame.payload.substr(8, size);
+                    if (autoAnswer && !(holds && holds(event))) answer(frame.id, event);
                     break;
                 }
                 default: break;
@@ -121,6 +136,7 @@ private:
     sandbox::WorkerLauncher::EndedCallback ended_;
     base::UniqueFd socket_, output_, errors_;
     sandbox::WorkerLauncher::Worker kernel_;
+    int memory_ = -1;  // the kernel's, once it has taken its ends
     std::unique_ptr<Watch> watch_;
     protocol::FrameDecoder decoder_;
 };
@@ -135,9 +151,15 @@ public:
         workers.push_back(std::make_unique<FakeWorker>(loop_, workers.size() + 1, std::move(ended)));
         FakeWorker& worker = *workers.back();
         if (onStart) onStart(worker);
+        mostStarting = std::max(mostStarting, ++starting);
         loop_.post([this, &worker, started] {
             started(worker.takeKernelEnds());
-            if (hello) worker.hello();
+            const auto greet = [this, &worker] {
+                --starting;
+                if (hello && worker.alive) worker.hello();
+            };
+            if (startTime.count() == 0) greet();
+            else loop_.after(startTime, greet);
         });
     }
     void attach(sandbox::TaskId task, const sandbox::Attachment& attachment, DoneCallback done) override {
@@ -157,6 +179,8 @@ public:
     bool hello = true;
     bool refuse = false;
     bool obeysKill = true;
+    std::chrono::milliseconds startTime{0};  // from start to HELLO
+    size_t starting = 0, mostStarting = 0;   // at once
     std::function<void(FakeWorker&)> onStart{};
 
 private:

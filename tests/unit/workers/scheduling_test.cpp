@@ -1,0 +1,201 @@
+// When workers start and what waits where: calls of mixed length, bursts on cold functions, workers
+// that are kept.
+#include "dispatcher_fixture.hpp"
+
+namespace cf::workers::test {
+
+class SchedulingTest : public DispatcherFixture {
+    CPPUNIT_TEST_SUITE(SchedulingTest);
+    CPPUNIT_TEST(shortCallsDoNotWaitForLongOnesThatAlternateWithThem);
+    CPPUNIT_TEST(aRareLongCallMakesFewerWaitBehindTheNextOne);
+    CPPUNIT_TEST(tenCallsOfAColdFunctionStartTenWorkersAtMost);
+    CPPUNIT_TEST(concurrencyDividesTheWorkersOfABurst);
+    CPPUNIT_TEST(manyColdFunctionsStartAFewAtOnce);
+    CPPUNIT_TEST(refillsComeAfterWhatCallsWaitFor);
+    CPPUNIT_TEST(aWorkerThatWaitsForItsTurnLosesNoneOfItsInitTimeout);
+    CPPUNIT_TEST(aColdFunctionRemovedBeforeItsTurnStartsNothing);
+    CPPUNIT_TEST(minWorkersAreStartedAndKept);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void shortCallsDoNotWaitForLongOnesThatAlternateWithThem() {
+        launcher->onStart = holdLong;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        for (int i = 0; i < 200; ++i) wait(call(t));  // short so far: as deep as it gets
+        for (int round = 0; round < 10; ++round) {
+            const auto slow = call(t, R"("long")");
+            turn(6ms);  // the first round: until it counts as long
+            std::vector<std::shared_ptr<Answer>> quick;
+            for (int i = 0; i < 4; ++i) quick.push_back(call(t));
+            for (const auto& answer : quick) wait(answer);
+            CPPUNIT_ASSERT(!slow->done);
+            turn(12ms);
+            answerHeld();
+            wait(slow);
+        }
+    }
+
+    void aRareLongCallMakesFewerWaitBehindTheNextOne() {
+        options.cores = 1;
+        launcher->onStart = holdLong;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        const auto behindALongOne = [&] {
+            for (int i = 0; i < 60; ++i) wait(call(t));
+            FakeWorker& worker = *bound()[0];
+            const size_t before = worker.calls.size();
+            std::vector<std::shared_ptr<Answer>> all{call(t, R"("long")")};
+            for (int i = 0; i < 10; ++i) all.push_back(call(t));
+            turn(30ms);
+            const size_t behind = worker.calls.size() - before - 1;
+            answerHeld();
+            for (const auto& answer : all) wait(answer);
+            while (bound().size() > 1) {  // the one that helped out
+                bound().back()->end({.exitCode = 0});
+                turn(5ms);
+            }
+            return behind;
+        };
+        const size_t first = behindALongOne();
+        CPPUNIT_ASSERT_MESSAGE("the function was taken for a short one", first >= 5);
+        const size_t second = behindALongOne();
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(second) + " waited", second <= first / 2);
+        CPPUNIT_ASSERT(behindALongOne() <= 1);
+    }
+
+    void tenCallsOfAColdFunctionStartTenWorkersAtMost() {
+        options.prewarmed = 0;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 10; ++i) answers.push_back(call(t));
+        until([&] { return bound().size() == 10; }, "ten workers");
+        turn(50ms);
+        CPPUNIT_ASSERT_EQUAL(size_t{10}, launcher->workers.size());
+        for (auto* worker : bound()) worker->answer(worker->calls[0], "1");
+        for (const auto& answer : answers)
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+    }
+
+    void concurrencyDividesTheWorkersOfABurst() {
+        options.prewarmed = 0;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->concurrency = 5;
+        dispatcher->commit(t);
+        for (int i = 0; i < 10; ++i) call(t);
+        until(
+            [&] {
+                return bound().size() == 2 &&
+                       bound()[0]->calls.size() + bound()[1]->calls.size() == 10;
+            },
+            "two workers with all calls");
+        turn(50ms);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, launcher->workers.size());
+    }
+
+    void manyColdFunctionsStartAFewAtOnce() {
+        options.prewarmed = 0;
+        launcher->startTime = 2ms;
+        start();
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 50; ++i) answers.push_back(callOf("fn_" + std::to_string(i)));
+        for (const auto& answer : answers)
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL(size_t{50}, launcher->workers.size());
+        CPPUNIT_ASSERT(launcher->mostStarting <= size_t{2} * options.cores);
+    }
+
+    void refillsComeAfterWhatCallsWaitFor() {
+        options.prewarmed = 2;
+        launcher->startTime = 2ms;
+        start();
+        until([&] { return launcher->workers.size() == 2 && launcher->starting == 0; }, "two");
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 12; ++i) answers.push_back(callOf("fn_" + std::to_string(i)));
+        for (const auto& answer : answers) wait(answer);
+        for (size_t i = 0; i < 12; ++i)
+            CPPUNIT_ASSERT_MESSAGE("start " + std::to_string(i) + " was a refill",
+                                   launcher->workers[i]->bound);
+        until([&] { return launcher->workers.size() == 14; }, "the refill");
+        CPPUNIT_ASSERT(!launcher->workers[12]->bound && !launcher->workers[13]->bound);
+    }
+
+    void aWorkerThatWaitsForItsTurnLosesNoneOfItsInitTimeout() {
+        options.prewarmed = 0;
+        options.cores = 1;
+        launcher->startTime = 30ms;
+        start();
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 12; ++i) {
+            const auto t = target(1, "fn_" + std::to_string(i));
+            t->initTimeout = 120ms;
+            dispatcher->commit(t);
+            answers.push_back(call(t));
+        }
+        for (const auto& answer : answers)
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+    }
+
+    void aColdFunctionRemovedBeforeItsTurnStartsNothing() {
+        options.prewarmed = 0;
+        options.cores = 1;
+        launcher->startTime = 20ms;
+        start();
+        std::vector<std::shared_ptr<Answer>> answers;
+        for (int i = 0; i < 4; ++i) answers.push_back(callOf("fn_" + std::to_string(i)));
+        dispatcher->remove("fn_2");
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(answers[2]).failure.reason);
+        CPPUNIT_ASSERT(wait(answers[3]).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, launcher->workers.size());
+    }
+
+    void minWorkersAreStartedAndKept() {
+        start();
+        const auto t = target();
+        t->minWorkers = 2;
+        t->keepAlive = 0s;
+        dispatcher->commit(t);
+        until([&] { return bound().size() == 2; }, "two workers without a call");
+        bound()[0]->end({.exitCode = 1});
+        until([&] { return bound().size() == 1; }, "one to be gone");
+        until([&] { return bound().size() == 2; }, "another one");
+        turn(1200ms);  // a look at idle workers
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound().size());
+        CPPUNIT_ASSERT(!wait(call(t)).document.empty());
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound().size());
+    }
+
+private:
+    static void holdLong(FakeWorker& worker) {
+        worker.holds = [&worker](std::string_view event) {
+            // One call after the other, as a real worker: nothing is answered behind a held one.
+            return event == R"("long")" || worker.answers + 1 < worker.calls.size();
+        };
+    }
+    void answerHeld() {
+        for (auto* worker : bound())
+            while (worker->answers < worker->calls.size())
+                worker->answer(worker->calls[worker->answers], "1");
+    }
+    std::shared_ptr<Answer> callOf(const std::string& functionId) {
+        const auto t = target(1, functionId);
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        return call(t);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(SchedulingTest);
+
+}  // namespace cf::workers::test
