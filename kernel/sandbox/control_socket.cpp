@@ -90,7 +90,7 @@ ControlSocket::Received ControlSocket::receive(Packet& packet) {
         return Received::garbage;
     std::memcpy(&header, buffer.data(), sizeof header);
     if (header.version != 1 || header.reserved != 0 || header.kind < 1 ||
-        header.kind > static_cast<uint16_t>(MessageKind::restarted))
+        header.kind > static_cast<uint16_t>(MessageKind::refused))
         return Received::garbage;
     packet.kind = static_cast<MessageKind>(header.kind);
     packet.task = header.task;

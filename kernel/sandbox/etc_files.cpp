@@ -4,6 +4,7 @@
 
 #include <climits>
 
+#include "sandbox/files.hpp"
 #include "sandbox/root_filesystem.hpp"
 #include "sandbox/router.hpp"
 #include "sandbox/syscalls.hpp"
@@ -32,8 +33,8 @@ void addEtc(const NewRoot& root) {
     root.file("/etc/hostname", "function\n");
     root.file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
     if (root.launch().request.network.mode == Network::host) {
-        if (!root.bind("/etc/resolv.conf", "/etc/resolv.conf", attributes))
-            root.file("/etc/resolv.conf", "");
+        // Copied: containers have a mount there whose file may be gone, and that cannot be bound.
+        root.file("/etc/resolv.conf", readFile("/etc/resolv.conf"));
         root.bind("/etc/hosts", "/etc/hosts", attributes);
     } else {
         const Router* const router = root.launch().machine.router.get();

@@ -20,6 +20,17 @@ std::string braced(const std::vector<std::string>& items, bool quoted) {
 
 std::string suffix(uint32_t address) { return std::to_string(address); }
 
+// Where refusals of one sandbox are counted: a flood of them costs no more than these lines.
+constexpr const char* counters =
+    "set refusals { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n";
+
+std::string logged(RefusalReason reason, uint16_t group) {
+    if (group == 0) return {};
+    return std::string("update @refusals { ip saddr limit rate 20/second burst 20 packets } ") +
+           "log prefix \"" + wordOf(reason) + "\" group " + std::to_string(group) +
+           " snaplen 64 queue-threshold 1\n";
+}
+
 }  // namespace
 
 const std::vector<std::string>& refusedRanges() {
@@ -30,6 +41,8 @@ const std::vector<std::string>& refusedRanges() {
         "168.63.129.16"};  // the metadata service of a cloud, in a public range
     return ranges;
 }
+
+std::string refused(RefusalReason reason) { return std::string("goto refuse_") + wordOf(reason); }
 
 std::string addressRules(const std::vector<std::string>& destinations, const std::string& verdict) {
     std::string rules;
@@ -57,10 +70,10 @@ std::vector<base::Destination> namedDestinations(const std::vector<std::string>&
 
 std::string machineRules(const std::string& table, const std::string& link,
                          const AddressRange& range, const std::vector<std::string>& switched,
-                         const NetworkOptions& options) {
+                         const NetworkOptions& options, uint16_t group) {
     const std::string from = "iifname \"" + link + "\" ";
     const std::string to = "oifname \"" + link + "\" ";
-    std::string rules = "table inet " + table + " {\nflags owner;\n";
+    std::string rules = "table inet " + table + " {\nflags owner;\n" + (group != 0 ? counters : "");
     rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n" +
              from + "meta nfproto ipv6 drop\n" + from + "ip saddr != " + range.text() +
              " drop\niifname != { \"" + link + "\", \"lo\" } ip saddr " + range.text() + " drop\n}\n";
@@ -68,7 +81,7 @@ std::string machineRules(const std::string& table, const std::string& link,
     rules += "chain machine {\ntype filter hook input priority -10; policy accept;\niifname != \"" +
              link + "\" accept\nct state established,related accept\n" +
              addressRules(options.deny, "drop") + addressRules(options.allow, "accept") +
-             "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n}\n";
+             logged(RefusalReason::machine, group) + "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n}\n";
     rules += "chain through {\ntype filter hook forward priority -10; policy accept;\n" + to +
              "ct state established,related accept\n" + to + "drop\n";
     if (!switched.empty())
@@ -79,7 +92,7 @@ std::string machineRules(const std::string& table, const std::string& link,
     return rules;
 }
 
-std::string routerRules(const AddressRange& range, const NetworkOptions& options) {
+std::string routerRules(const AddressRange& range, const NetworkOptions& options, uint16_t group) {
     const std::string gateway = base::addressText(range.router());
     std::string rules = "table inet sandboxes {\n";
     for (const char* set : {"opened", "closed"})
@@ -90,6 +103,12 @@ std::string routerRules(const AddressRange& range, const NetworkOptions& options
              "set flows { type ipv4_addr; size 65535; flags dynamic; }\n"
              "chain refuse {\nmeta l4proto tcp reject with tcp reset\n"
              "reject with icmpx type admin-prohibited\n}\n";
+    if (group != 0) rules += counters;
+    for (const RefusalReason reason :
+         {RefusalReason::list, RefusalReason::denied, RefusalReason::reserved,
+          RefusalReason::platform, RefusalReason::flows})
+        rules += std::string("chain refuse_") + wordOf(reason) + " {\n" + logged(reason, group) +
+                 "goto refuse\n}\n";
     // A sandbox cannot send from an address that is not its own: there is no way back to it.
     rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n"
              "meta nfproto ipv6 drop\nfib saddr . iif oif missing drop\n}\n";
@@ -97,20 +116,21 @@ std::string routerRules(const AddressRange& range, const NetworkOptions& options
              "ct state established,related accept\niifname \"uplink\" drop\n"
              "ip saddr @silent goto refuse\n"
              "ip daddr " + gateway + " udp dport 53 accept\n"
-             "ip daddr " + gateway + " tcp dport 53 accept\ngoto refuse\n}\n";
+             "ip daddr " + gateway + " tcp dport 53 accept\n" + refused(RefusalReason::platform) + "\n}\n";
     rules += "chain through {\ntype filter hook forward priority 0; policy drop;\n"
              "ct state established,related accept\niifname \"uplink\" drop\n"
              "ct state invalid drop\nip saddr @silent goto refuse\n"
              "ct state new add @flows { ip saddr ct count over " + std::string(maxFlows) +
-             " } goto refuse\n" + addressRules(options.deny, "goto refuse") +
-             "ip daddr @closed goto refuse\n" + transport +
-             "ip daddr . th dport @closed_ports goto refuse\n"
+             " } " + refused(RefusalReason::flows) + "\n" +
+             addressRules(options.deny, refused(RefusalReason::denied)) + "ip daddr @closed " +
+             refused(RefusalReason::denied) + "\n" + transport +
+             "ip daddr . th dport @closed_ports " + refused(RefusalReason::denied) + "\n"
              "ip saddr vmap @bound\n" +
-             "ip daddr " + range.text() + " goto refuse\n" +
+             "ip daddr " + range.text() + " " + refused(RefusalReason::platform) + "\n" +
              addressRules(options.allow, "oifname \"uplink\" accept") +
              "ip daddr @opened accept\n" + transport +
              "ip daddr . th dport @opened_ports accept\nip daddr " +
-             braced(refusedRanges(), false) + " goto refuse\n"
+             braced(refusedRanges(), false) + " " + refused(RefusalReason::reserved) + "\n"
              "oifname \"uplink\" accept\ngoto refuse\n}\n}\n";
     return rules;
 }
@@ -135,7 +155,7 @@ std::string bind(uint32_t address, const std::vector<std::string>& allowed) {
         line.clear();
     }
     return commands + rule + "ip daddr @any" + id + " return\n" + rule + transport +
-           "ip daddr . th dport @port" + id + " return\n" + rule + "goto refuse\n" +
+           "ip daddr . th dport @port" + id + " return\n" + rule + refused(RefusalReason::list) + "\n" +
            "add element inet sandboxes bound { " + base::addressText(address) + " : jump only" + id +
            " }\n";
 }

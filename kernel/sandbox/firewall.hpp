@@ -9,6 +9,7 @@
 
 #include "base/destination.hpp"
 #include "sandbox/launcher_client.hpp"
+#include "sandbox/refusal.hpp"
 
 struct nft_ctx;
 
@@ -31,17 +32,21 @@ struct AddressRange {
 // internet (IANA's special-purpose registry), and addresses at which clouds serve machines' secrets.
 const std::vector<std::string>& refusedRanges();
 
+// How rules refuse: by way of a chain that logs the reason first.
+std::string refused(RefusalReason reason);
+
 // Rules for destinations given as addresses, one a line, each ending in `verdict`.
 std::string addressRules(const std::vector<std::string>& destinations, const std::string& verdict);
 // The destinations given by name.
 std::vector<base::Destination> namedDestinations(const std::vector<std::string>& destinations);
 
 // `link` is the machine's end of the link, `switched` the interfaces whose forwarding the platform
-// switched on: they pass nothing on to each other.
+// switched on: they pass nothing on to each other. What is refused is logged to `group` of
+// nfnetlink_log, a few packets a second of each sandbox; not at all when it is 0.
 std::string machineRules(const std::string& table, const std::string& link,
                          const AddressRange& range, const std::vector<std::string>& switched,
-                         const NetworkOptions& options);
-std::string routerRules(const AddressRange& range, const NetworkOptions& options);
+                         const NetworkOptions& options, uint16_t group);
+std::string routerRules(const AddressRange& range, const NetworkOptions& options, uint16_t group);
 
 // Commands on the router's table, for one sandbox.
 std::string silence(uint32_t address);

@@ -44,7 +44,8 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       supervisor_(supervisor),
       control_(std::move(control)),
       slots_(machine.options.uidBase, machine.options.uidBase != 0 ? machine.options.uidCount : 0),
-      network_(loop_, machine.router.get(), spareNetworks),
+      network_(loop_, machine.router.get(), spareNetworks,
+               [this](uint32_t link, const Refusal& refusal) { tellRefused(link, refusal); }),
       resuming_(restarted),
       supervisorFd_(sys::pidfdOpen(supervisor)) {
     controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
@@ -258,6 +259,14 @@ void Launcher::attach(const Packet& packet) {
         if (!done) failure = done.failure().detail;
     }
     send(encodeAttached(packet.task, decodeAttached(packet).request, failure));
+}
+
+// Words of help, for as long as nobody waits for other messages.
+void Launcher::tellRefused(uint32_t link, const Refusal& refusal) {
+    if (control_.hasQueued()) return;
+    for (const auto& [id, task] : tasks_)
+        if (task->link == link && task->announced && task->kind == TaskKind::worker)
+            return send(encode(id, refusal));
 }
 
 base::Result<void> Launcher::applyNetwork(Task& task, const NetworkPolicy& policy) {

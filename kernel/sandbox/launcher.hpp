@@ -43,6 +43,7 @@ private:
     void attach(const Packet& packet);
     void reclaim(const Packet& packet);
     void kill(Packet& packet);
+    void tellRefused(uint32_t link, const Refusal& refusal);
     base::Result<void> applyNetwork(Task& task, const NetworkPolicy& policy);
     void end();
 

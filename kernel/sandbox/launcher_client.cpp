@@ -34,6 +34,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         WorkerCallback workerStarted{};
         ToolCallback toolStarted{};
         EndedCallback ended{};
+        RefusedCallback refused{};
         std::unique_ptr<FdWatcher> goneWatcher{};  // only after the launcher was lost for good
     };
 
@@ -81,6 +82,9 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
             case MessageKind::restarted:
                 onRestarted();
                 break;
+            case MessageKind::refused:
+                onRefusal(packet.task, decodeRefusal(packet));
+                break;
             default:
                 break;
         }
@@ -103,6 +107,13 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         const EndedCallback ended = std::move(found->second.ended);
         known.erase(found);
         if (ended) ended(how);
+    }
+
+    void onRefusal(TaskId task, const Refusal& refusal) {
+        const auto found = known.find(task);
+        if (found == known.end() || !found->second.refused) return;
+        const RefusedCallback refused = found->second.refused;
+        refused(refusalText(refusal));
     }
 
     void onStarted(Packet& packet) {
@@ -311,6 +322,11 @@ void LauncherClient::attach(TaskId worker, const Attachment& attachment, DoneCal
                             : "The names of a version's layers and network destinations together "
                               "are larger than 128 KiB; use fewer or shorter ones."));
     });
+}
+
+void LauncherClient::onRefused(TaskId worker, RefusedCallback refused) {
+    const auto found = state_->known.find(worker);
+    if (found != state_->known.end()) found->second.refused = std::move(refused);
 }
 
 void LauncherClient::reclaim(const std::string& directory, DoneCallback done) {

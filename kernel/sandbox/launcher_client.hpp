@@ -77,6 +77,7 @@ public:
 
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
     void attach(TaskId worker, const Attachment& attachment, DoneCallback done) override;
+    void onRefused(TaskId worker, RefusedCallback refused) override;
     std::string artifactPath(TaskId worker) const override;
     void kill(TaskId task) override;
 

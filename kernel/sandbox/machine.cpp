@@ -254,6 +254,10 @@ void addOutboundNetwork(Machine& machine, std::vector<Layer>& layers) {
     if (machine.router)
         layer.detail = "a network of its own at " + machine.router->range().text() +
                        ": the internet, not the machine or private addresses" +
+                       (machine.router->logGroup() != 0
+                            ? ""
+                            : "; refused connections are not in functions' logs, because Linux has "
+                              "no nfnetlink_log") +
                        (machine.router->warning().empty() ? "" : "; " + machine.router->warning());
     else if (options.network.hostWithoutRouter)
         layer.detail = "the machine's own network (sandbox.network.unprivileged = host): " + why;

@@ -54,6 +54,10 @@ enum class Item : uint16_t {
     networkLink,
     taskFolders,
     privateFolder,
+    address,
+    port,
+    protocol,
+    reason,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -466,6 +470,30 @@ std::string encode(TaskId task, const Ended& ended) {
     put(out, Item::outOfMemory, ended.outOfMemory ? 1u : 0u);
     put(out, Item::peak, ended.memoryPeakBytes);
     return out;
+}
+
+std::string encode(TaskId task, const Refusal& refusal) {
+    std::string out = begin(MessageKind::refused, task);
+    put(out, Item::address, refusal.address);
+    put(out, Item::port, refusal.port);
+    put(out, Item::protocol, refusal.protocol);
+    put(out, Item::reason, static_cast<uint64_t>(refusal.reason));
+    return out;
+}
+
+Refusal decodeRefusal(const Packet& packet) {
+    Refusal refusal;
+    Reader reader(packet);
+    while (reader.next()) {
+        if (reader.item() == Item::address)
+            refusal.address = static_cast<uint32_t>(reader.number());
+        if (reader.item() == Item::port) refusal.port = static_cast<uint16_t>(reader.number());
+        if (reader.item() == Item::protocol)
+            refusal.protocol = static_cast<uint8_t>(reader.number());
+        if (reader.item() == Item::reason)
+            refusal.reason = static_cast<RefusalReason>(reader.number());
+    }
+    return refusal;
 }
 
 Ended decodeEnded(const Packet& packet) {

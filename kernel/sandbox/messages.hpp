@@ -13,6 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "sandbox/launch_spec.hpp"
 #include "sandbox/launcher_client.hpp"
+#include "sandbox/refusal.hpp"
 
 namespace cf::sandbox {
 
@@ -34,6 +35,7 @@ enum class MessageKind : uint16_t {
     attached,  // the answer to attach and reclaim; with a detail it failed
     ended,
     restarted,
+    refused,  // a connection of the task; without descriptors or an answer
 };
 
 enum class TaskKind : uint8_t { worker = 1, tool, probe };
@@ -87,6 +89,7 @@ std::string encode(const StartRequest& request);
 std::string encode(const AdoptRequest& request);
 std::string encode(TaskId task, const StartedReply& reply);
 std::string encode(TaskId task, const Ended& ended);
+std::string encode(TaskId task, const Refusal& refusal);
 std::string encode(const std::vector<Layer>& layers, bool strictRefusal);
 std::string encodeAttach(TaskId task, uint64_t request, const Attachment& attachment);
 std::string encodeReclaim(uint64_t request, std::string_view path);
@@ -100,6 +103,7 @@ std::optional<StartRequest> decodeStart(const Packet& packet, std::string& why);
 std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why);
 StartedReply decodeStarted(const Packet& packet);
 Ended decodeEnded(const Packet& packet);
+Refusal decodeRefusal(const Packet& packet);
 std::vector<Layer> decodeLayers(const Packet& packet);
 struct AttachRequest {
     uint64_t request = 0;

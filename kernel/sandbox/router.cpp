@@ -206,11 +206,23 @@ bool Router::connect(const std::string& instance, std::string& why) {
             inside.addNeighbour(up, range_.machine(), machineHardware) != 0)
             fault = "the router's link cannot be set up";
         else
-            fault = Firewall().run(routerRules(range_, options_));
+            fault = loadPolicy();
     });
     if (!entered) fault = said("the router cannot be entered", errno);
     why = fault;
     return fault.empty();
+}
+
+// Policy without a log is worth having; a log is not worth losing it.
+std::string Router::loadPolicy() {
+    // Of the link's random name: another platform or a logger of the machine rarely has the same,
+    // and who is second gets no reports.
+    const auto number = static_cast<uint16_t>(std::strtoul(link_.c_str() + 2, nullptr, 16));
+    logGroup_ = static_cast<uint16_t>(number | 0x8000);
+    Firewall firewall;
+    if (firewall.run(routerRules(range_, options_, logGroup_)).empty()) return {};
+    logGroup_ = 0;
+    return firewall.run(routerRules(range_, options_, logGroup_));
 }
 
 bool Router::forward(std::string& why) {
@@ -239,7 +251,7 @@ bool Router::forward(std::string& why) {
         switched_.push_back(std::move(one));
     }
     machineFirewall_ = std::make_unique<Firewall>();
-    why = machineFirewall_->run(machineRules(link_, link_, range_, names, options_));
+    why = machineFirewall_->run(machineRules(link_, link_, range_, names, options_, logGroup_));
     if (!why.empty()) return false;
     for (const auto& line : lines(machineFirewall_->list("list chains")))
         if (line.find("hook forward") != std::string::npos &&

@@ -37,6 +37,9 @@ public:
     int home() const { return home_.get(); }        // the machine's
     uint32_t mtu() const { return mtu_; }
     const std::string& link() const { return link_; }
+    // The group of nfnetlink_log that hears of refused packets, in this namespace and the machine's;
+    // 0 when Linux cannot log them.
+    uint16_t logGroup() const { return logGroup_; }
     // What another firewall of this machine may do to forwarded packets, as a sentence; mostly "".
     const std::string& warning() const { return warning_; }
 
@@ -48,6 +51,7 @@ private:
     Router() = default;
     bool makeNamespace(std::string& why);
     bool connect(const std::string& instance, std::string& why);
+    std::string loadPolicy();
     bool forward(std::string& why);
 
     NetworkOptions options_{};
@@ -55,6 +59,7 @@ private:
     std::string link_{};
     std::string warning_{};
     uint32_t mtu_ = 1500;
+    uint16_t logGroup_ = 0;
     base::UniqueFd network_{}, home_{};
     std::unique_ptr<Firewall> machineFirewall_{};  // its table goes with it
     struct Switched {

@@ -44,8 +44,9 @@ LinkEnd end(const std::string& name, uint8_t side, uint32_t index) {
 
 }  // namespace
 
-SandboxNetwork::SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare)
-    : loop_(loop), router_(router), wanted_(spare) {
+SandboxNetwork::SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare,
+                               RefusedCallback refused)
+    : loop_(loop), router_(router), wanted_(spare), refused_(std::move(refused)) {
     if (router_ == nullptr) return;
     const bool entered = inNetwork(router_->network(), router_->home(), [&] {
         netlink_ = Netlink();
@@ -56,11 +57,30 @@ SandboxNetwork::SandboxNetwork(base::EventLoop& loop, const Router* router, uint
         router_ = nullptr;
         return;
     }
+    listen();
     opened_.names = namedDestinations(router_->options().allow);
     closed_.names = namedDestinations(router_->options().deny);
     names_ = std::make_unique<NameServer>(loop_, *router_, opened_.names, closed_.names,
                                           [this](const auto& grant) { return onGrant(grant); });
     refillLater();
+}
+
+// The machine's table refuses what is for the machine itself, the router's everything else.
+void SandboxNetwork::listen() {
+    if (router_->logGroup() == 0) return;
+    const auto tell = [this](const Refusal& refusal) {
+        const AddressRange& range = router_->range();
+        const uint32_t first = range.sandbox(0);
+        if (range.has(refusal.sandbox) && refusal.sandbox >= first)
+            refused_(refusal.sandbox - first, refusal);
+    };
+    inNetwork(router_->network(), router_->home(),
+              [&] { routerLog_ = RefusalLog::open(loop_, router_->logGroup(), tell); });
+    machineLog_ = RefusalLog::open(loop_, router_->logGroup(), tell);
+    if (!routerLog_ || !machineLog_)
+        base::logWarning("sandbox",
+                         "Some connections that are refused will not be in functions' logs: another "
+                         "program hears this group of Linux's packet log.");
 }
 
 SandboxNetwork::~SandboxNetwork() { loop_.cancel(refill_); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,14 +17,19 @@
 #include "sandbox/launch_spec.hpp"
 #include "sandbox/name_server.hpp"
 #include "sandbox/netlink.hpp"
+#include "sandbox/refusal.hpp"
 #include "sandbox/router.hpp"
 
 namespace cf::sandbox {
 
 class SandboxNetwork {
 public:
+    // A packet of the sandbox with this link was refused.
+    using RefusedCallback = std::function<void(uint32_t index, const Refusal& refusal)>;
+
     // `spare` namespaces are kept ready.
-    SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare);
+    SandboxNetwork(base::EventLoop& loop, const Router* router, uint32_t spare,
+                   RefusedCallback refused);
     ~SandboxNetwork();
 
     bool available() const { return router_ != nullptr; }
@@ -50,6 +56,7 @@ private:
     void refillLater();
     std::string silenceInside(uint32_t address, int process);
     bool onGrant(const NameServer::Grant& grant);
+    void listen();
 
     struct Bound {
         NetworkPolicy policy{};
@@ -65,6 +72,8 @@ private:
     Netlink netlink_;  // in the router's namespace
     std::unique_ptr<Firewall> firewall_;
     std::unique_ptr<NameServer> names_;
+    RefusedCallback refused_;
+    std::unique_ptr<RefusalLog> routerLog_, machineLog_;
     std::vector<Link> spare_;
     uint32_t next_ = 0;
     base::TimerId refill_ = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/failure.hpp"
 #include "base/unique_fd.hpp"
@@ -27,11 +28,16 @@ public:
     };
     using WorkerCallback = std::function<void(base::Result<Worker>)>;
     using EndedCallback = std::function<void(const Ended&)>;
+    // A connection that the worker's network refused, as a line of text for people.
+    using RefusedCallback = std::function<void(std::string_view line)>;
     using DoneCallback = std::function<void(base::Result<void>)>;
 
     virtual ~WorkerLauncher() = default;
     // `started` comes first, exactly once; `ended` follows once if it started. Failures: sandbox_failed.
     virtual void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) = 0;
+    // Tells of the worker's refused connections, a few a second at most, until it has ended. Launchers without a network
+    // to refuse never call it.
+    virtual void onRefused(TaskId /*worker*/, RefusedCallback /*refused*/) {}
     // Binds a prewarmed worker to a version: its cgroup gets the version's limits (memory, processes, cpus), its network
     // the version's policy, then artifact and layers appear inside it.
     virtual void attach(TaskId worker, const Attachment& attachment, DoneCallback done) = 0;

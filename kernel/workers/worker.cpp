@@ -92,6 +92,10 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     errors_ = std::move(worker->errors);
     pidfd_ = std::move(worker->pidfd);
     memoryPeak_ = std::move(worker->memoryPeak);
+    std::weak_ptr<bool> alive = alive_;
+    context_.launcher.onRefused(task_, [this, alive](std::string_view line) {
+        if (!alive.expired()) onRefused(line);
+    });
     if (state_ == State::dying) {  // given up while it was being started
         context_.launcher.kill(task_);
         return;
@@ -157,6 +161,7 @@ void Worker::send(InvocationPtr invocation) {
     const auto now = Clock::now();
     Invocation& call = *invocation;
     call.frameId = base::randomBits() | 1;
+    if (inFlight_.empty()) refusalLines_.begin();
     if (!answeredOnce_ && inFlight_.empty()) {
         call.cold = true;
         call.init = initTime_;

@@ -15,6 +15,7 @@
 #include "protocol/frame.hpp"
 #include "workers/context.hpp"
 #include "workers/invocation.hpp"
+#include "workers/refusal_lines.hpp"
 #include "workers/watch.hpp"
 
 namespace cf::workers {
@@ -128,6 +129,7 @@ private:
     void onPipe(Stream stream);
     void print(Stream stream, Invocation* invocation, std::string_view text);
     Invocation* printing();
+    void onRefused(std::string_view line);
     void flushSoon();
     void flush();
     void armDeadline();
@@ -164,6 +166,8 @@ private:
     base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;
     std::string lastErrors_;
     std::string loadError_;
+    RefusalLines refusalLines_;
+    char lastCall_[base::ulidSize]{};  // whom it answered last
     uint64_t memoryPeakBytes_ = 0;
     Clock::time_point memorySampled_{};
     WorkerEnd::Cause cause_ = WorkerEnd::Cause::crashed;

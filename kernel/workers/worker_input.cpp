@@ -20,6 +20,7 @@ namespace {
 
 constexpr size_t keptErrors = 8 * 1024;
 constexpr size_t maxErrorDocument = 64 * 1024;
+constexpr std::chrono::milliseconds lateRefusal{200};
 
 }  // namespace
 
@@ -214,6 +215,7 @@ bool Worker::onAnswer(const Frame& frame) {
     sampleMemory(!answeredOnce_);
     outcome.memoryPeakBytes = memoryPeakBytes_;
     answeredOnce_ = true;
+    std::copy(std::begin(call->id), std::end(call->id), lastCall_);
     lastUsed_ = now;
     if (target_->concurrency <= 1 && !inFlight_.empty()) inFlight_.front()->begun = now;
     owner_->workerAnswered(*this, std::move(call), outcome);
@@ -273,6 +275,27 @@ void Worker::onPipe(Stream stream) {
     const ssize_t got = ::read(pipe.get(), buffer, sizeof buffer);
     if (got > 0) return print(stream, printing(), {buffer, static_cast<size_t>(got)});
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) retire(context_.loop, std::move(watch));
+}
+
+// It comes by way of the launcher, so a short invocation may just be over: its record is written
+// then, and the line goes to the log under its number.
+void Worker::onRefused(std::string_view line) {
+    if (state_ == State::dying || !target_) return;
+    const auto now = Clock::now();
+    const auto verdict = refusalLines_.next(now);
+    if (verdict == RefusalLines::Verdict::nothing) return;
+    std::string text(line);
+    if (verdict == RefusalLines::Verdict::sayThatThereAreMore)
+        text = "[platform] more connections were refused; at most " +
+               std::to_string(RefusalLines::maxOfSecond) + " a second and " +
+               std::to_string(RefusalLines::maxOfCall) + " of an invocation are named";
+    text += '\n';
+    const bool isLate = inFlight_.empty() && now - lastUsed_ < lateRefusal;
+    if (isLate && answeredOnce_ && context_.options.onLog)
+        return context_.options.onLog(*target_, {lastCall_, sizeof lastCall_}, Stream::errors,
+                                      text);
+    const bool isOne = inFlight_.size() == 1 || target_->concurrency <= 1;
+    print(Stream::errors, isOne ? printing() : nullptr, text);
 }
 
 bool Worker::broken(std::string detail) {

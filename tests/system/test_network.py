@@ -1,13 +1,16 @@
 """Whom functions reach: the internet, not the machine, not its neighbours, not each other. Everything happens in network
 namespaces of the test's own (internet.py)."""
 import os
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 
 import internet
-from platform_fixture import Platform, SystemTest, wait_until
+from platform_fixture import BINARY, OwnPlatformTest, Platform, SystemTest, descendants, wait_until
 
 # Tries to connect; what happened and after how many milliseconds.
 PROBE = '''\
@@ -198,6 +201,229 @@ class Operator(NetworkTest):
                            (internet.MACHINE, 4712))
 
 
+# As PROBE, and tells how often this worker has been called; stays a moment for what is told of it.
+STAYING_PROBE = PROBE.replace('def handler', 'def probe') + '''\
+calls = 0
+def handler(targets):
+    global calls
+    calls += 1
+    results = probe(targets)
+    time.sleep(0.3)
+    return [calls, [got for got, _ in results]]
+'''
+
+
+class RefusedConnections(NetworkTest):
+    properties = {'sandbox.network.deny': internet.OTHER}
+
+    def setUp(self):
+        super().setUp()
+        detail = next(layer['detail'] for layer in self.get('/api/health').json['sandbox']['layers']
+                      if layer['name'] == 'outbound_network')
+        if 'nfnetlink_log' in detail:
+            self.skipTest(detail)
+
+    def logs(self, invocation):
+        def found():
+            answer = self.get(f'/api/v1/invocations/{invocation}')
+            return answer.json if answer.status == 200 else None
+        return str(wait_until(found, 'the record')['logs'])
+
+    def said(self, name, *targets):
+        return self.logs(self.invoke(name, [list(target) for target in targets]).json['invocation_id'])
+
+    def test_each_is_in_the_log_with_what_to_do(self):
+        logs = self.said(self.function('python', STAYING_PROBE), (internet.METADATA, 80), (internet.PRIVATE, 443),
+                         (internet.MACHINE, 4711), (internet.OTHER, 80), ('api.example', 80))
+        for line in (f'[platform] connection to {internet.METADATA}:80 refused: metadata addresses are closed to functions; '
+                     'sandbox.network.allow opens addresses',
+                     f'[platform] connection to {internet.PRIVATE}:443 refused: private and special addresses are closed',
+                     f'[platform] connection to {internet.MACHINE}:4711 refused: the machine that the platform runs on is closed',
+                     f'[platform] connection to {internet.OTHER}:80 refused: sandbox.network.deny closes it'):
+            self.assertIn(line, logs)
+        self.assertNotIn(internet.API, logs)
+
+    def test_lists_are_named(self):
+        logs = self.said(self.function('python', STAYING_PROBE, network={'allow': ['api.example:80']}),
+                         ('api.example', 80), (internet.API, 443))
+        self.assertIn(f'connection to {internet.API}:443 refused: it is not in the function\'s network.allow', logs)
+        self.assertNotIn(f'{internet.API}:80', logs)
+
+    def test_a_flood_is_told_in_a_few_lines(self):
+        name = self.function('python', '''\
+import socket, time
+def handler(count):
+    for i in range(count):
+        try:
+            socket.create_connection(("169.254.169.254", 1 + i), 1).close()
+        except OSError:
+            pass
+        if i % 1000 == 0:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.sendto(b"x", ("10.9.9.9", 9))
+    time.sleep(0.3)
+''', timeout=60)
+        logs = self.logs(self.invoke(name, 3000).json['invocation_id'])
+        self.assertIn('more connections were refused', logs)
+        self.assertIn('datagram to 10.9.9.9:9 refused', logs)
+        self.assertGreaterEqual(logs.count('[platform]'), 10)
+        self.assertLessEqual(logs.count('[platform]'), 101)
+
+    def test_nobody_elses(self):
+        loud, quiet = self.function('python', STAYING_PROBE), self.function('python', STAYING_PROBE)
+        both = self.parallel(2, lambda index: self.said((loud, quiet)[index], *[(internet.METADATA, 80)] * (1 - index)))
+        self.assertIn('[platform]', both[0])
+        self.assertNotIn('[platform]', both[1])
+
+
+class Neighbours(NetworkTest):
+    def test_live_sandboxes_do_not_reach_each_other(self):
+        listening = self.function('python', '''\
+import socket, threading
+server = socket.create_server(("0.0.0.0", 8080))
+seen = []
+def serve():
+    while True:
+        connection, peer = server.accept()
+        seen.append(peer[0])
+        connection.sendall(b"neighbour")
+        connection.close()
+threading.Thread(target=serve, daemon=True).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect(("198.51.100.7", 80))
+    own = s.getsockname()[0]
+def handler(event):
+    with socket.create_connection((own, 8080), 5) as s:
+        return [own, s.recv(100).decode(), len(seen)]
+''')
+        own, said, seen = self.result(listening, None)
+        self.assertEqual(['neighbour', 1], [said, seen])
+        self.assertRefused(self.function('python', PROBE), (own, 8080))
+        self.assertRefused(self.function('python', PROBE, network={'allow': [own, '10.0.0.0/8']}), (own, 8080))
+        # The same worker, still listening, and nobody came but it itself.
+        self.assertEqual([own, 'neighbour', 2], self.result(listening, None))
+
+
+def launchers(platform):
+    """The platform's launcher, in a list; the first processes of sandboxes have its name, in namespaces of their own."""
+    found = []
+    for pid in descendants(platform.process.pid):
+        try:
+            with open(f'/proc/{pid}/comm') as f:
+                is_one = f.read().strip() == 'cf-launcher'
+            if is_one and os.readlink(f'/proc/{pid}/ns/pid') == os.readlink('/proc/self/ns/pid'):
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+class LauncherCrash(NetworkTest):
+    own_platform = True
+
+    def test_policies_go_on_to_hold(self):
+        functions = [self.function('python', STAYING_PROBE, network=network)
+                     for network in ({'mode': 'outbound'}, {'allow': ['both.example:80']}, {'mode': 'none'})]
+        api = f'{internet.API} saw {internet.MACHINE}'
+
+        def check(call):
+            targets = [['both.example', 80], [internet.API, 443], [internet.OTHER, 443], [internet.METADATA, 80]]
+            free, listed, none = (self.result(name, targets) for name in functions)
+            self.assertEqual([call] * 3, [free[0], listed[0], none[0]])  # the same workers
+            self.assertEqual([api, api, f'{internet.OTHER} saw {internet.MACHINE}'], free[1][:3])
+            self.assertEqual(api, listed[1][0])
+            for got in free[1][3:] + listed[1][1:] + none[1]:
+                self.assertIn(got, ('ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'gaierror'))
+
+        check(1)
+        for call in (2, 3):
+            launcher, = launchers(self.platform)
+            os.kill(launcher, signal.SIGKILL)
+            wait_until(lambda: launchers(self.platform) not in ([], [launcher]), 'another launcher')
+            log = wait_until(lambda: self.platform.log().count('The launcher was started again') == call - 1, 'its work')
+            self.assertTrue(log)
+            check(call)
+        # The new launcher hears of refusals, too, and gives new workers what they are to have.
+        invocation = self.invoke(functions[1], [[internet.API, 443]]).json['invocation_id']
+        wait_until(lambda: 'network.allow' in str(self.get(f'/api/v1/invocations/{invocation}').json.get('logs')), 'the line')
+        fresh = self.function('python', PROBE, network={'allow': ['other.example']})
+        self.assertEqual(f'{internet.OTHER} saw {internet.MACHINE}', self.tries(fresh, ('other.example', 80))[0][0])
+        self.assertRefused(fresh, (internet.API, 80))
+
+
+SHIM = '''\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+struct nft_ctx;
+int nft_run_cmd_from_buffer(struct nft_ctx* context, const char* commands) {
+    if (strstr(commands, MISSING)) return -1;
+    int (*real)(struct nft_ctx*, const char*) = dlsym(RTLD_NEXT, "nft_run_cmd_from_buffer");
+    return real(context, commands);
+}
+'''
+
+
+class MissingParts(OwnPlatformTest):
+    """A Linux without some of netfilter, played by a library that is loaded first."""
+
+    def without(self, commands):
+        if shutil.which('cc') is None:
+            self.skipTest('needs cc')
+        if 'libasan' in subprocess.run(['ldd', BINARY], capture_output=True, text=True).stdout:
+            self.skipTest('a sanitizer wants to be loaded first')
+        folder = tempfile.mkdtemp(prefix='cloudfunction-test-')
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+        shim = f'{folder}/shim.so'
+        subprocess.run(['cc', '-shared', '-fPIC', '-x', 'c', '-', '-o', shim, f'-DMISSING="{commands}"', '-ldl'],
+                       input=SHIM, text=True, check=True)
+        self.start(environment={'LD_PRELOAD': shim})
+        layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
+                     if layer['name'] == 'outbound_network')
+        return layer, self.function('python', PROBE)
+
+    def test_nftables(self):
+        layer, name = self.without('table')
+        self.assertFalse(layer['active'])
+        self.assertIn('nftables', layer['detail'])
+        for got, _ in self.result(name, [['api.example', 80], [internet.API, 80], [internet.MACHINE, 80]]):
+            self.assertIn(got, ('ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'gaierror'))
+
+    def test_packet_log(self):
+        layer, name = self.without('log prefix')
+        if not layer['active']:
+            self.skipTest(layer['detail'])
+        self.assertIn('nfnetlink_log', layer['detail'])
+        reached, refused = self.result(name, [['api.example', 80], [internet.METADATA, 80]])
+        self.assertEqual(f'{internet.API} saw {internet.MACHINE}', reached[0])
+        self.assertEqual('ECONNREFUSED', refused[0])
+
+
+class TheMachinesNetwork(OwnPlatformTest):
+    def test_without_root_where_the_operator_allows_it(self):
+        if subprocess.run([BINARY, '--version'], user='nobody', stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest(f'the user nobody may not run {BINARY}')
+        for setting, reached in (('host', f'{internet.API} saw {internet.MACHINE}'), ('none', None)):
+            with self.subTest(setting):
+                platform = self.start({'sandbox.network.unprivileged': setting}, user='nobody')
+                layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
+                             if layer['name'] == 'outbound_network')
+                self.assertFalse(layer['active'])
+                self.assertIn('sandbox.network.unprivileged = host', layer['detail'])
+                out = self.function('python', PROBE)
+                none = self.function('python', PROBE, network={'mode': 'none'})
+                (got, _), = self.result(out, [['api.example', 80]])
+                if reached:
+                    self.assertEqual(reached, got)
+                else:
+                    self.assertIn(got, ('ENETUNREACH', 'gaierror', 'EACCES', 'EPERM', 'EAFNOSUPPORT'))
+                for got, _ in self.result(none, [['api.example', 80], [internet.API, 80]]):
+                    self.assertIn(got, ('ENETUNREACH', 'gaierror', 'EACCES', 'EPERM', 'EAFNOSUPPORT'))
+                platform.stop()
+
+
 class Leftovers(SystemTest):
     def links(self):
         return [line for line in subprocess.run(['ip', '-o', 'link'], capture_output=True, text=True).stdout.splitlines()
@@ -206,6 +432,28 @@ class Leftovers(SystemTest):
     def forwarding(self):
         with open('/proc/sys/net/ipv4/conf/wan0/forwarding') as f:
             return f.read().strip()
+
+    def test_nothing_stays_after_the_supervisor_was_killed(self):
+        before, forwarding, tables = len(self.links()), self.forwarding(), self.tables()
+        platform = Platform().start()
+        self.addCleanup(platform.remove)
+        self.addCleanup(platform.stop)
+        if len(self.links()) == before:
+            self.skipTest('this machine gives no outbound network')
+        launcher, = launchers(platform)
+        with open(f'/proc/{launcher}/stat') as f:
+            supervisor = int(f.read().rpartition(')')[2].split()[1])
+        self.assertNotEqual(platform.process.pid, supervisor)
+        family = descendants(supervisor)
+        self.assertGreater(len(family), 2)
+        os.kill(supervisor, signal.SIGKILL)
+        platform.assert_nothing_left(family)
+        wait_until(lambda: len(self.links()) == before, 'the link to go')
+        wait_until(lambda: self.forwarding() == forwarding, 'forwarding to be as before')
+        self.assertEqual(tables, self.tables())
+
+    def tables(self):
+        return subprocess.run(['nft', 'list', 'tables'], capture_output=True, text=True).stdout if shutil.which('nft') else ''
 
     def test_nothing_stays_after_the_end_nor_after_a_kill(self):
         # Platforms of other classes may still run beside these.

@@ -1,6 +1,7 @@
 // How long a worker takes from the request to its first byte, and from a kill to its end. Not a
 // test: run it by hand on a quiet machine, as root: bench_sandbox_start [count]. The figures of
-// docs/sandbox.md come from here.
+// docs/sandbox.md come from here. Each kind of network takes its turn, so that whatever else
+// the machine does is shared by all.
 #include <poll.h>
 #include <unistd.h>
 
@@ -31,55 +32,73 @@ struct Times {
     }
 };
 
+struct Kind {
+    const char* what;
+    NetworkPolicy started{}, attached{};
+    Times answered{"request to started"}, hello{"request to the stub's HELLO"}, bound{"attach"},
+        gone{"kill to the end of its pidfd"};
+};
+
+// One worker from its start to its end.
+void measure(Platform& platform, const TemporaryFolder& artifact, Kind& kind) {
+    WorkerSpec spec;
+    spec.argv = {"program"};
+    spec.execStub = true;
+    spec.network = kind.started;
+    auto run = std::make_shared<Run>();
+    Clock::time_point began, started, done;
+    platform.onLoop([&](LauncherClient& client) {
+        began = Clock::now();
+        client.startWorker(
+            spec,
+            [&, run](auto result) {
+                started = Clock::now();
+                if (!result) std::fprintf(stderr, "%s\n", result.failure().detail.c_str());
+                if (!result) std::exit(1);
+                run->worker = std::move(*result);
+                run->task = run->worker.task;
+                run->answered = true;
+            },
+            [](const Ended&) {});
+    });
+    platform.until([&] { return run->answered; }, "a worker");
+    kind.answered.add(began, started);
+    pollfd ready{run->worker.socket.get(), POLLIN, 0};
+    ::poll(&ready, 1, 5000);
+    kind.hello.add(began, Clock::now());
+    bool mounted = false;
+    platform.onLoop([&](LauncherClient& client) {
+        began = Clock::now();
+        client.attach(run->task, {.artifactDir = artifact.path.string(), .network = kind.attached}, [&](auto) {
+            done = Clock::now();
+            mounted = true;
+        });
+    });
+    platform.until([&] { return mounted; }, "attach");
+    kind.bound.add(began, done);
+    const auto killed = Clock::now();
+    platform.kill(*run);
+    pollfd end{run->worker.pidfd.get(), POLLIN, 0};
+    ::poll(&end, 1, 5000);
+    kind.gone.add(killed, Clock::now());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc > 1 && std::string(argv[1]) == "launcher") return launcherMain(3);
     const int count = argc > 1 ? std::atoi(argv[1]) : 200;
     Platform platform;
-    Times answered{"request to started"}, hello{"request to the stub's HELLO"}, attached{"attach"},
-        gone{"kill to the end of its pidfd"};
     const TemporaryFolder artifact;
-    WorkerSpec spec;
-    spec.argv = {"program"};
-    spec.execStub = true;
-    for (int i = 0; i < count; ++i) {
-        auto run = std::make_shared<Run>();
-        Clock::time_point began, started, done;
-        platform.onLoop([&](LauncherClient& client) {
-            began = Clock::now();
-            client.startWorker(
-                spec,
-                [&, run](auto result) {
-                    started = Clock::now();
-                    if (!result) std::fprintf(stderr, "%s\n", result.failure().detail.c_str());
-                    if (!result) std::exit(1);
-                    run->worker = std::move(*result);
-                    run->task = run->worker.task;
-                    run->answered = true;
-                },
-                [](const Ended&) {});
-        });
-        platform.until([&] { return run->answered; }, "a worker");
-        answered.add(began, started);
-        pollfd ready{run->worker.socket.get(), POLLIN, 0};
-        ::poll(&ready, 1, 5000);
-        hello.add(began, Clock::now());
-        bool mounted = false;
-        platform.onLoop([&](LauncherClient& client) {
-            began = Clock::now();
-            client.attach(run->task, {.artifactDir = artifact.path.string()}, [&](auto) {
-                done = Clock::now();
-                mounted = true;
-            });
-        });
-        platform.until([&] { return mounted; }, "attach");
-        attached.add(began, done);
-        const auto killed = Clock::now();
-        platform.kill(*run);
-        pollfd end{run->worker.pidfd.get(), POLLIN, 0};
-        ::poll(&end, 1, 5000);
-        gone.add(killed, Clock::now());
+    const NetworkPolicy outbound{Network::outbound}, list{Network::outbound, {"192.0.2.1", "api.example"}};
+    Kind kinds[] = {{"network none", {}, {}},
+                    {"network outbound", outbound, outbound},
+                    {"outbound, bound to a list", outbound, list},
+                    {"outbound, bound to none", outbound, {}}};
+    for (int i = 0; i < count; ++i)
+        for (Kind& kind : kinds) measure(platform, artifact, kind);
+    for (Kind& kind : kinds) {
+        std::printf("%s\n", kind.what);
+        for (Times* times : {&kind.answered, &kind.hello, &kind.bound, &kind.gone}) times->print();
     }
-    for (Times* times : {&answered, &hello, &attached, &gone}) times->print();
 }

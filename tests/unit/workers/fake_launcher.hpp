@@ -167,6 +167,7 @@ public:
         memory[task - 1] = attachment.limits.memoryBytes;
         loop_.post([done] { done({}); });
     }
+    void onRefused(sandbox::TaskId task, RefusedCallback refused) override { refusals[task] = std::move(refused); }
     std::string artifactPath(sandbox::TaskId) const override { return "/function"; }
     void kill(sandbox::TaskId task) override {
         FakeWorker& worker = *workers[task - 1];
@@ -176,6 +177,7 @@ public:
 
     std::vector<std::unique_ptr<FakeWorker>> workers{};
     std::vector<uint64_t> memory{};
+    std::map<sandbox::TaskId, RefusedCallback> refusals{};
     bool hello = true;
     bool refuse = false;
     bool obeysKill = true;

@@ -21,6 +21,8 @@ class HostileWorkerTest : public DispatcherFixture {
     CPPUNIT_TEST(loadingHasADeadline);
     CPPUNIT_TEST(aWorkerThatCannotStartFailsItsCalls);
     CPPUNIT_TEST(printedTextIsAttributedAndCut);
+    CPPUNIT_TEST(refusedConnectionsAreNamed);
+    CPPUNIT_TEST(refusedConnectionsAreNamedAFewTimes);
     CPPUNIT_TEST(aCheckerNeverRunsAnything);
     CPPUNIT_TEST(aCheckerThatDiesFailsItsCheckOnly);
     CPPUNIT_TEST_SUITE_END();
@@ -245,6 +247,38 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), got.log.substr(0, 6));
         CPPUNIT_ASSERT_EQUAL(std::string("call:hello\n"), logged.at(0));
         CPPUNIT_ASSERT_EQUAL(std::string("-:nobody's\n"), logged.at(1));
+    }
+
+    void refusedConnectionsAreNamed() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const auto refused = launcher->refusals.at(worker.task());
+        refused("one");
+        worker.answer(worker.calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), wait(answer).log);
+        refused("late");  // the invocation has just ended; the log still knows which it was
+        CPPUNIT_ASSERT_EQUAL(std::string("call:one\n"), logged.at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("call:late\n"), logged.at(1));
+    }
+
+    void refusedConnectionsAreNamedAFewTimes() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        for (int i = 0; i < 1000; ++i) launcher->refusals.at(worker.task())("no");
+        worker.answer(worker.calls[0], "1");
+        wait(answer);
+        CPPUNIT_ASSERT(logged.size() > RefusalLines::maxOfSecond);
+        CPPUNIT_ASSERT(logged.size() <= RefusalLines::maxOfCall + 1);
+        CPPUNIT_ASSERT(logged.at(RefusalLines::maxOfSecond).find("more connections were refused") != std::string::npos);
+        RefusalLines lines;
+        size_t said = 0;
+        for (auto now = Clock::time_point{} + 1h; now < Clock::time_point{} + 2h; now += 200ms)
+            said += lines.next(now) == RefusalLines::Verdict::say ? 1 : 0;
+        CPPUNIT_ASSERT_EQUAL(RefusalLines::maxOfCall, said);
+        lines.begin();
+        CPPUNIT_ASSERT(lines.next(Clock::time_point{} + 3h) == RefusalLines::Verdict::say);
     }
 
     void aCheckerNeverRunsAnything() {
