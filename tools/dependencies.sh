@@ -9,7 +9,7 @@
 
 # Debian packages without which nothing can be built.
 build_packages=(
-    g++ cmake ninja-build pkg-config
+    g++ cmake ninja-build pkg-config ca-certificates
     libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev libnftables-dev
 )
 # Debian packages that only the tests need.
@@ -18,10 +18,12 @@ test_packages=(libcppunit-dev git curl iproute2 qemu-system-x86 busybox-static c
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 
 # Language toolchains: command, oldest version that works, Debian package. A command that is on PATH and new enough is
-# used as it is. Each of them may be missing: its runtime is then reported as unavailable and the others work.
+# used as it is; `-` means any version, and saves asking a slow program. Each of them may be missing: its runtime is then reported as unavailable and the others work.
 toolchains=(
     "python3 3.7 python3"
+    "pip3 - python3-pip"
     "node 14 nodejs"
+    "npm - npm"
     "esbuild 0.8 esbuild"
     "go 1.16 golang-go"
 )
@@ -63,6 +65,7 @@ missing_toolchains() {
     for entry in "${toolchains[@]}"; do
         read -r command floor package <<<"$entry"
         if command -v "$command" >/dev/null 2>&1; then
+            [ "$floor" != - ] || continue
             version=$(toolchain_version "$command" || true)
             if [ -n "$version" ] && not_older "$version" "$floor"; then
                 continue

@@ -27,7 +27,8 @@ class Dependencies(unittest.TestCase):
         self.stand_in('id', 'echo 0')
         self.stand_in('apt-get', f'echo "apt-get $*" >> {self.calls}')
         self.packages(self.every_package())
-        self.toolchain(go='go version go1.22.1 linux/amd64', node='v20.1.0', python3='Python 3.11.2', esbuild='0.17.0')
+        self.toolchain(go='go version go1.22.1 linux/amd64', node='v20.1.0', python3='Python 3.11.2', esbuild='0.17.0', pip3='pip 23.0.1',
+                       npm='9.2.0')
 
     def stand_in(self, name, script):
         path = self.bin / name
