@@ -1,5 +1,7 @@
 #include "workers/checker.hpp"
 
+#include <utility>
+
 namespace cf::workers {
 
 using namespace std::chrono_literals;
@@ -34,9 +36,15 @@ void Checker::next() {
                                                Worker::Birth{.memoryMb = 512});
     }
     arm();
-    if (worker_->state() != Worker::State::waiting) return;
+    if (worker_->state() != Worker::State::waiting || !worker_->staysHere()) return;
     asked_ = true;
     worker_->check(waiting_.front().file, waiting_.front().source);
+}
+
+bool Checker::giveWay() {
+    if (!worker_ || !worker_->staysHere() || !waiting_.empty()) return false;
+    worker_->stop();
+    return true;
 }
 
 void Checker::arm() {
@@ -60,14 +68,17 @@ void Checker::workerChecked(Worker&, std::string_view remarks) {
     waiting_.pop_front();
     asked_ = false;
     request.callback(std::string(remarks));
+    if (context_.starving > 0 && giveWay()) return;
     arm();
     next();
 }
 
 void Checker::workerGone(Worker&, WorkerEnd&& end) {
     retire(context_.loop, std::move(worker_));
-    asked_ = false;
+    const bool asked = std::exchange(asked_, false);
     if (waiting_.empty()) return;
+    // It left because it had nothing to do; this source came too late for it.
+    if (!asked && end.cause == WorkerEnd::Cause::stopped) return next();
     Request request = std::move(waiting_.front());
     waiting_.pop_front();
     request.callback(base::Failure{.reason = "check_failed",

@@ -21,6 +21,9 @@ public:
     // Remarks as JSON. Failures: check_failed (timed out, crashed, too many waiting).
     void check(std::string file, std::string source, Callback callback);
 
+    // Lets an idle worker go, for a platform that is full. False: there is none.
+    bool giveWay();
+
     void workerWaits(Worker&) override { next(); }
     void workerChecked(Worker&, std::string_view remarks) override;
     void workerGone(Worker&, WorkerEnd&&) override;

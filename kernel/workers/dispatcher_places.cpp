@@ -86,6 +86,8 @@ bool Dispatcher::makeRoom(const VersionPool* asker) {
         return true;
     }
     for (auto& [name, runtime] : runtimes_)
+        if (runtime.checker && runtime.checker->giveWay()) return true;
+    for (auto& [name, runtime] : runtimes_)
         if (runtime.prewarmed && runtime.prewarmed->shrink(1) > 0) return true;
     return false;
 }

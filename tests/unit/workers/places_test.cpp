@@ -13,6 +13,7 @@ class PlacesTest : public DispatcherFixture {
     CPPUNIT_TEST(aWorkerCountsAsWhatItUsed);
     CPPUNIT_TEST(memoryIsMadeByTheLongestIdleWorkers);
     CPPUNIT_TEST(minWorkersAreSpared);
+    CPPUNIT_TEST(aWorkerThatChecksSourcesMakesRoom);
     CPPUNIT_TEST(withoutMemoryACallWaitsAndIsToldWhy);
     CPPUNIT_TEST(whatNobodyMeasuresCountsAsItsLimit);
     CPPUNIT_TEST(aWorkerLargerThanTheBudgetRunsAlone);
@@ -65,6 +66,24 @@ public:
         until([&] { return bound().size() == 2; }, "a worker to make room");
         CPPUNIT_ASSERT(launcher->workers[0]->alive);
         CPPUNIT_ASSERT(!launcher->workers[1]->alive);
+    }
+
+    void aWorkerThatChecksSourcesMakesRoom() {
+        options.maxWorkers = 1;
+        start();
+        size_t checked = 0;
+        const auto check = [&] {
+            dispatcher->check("lua", "main.lua", "return", [&](base::Result<std::string> remarks) {
+                CPPUNIT_ASSERT(static_cast<bool>(remarks));
+                ++checked;
+            });
+        };
+        check();
+        until([&] { return checked == 1; }, "the check");
+        const auto answer = call(function(0));
+        check();  // while its worker is on its way out
+        CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        until([&] { return checked == 2; }, "the second check");
     }
 
     void withoutMemoryACallWaitsAndIsToldWhy() {
