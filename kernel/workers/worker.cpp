@@ -92,6 +92,10 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     errors_ = std::move(worker->errors);
     pidfd_ = std::move(worker->pidfd);
     memoryPeak_ = std::move(worker->memoryPeak);
+    if (!memoryPeak_) {
+        context_.places.unmeasured = true;
+        place_.charge(uint64_t{target_ ? target_->memoryMb : memoryMb_} << 20);
+    }
     std::weak_ptr<bool> alive = alive_;
     context_.launcher.onRefused(task_, [this, alive](std::string_view line) {
         if (!alive.expired()) onRefused(line);
@@ -99,10 +103,6 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     if (state_ == State::dying) {  // given up while it was being started
         context_.launcher.kill(task_);
         return;
-    }
-    if (!memoryPeak_) {
-        context_.places.unmeasured = true;
-        place_.charge(uint64_t{target_ ? target_->memoryMb : memoryMb_} << 20);
     }
     socketWatch_ = std::make_unique<Watch>(context_.loop, socket_.get(), EPOLLIN,
                                            [this](uint32_t e) { onSocket(e); });
@@ -207,6 +207,7 @@ void Worker::stop() {
     if (state_ == State::dying) return;
     if (state_ != State::ready && state_ != State::waiting)
         return kill(WorkerEnd::Cause::stopped, "no longer needed");
+    if (inFlight_.empty()) place_.release();
     const size_t start = protocol::beginFrame(out_, FrameType::stop, 0);
     protocol::endFrame(out_, start);
     flush();
@@ -216,7 +217,6 @@ void Worker::stop() {
         life_ = context_.loop.after(1s, [this] {
             life_ = 0;
             kill(WorkerEnd::Cause::stopped, "did not leave when asked to");
-    if (inFlight_.empty()) place_.release();
         });
 }
 

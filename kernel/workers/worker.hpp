@@ -79,9 +79,9 @@ public:
     Worker& operator=(const Worker&) = delete;
 
     void setOwner(WorkerOwner& owner) { owner_ = &owner; }
-    // Binds it to a version for life: attach and LOAD follow as soon as it has said HELLO.
     // Asks the launcher to start its process; called once, by Starts.
     void launch();
+    // Binds it to a version for life: attach and LOAD follow as soon as it has said HELLO.
     // `memorySeen` as in Birth.
     void bind(TargetPtr target, uint64_t memorySeen = 0);
     // Takes new settings of the same version; they count from the next invocation on.
@@ -105,19 +105,19 @@ public:
         return inFlight_.empty() ? Clock::duration{} : now - inFlight_.front()->begun;
     }
     bool takesWork() const { return state_ == State::ready && !leaving_; }
-    bool wasCold() const { return !answeredOnce_; }
     // It counts among the workers that there may be, and will go on to.
     bool staysHere() const { return place_.held() && !leaving_; }
     const Place& place() const { return place_; }
+    bool wasCold() const { return !answeredOnce_; }
     Clock::time_point lastUsed() const { return lastUsed_; }
-    std::chrono::microseconds initTime() const { return initTime_; }
     Clock::time_point boundAt() const { return bound_; }
+    std::chrono::microseconds initTime() const { return initTime_; }
 
 private:
     void started(base::Result<sandbox::WorkerLauncher::Worker> worker);
     void ended(const sandbox::Ended& ended);
-    void attach();
     void armLife();
+    void attach();
     void sendLoad();
     void onSocket(uint32_t events);
     void readFrames();
@@ -143,13 +143,13 @@ private:
     Context& context_;
     WorkerOwner* owner_;
     State state_ = State::starting;
-    TargetPtr target_;
-    sandbox::TaskId task_ = 0;
     Place place_;
     sandbox::WorkerSpec spec_;  // until it is launched
     uint32_t memoryMb_;         // until it is bound
     std::chrono::milliseconds startTimeout_;
     bool launched_ = false;
+    TargetPtr target_;
+    sandbox::TaskId task_ = 0;
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;

@@ -113,8 +113,8 @@ bool Worker::onFrame(const Frame& frame) {
             initTime_ = microsecondsSince(bound_, Clock::now());
             context_.loop.cancel(life_);
             life_ = 0;
-            owner_->workerReady(*this);
             sampleMemory(true);
+            owner_->workerReady(*this);
             return true;
         case FrameType::loadFailed: {
             if (state_ != State::loading) return broken("LOAD_FAILED without LOAD");
@@ -148,9 +148,9 @@ bool Worker::onHello(std::string_view payload) {
     if (state_ != State::starting || saidHello_) return broken("a second HELLO");
     saidHello_ = true;
     state_ = State::waiting;
-    if (target_) {
     sampleMemory(true);
     context_.starts.done(*this);
+    if (target_) {
         attach();
     } else {
         context_.loop.cancel(life_);
