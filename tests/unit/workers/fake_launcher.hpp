@@ -179,10 +179,10 @@ public:
     std::vector<uint64_t> memory{};
     std::map<sandbox::TaskId, RefusedCallback> refusals{};
     bool hello = true;
-    bool refuse = false;
-    bool obeysKill = true;
     std::chrono::milliseconds startTime{0};  // from start to HELLO
     size_t starting = 0, mostStarting = 0;   // at once
+    bool refuse = false;
+    bool obeysKill = true;
     std::function<void(FakeWorker&)> onStart{};
 
 private:
