@@ -16,11 +16,11 @@ struct Words {
 };
 
 constexpr std::array<Words, 6> words = {{
-    {RefusalReason::list, "list",
-     "it is not in the function's network.allow; add it there"},
+    {RefusalReason::list, "list", "it is not in the function's network.allow; add it there"},
     {RefusalReason::denied, "denied", "sandbox.network.deny closes it to all functions"},
     {RefusalReason::reserved, "reserved",
-     "private and special addresses are closed to functions; sandbox.network.allow opens addresses"},
+     "private and special addresses are closed to functions; sandbox.network.allow opens "
+     "addresses"},
     {RefusalReason::platform, "platform",
      "workers reach neither each other nor the platform's own network"},
     {RefusalReason::machine, "machine",
@@ -57,8 +57,8 @@ std::string refusalText(const Refusal& refusal) {
     const char* const what = refusal.protocol == tcp   ? "connection"
                              : refusal.protocol == udp ? "datagram"
                                                        : "packet";
-    std::string text = std::string("[platform] ") + what + " to " +
-                       base::addressText(refusal.address);
+    std::string text =
+        std::string("[platform] ") + what + " to " + base::addressText(refusal.address);
     if (refusal.port != 0) text += ":" + std::to_string(refusal.port);
     const char* why = "the network's rules do not allow it";
     for (const Words& one : words)

@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -52,8 +52,8 @@ std::optional<Refusal> readRefusal(const char* data, size_t size);
 class RefusalLog {
 public:
     using Callback = std::function<void(const Refusal&)>;
-    // In the thread's present network namespace. Nothing when Linux has no nfnetlink_log or somebody
-    // else hears the group.
+    // In the thread's present network namespace. Nothing when Linux has no nfnetlink_log or
+    // somebody else hears the group.
     static std::unique_ptr<RefusalLog> open(base::EventLoop& loop, uint16_t group,
                                             Callback callback);
 

@@ -119,8 +119,7 @@ std::unique_ptr<RefusalLog> RefusalLog::open(base::EventLoop& loop, uint16_t gro
     // At once: by itself Linux gathers reports for a second, and the invocation is over by then.
     const uint32_t threshold = htonl(1);
     const int fd = socket.get();
-    if (!configure(fd, group, NFULA_CFG_CMD, bind) ||
-        !configure(fd, group, NFULA_CFG_MODE, mode) ||
+    if (!configure(fd, group, NFULA_CFG_CMD, bind) || !configure(fd, group, NFULA_CFG_MODE, mode) ||
         !configure(fd, group, NFULA_CFG_QTHRESH, threshold))
         return nullptr;
     return std::unique_ptr<RefusalLog>(
