@@ -5,6 +5,7 @@
     tests/bench/bench.py --quick                     everything with few rounds, three minutes
     tests/bench/bench.py warm cold                   these sections only
     tests/bench/bench.py warm --languages python --rounds 9 --seconds 5
+    tests/bench/bench.py --from bench.json --picture bench.svg    draws what was measured before
 
 Prints medians over the rounds and what is met of the targets; writes every measurement to a JSON file. Only ratios inside
 one run mean anything: the machine's mood changes all sides alike. Needs wrk, g++ and a release build (CLOUDFUNCTION_BINARY
@@ -34,6 +35,7 @@ import report
 import waiting
 import warm
 from harness import SOURCE, Bench
+from records import Records
 from sides import SIDES
 
 SECTIONS = [warm, open_loop, cpu, observability, payload, waiting, cold, burst, create, many, memory]
@@ -53,6 +55,8 @@ def parse():
     parser.add_argument('--cache', type=pathlib.Path, default=SOURCE / 'build/bench',
                         help='where programs and packages of the other sides stay for the next run')
     parser.add_argument('--output', type=pathlib.Path, default=pathlib.Path('bench.json'))
+    parser.add_argument('--from', dest='earlier', nargs='+', type=pathlib.Path, metavar='JSON',
+                        help='measures nothing: reports what earlier runs wrote')
     parser.add_argument('--picture', type=pathlib.Path, help='where to write the picture (SVG)')
     parser.add_argument('--markdown', type=pathlib.Path, help='where to write the targets as a table')
     options = parser.parse_args()
@@ -65,8 +69,28 @@ def parse():
     return options
 
 
+def report_earlier(options):
+    """Tables, picture and targets of runs that are over."""
+    runs = [json.loads(path.read_text()) for path in options.earlier]
+    records = Records(entry for run in runs for entry in run['measurements'])
+    sections = [s for s in SECTIONS if records.rows(s.NAME)]
+    for section in sections:
+        print('\n'.join([*report.table(records, section), *report.target_lines(section, records), '']))
+    write(options, sections, records)
+    return 0
+
+
+def write(options, sections, records):
+    if options.picture:
+        options.picture.write_text(picture.draw(sections, records))
+    if options.markdown:
+        options.markdown.write_text('\n'.join(report.markdown(sections, records)) + '\n')
+
+
 def main():
     options = parse()
+    if options.earlier:
+        return report_earlier(options)
     for program in ('wrk', 'g++'):
         if shutil.which(program) is None:
             sys.exit(f'{program} is missing; install the package of that name.')
@@ -91,10 +115,7 @@ def main():
                                           'quick': options.quick, 'missing': bench.missing,
                                           'measurements': bench.records.entries}, indent=1))
     print(f'Every measurement: {options.output}')
-    if options.picture:
-        options.picture.write_text(picture.draw(sections, bench.records))
-    if options.markdown:
-        options.markdown.write_text('\n'.join(report.markdown(sections, bench.records)) + '\n')
+    write(options, sections, bench.records)
     errors = sum(bench.records.errors(s.NAME) for s in sections)
     if errors:
         print(f'{errors} calls failed.')

@@ -166,7 +166,8 @@ class Bench:
                                   'p50_us': result['p50'], 'p99_us': result['p99'], 'requests': result['requests']}
 
     def warm_up(self, url, size=0):
-        self.wrk(url, 8, 1, size)
+        """Not measured: code gets compiled, workers get started."""
+        self.wrk(url, 8 if size else 32, 1 if self.quick or size else 3, size)
 
     def open_loop(self, url, rate, seconds=None, connections=64):
         """Requests at a constant rate. Returns (errors, numbers)."""

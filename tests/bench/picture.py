@@ -1,12 +1,5 @@
-"""The targets as bars, from the JSON of a run, as SVG: how much of each target is reached; the line is the target.
-
-    tests/bench/picture.py bench.json > docs/benchmarks.svg
-"""
+"""The targets as bars, as SVG: how much of each target is reached; the line is the target."""
 import html
-import json
-import sys
-
-from records import Records
 
 WIDTH, LEFT, LINE, HEIGHT, TOP = 860, 400, 620, 18, 34
 MOST = 2.0  # of a target; longer bars end here
@@ -41,12 +34,3 @@ def draw(sections, records):
     parts.append(f'<line x1="{LINE}" y1="{TOP - 8}" x2="{LINE}" y2="{height - 8}" stroke="#222"/>')
     return '\n'.join([*parts, '</svg>', ''])
 
-
-def main():
-    from bench import SECTIONS
-    with open(sys.argv[1], encoding='utf-8') as f:
-        sys.stdout.write(draw(SECTIONS, Records(json.load(f)['measurements'])))
-
-
-if __name__ == '__main__':
-    main()
