@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures the platform beside others that do the same work, in one run on one machine, in turn.
 
-    tests/bench/bench.py                             everything, half an hour
-    tests/bench/bench.py --quick                     everything with few rounds, three minutes
+    tests/bench/bench.py                             everything, most of an hour
+    tests/bench/bench.py --quick                     everything with few rounds, about three minutes
     tests/bench/bench.py warm cold                   these sections only
     tests/bench/bench.py warm --languages python --rounds 9 --seconds 5
     tests/bench/bench.py --from bench.json --picture bench.svg    draws what was measured before
