@@ -6,6 +6,7 @@
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -47,13 +48,14 @@ class RefusalTest : public CppUnit::TestFixture {
 
     // From 10.64.0.9, to 169.254.169.254:80.
     static std::string packet(uint8_t protocol = 6, uint8_t words = 5, uint16_t fragment = 0) {
-        std::string bytes(size_t{4} * words, '\0');
+        std::string bytes(std::max<size_t>(20, size_t{4} * words), '\0');
         bytes[0] = static_cast<char>(0x40 | words);
         bytes[6] = static_cast<char>(fragment >> 8);
         bytes[7] = static_cast<char>(fragment);
         bytes[9] = static_cast<char>(protocol);
         const uint8_t addresses[8] = {10, 64, 0, 9, 169, 254, 169, 254};
         std::memcpy(&bytes[12], addresses, sizeof addresses);
+        bytes.resize(size_t{4} * words);  // one that is too short loses its end
         const uint8_t ports[4] = {0xC0, 0x01, 0, 80};
         return bytes.append(reinterpret_cast<const char*>(ports), sizeof ports);
     }
