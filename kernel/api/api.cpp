@@ -78,10 +78,13 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
         if (!dependencies.functionUrl) return refusePath(*exchange);
         return dependencies.functionUrl(std::move(exchange), match["name"], match["rest"]);
     }
-    const auto resource = routes()[match.id()].resource;
-    const Lane lane = routes()[match.id()].method == "GET" ? Lane::read : Lane::save;
+    const auto& [method, pattern, resource, lane] = routes()[match.id()];
+    if (lane == Lane::loop) {
+        const Response answer = resource(Call{request, dependencies, state_->loop});
+        return exchange->respond(answer.status, answer.headers, {answer.body});
+    }
     dependencies.pool.answer(state_->loop, exchange, lane,
-                             [state = state_, &request, resource, id = std::string(match["id"]),
+                             [state = state_, &request, resource = resource, id = std::string(match["id"]),
                               item = std::string(match["item"])] {
                                  return resource(Call{request, state->dependencies, state->loop, id, item});
                              });

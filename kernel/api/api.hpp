@@ -55,6 +55,7 @@ struct Dependencies {
     functions::RuntimeCatalog& runtimes;
     RecordSource* records = nullptr;
     std::function<Health()> health{};  // control-plane thread
+    std::function<Health::Phase()> phase{};  // any thread, at once
     std::function<std::string()>
         runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
     std::string openapi{};   // text of docs/http-api.yaml

@@ -33,7 +33,11 @@ struct ControlOptions {
     size_t queue = 256;  // waiting requests of each kind
 };
 
-enum class Lane { read, save };
+enum class Lane {
+    loop,  // never waits: on the request's own loop, whatever the control plane has to do
+    read,
+    save
+};
 
 class ControlPool {
 public:

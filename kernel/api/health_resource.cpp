@@ -79,9 +79,9 @@ Response readHealth(const Call& call) {
 }
 
 Response readReadiness(const Call& call) {
-    const Health health = call.dependencies.health ? call.dependencies.health() : Health{};
-    if (health.phase == Health::Phase::running) return json(call, 200, R"({"status":"ready"})");
-    const bool starting = health.phase == Health::Phase::starting;
+    const auto phase = call.dependencies.phase ? call.dependencies.phase() : Health::Phase::starting;
+    if (phase == Health::Phase::running) return json(call, 200, R"({"status":"ready"})");
+    const bool starting = phase == Health::Phase::starting;
     return failed(call, {.reason = starting ? "starting" : "draining",
                          .detail = starting ? "the platform is starting"
                                             : "the platform is stopping and takes no new work",

@@ -6,7 +6,7 @@ namespace {
 
 constexpr Route table[] = {
     {"GET", "/api/health", readHealth},
-    {"GET", "/api/health/ready", readReadiness},
+    {"GET", "/api/health/ready", readReadiness, Lane::loop},
     {"GET", "/api/openapi.yaml", readOpenapi},
     {"GET", "/api/v1/runtimes", listRuntimes},
     {"GET", "/api/v1/functions", listFunctions},

@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "api/control.hpp"
 #include "api/resource.hpp"
 
 namespace cf::api {
@@ -12,6 +13,8 @@ struct Route {
     std::string_view method;
     std::string_view pattern;  // of http::Router; its parameters are called id and item
     Response (*resource)(const Call&);
+    // GET reads and everything else saves, but for what never waits: that is answered on the loop.
+    Lane lane = method == "GET" ? Lane::read : Lane::save;
 };
 
 // A route's place in this list is its http::RouteId.

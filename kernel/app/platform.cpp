@@ -252,6 +252,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
         api::Dependencies dependencies{.pool = *control_, .functions = *functions_, .runtimes = runtimes_};
         dependencies.records = recordReader_.get();
         dependencies.health = [this] { return health(); };
+        dependencies.phase = [this] { return phase_.load(); };
         dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
         dependencies.openapi = places_.openapi;
         dependencies.followers->most = settings_.maxFollowers;

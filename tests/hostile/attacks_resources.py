@@ -72,9 +72,11 @@ def _(arena, runtime):
 
 @attack('memory bomb in /tmp', 'python')
 def _(arena, runtime):
-    name = arena.function(runtime, 'import tempfile\ndef handler(event):\n    if not event: return "fine"\n    kept = []\n'
+    name = arena.function(runtime, 'import tempfile, time\ndef handler(event):\n    if not event: return "fine"\n    kept = []\n'
                           '    for i in range(64):\n        f = open(f"{tempfile.gettempdir()}/{i}", "wb")\n'
-                          '        f.write(bytes(1 << 20)); kept.append(f); kept.append(bytearray(b"x" * (1 << 20)))\n',
+                          '        f.write(bytes(1 << 20)); kept.append(f); kept.append(bytearray(b"x" * (1 << 20)))\n'
+                          # Held until somebody ends it: without control groups a watchdog looks 10 times a second.
+                          '    time.sleep(100)\n',
                           memory=40, timeout=20)
     arena.problem(arena.invoke(name, True), 502, 'memory_exceeded')
     arena.fresh(name, False)

@@ -1,6 +1,7 @@
 // Routing, the control pool, health, and the resources that only pass on.
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <atomic>
 #include <latch>
 #include <semaphore>
 
@@ -144,13 +145,13 @@ class PlatformTest : public CppUnit::TestFixture {
     }
 
     void readiness() {
-        Health health;
+        std::atomic<Health::Phase> phase{Health::Phase::starting};
         Client client(
-            [&](Dependencies& dependencies) { dependencies.health = [&] { return health; }; });
+            [&](Dependencies& dependencies) { dependencies.phase = [&] { return phase.load(); }; });
         CPPUNIT_ASSERT_EQUAL(503, client.call("GET", "/api/health/ready").status);
-        health.phase = Health::Phase::running;
+        phase = Health::Phase::running;
         CPPUNIT_ASSERT_EQUAL(200, client.call("GET", "/api/health/ready").status);
-        health.phase = Health::Phase::draining;
+        phase = Health::Phase::draining;
         CPPUNIT_ASSERT_EQUAL(std::string("draining"),
                              client.call("GET", "/api/health/ready").at("/reason"));
     }
@@ -184,11 +185,14 @@ class PlatformTest : public CppUnit::TestFixture {
             running.acquire();
             const auto second = client.send("GET", "/api/v1/runtimes");
             running.acquire();
-            const auto waiting = client.send("GET", "/api/health/ready");
+            const auto waiting = client.send("GET", "/api/health");
             const Answer refused = client.call("GET", "/api/health");
             CPPUNIT_ASSERT_EQUAL(503, refused.status);
             CPPUNIT_ASSERT_EQUAL(std::string("control_busy"), refused.at("/reason"));
             CPPUNIT_ASSERT(refused.headers.contains("Retry-After"));
+            // What never waits is answered all the same.
+            CPPUNIT_ASSERT_EQUAL(std::string("starting"),
+                                 client.call("GET", "/api/health/ready").at("/reason"));
             go.count_down();
             CPPUNIT_ASSERT_EQUAL(200, first->wait().status);
             CPPUNIT_ASSERT_EQUAL(200, second->wait().status);
