@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import signal
@@ -36,6 +37,7 @@ STOP_SECONDS = 40
 WAIT_SECONDS = 20
 
 PR_SET_CHILD_SUBREAPER = 36
+SANITIZER = re.compile(r'(ERROR|WARNING): (Address|Leak|Thread|Memory)Sanitizer|: runtime error: ')
 
 
 class Response:
@@ -194,6 +196,7 @@ class Platform:
         self.process.kill()
         self.process.wait()
         self.log_file.close()
+        self.assert_nothing_found()
 
     def stop(self):
         """SIGTERM; returns the exit status. Raises when anything is left."""
@@ -209,7 +212,17 @@ class Platform:
         finally:
             self.log_file.close()
         self.assert_nothing_left(family)
+        self.assert_nothing_found()
         return status
+
+    def assert_nothing_found(self):
+        """By sanitizers, where the platform was built with some; every process of it writes to its log."""
+        for line in self.log().splitlines():
+            if SANITIZER.search(line):
+                raise AssertionError(f'a sanitizer found something:\n{self.log()[-20000:]}')
+
+    def mounts(self):
+        return [line for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if str(self.home) in line]
 
     def assert_nothing_left(self, family):
         def left():
@@ -223,9 +236,8 @@ class Platform:
                 break
             if pid == 0:
                 break
-        mounts = [line for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if str(self.home) in line]
-        if mounts:
-            raise AssertionError(f'mounts left behind: {mounts}')
+        if self.mounts():
+            raise AssertionError(f'mounts left behind: {self.mounts()}')
 
     def remove(self):
         shutil.rmtree(self.home, ignore_errors=True)
