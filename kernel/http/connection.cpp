@@ -16,6 +16,7 @@
 #include "http/server_exchange.hpp"
 #include "http/server_state.hpp"
 #include "http/server_stream.hpp"
+#include "http/traveller.hpp"
 
 namespace cf::http {
 
@@ -47,8 +48,8 @@ Refusal overloaded(size_t bytes) {
 
 }  // namespace
 
-Connection::Connection(ServerState& server, base::UniqueFd fd, std::string peer)
-    : server_(server), fd_(std::move(fd)), peer_(std::move(peer)) {}
+Connection::Connection(ServerState& server, base::UniqueFd fd, Occupancy::Seat seat)
+    : server_(server), fd_(std::move(fd)), seat_(std::move(seat)) {}
 
 Connection::~Connection() = default;
 
@@ -118,7 +119,7 @@ void Connection::readInto(Inbox& inbox) {
         want = std::min<size_t>(std::max(2 * buffer.size(), want),
                                 inbox.parser.messageSize() + inbox.parser.contentLength());
     if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
-        if (server_.buffered > server_.options.bufferBytes && !busy()) {
+        if (server_.options.occupancy->buffered() > server_.options.bufferBytes && !busy()) {
             refuse(overloaded(server_.options.bufferBytes));
             return settle();
         }
@@ -201,7 +202,7 @@ RequestParser::State Connection::announceBody(RequestParser& parser, char* messa
     if (options.bodyLimit && (parser.chunked() || parser.contentLength() > askForLimitAbove)) {
         Request head;
         parser.describe(message, server_.headHeaders, head);
-        head.peer = peer_;
+        head.peer = seat_.peer();
         parser.setBodyLimit(options.bodyLimit(head));
     }
     // A client that sent part of the body already does not wait for leave.
@@ -239,8 +240,12 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     auto exchange =
         std::allocate_shared<ServerExchange>(PoolAllocator<ServerExchange>(server_.pool),
                                              server_.pool, serial_, *this, std::move(storage));
-    exchange->describe(parser, base, peer_);
+    exchange->describe(parser, base, seat_.peer());
     exchange_ = exchange;
+    hand(std::move(exchange));
+}
+
+void Connection::hand(std::shared_ptr<ServerExchange> exchange) {
     try {
         server_.handler(std::move(exchange));
     } catch (const std::exception& error) {
@@ -334,7 +339,7 @@ void Connection::streamed(std::initializer_list<std::string_view> bytes) {
     account();
     // Nobody is told: what it does not read is what fills the memory.
     if (pendingOutput() > server_.options.streamBytes ||
-        server_.buffered > server_.options.bufferBytes)
+        server_.options.occupancy->buffered() > server_.options.bufferBytes)
         return close();
     settle();
 }
@@ -424,7 +429,7 @@ void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> b
     if (!outputPending()) return;
     account();
     // Nobody is told: the answer that the client does not read is what fills the memory.
-    if (server_.buffered > server_.options.bufferBytes) return close();
+    if (server_.options.occupancy->buffered() > server_.options.bufferBytes) return close();
     blocked();
 }
 
@@ -455,12 +460,13 @@ void Connection::blocked() {
 
 void Connection::account() {
     const size_t bytes = output_.capacity() + (inbox_ == nullptr ? 0 : inbox_->buffer.capacity());
-    server_.buffered += bytes - accounted_;
+    server_.options.occupancy->changeBuffered(accounted_, bytes);
     accounted_ = bytes;
 }
 
 void Connection::settle() {
     if (mode_ != Mode::open || parsing_) return;
+    if (leaving_ != nullptr) return depart();
     account();
     const uint32_t input = inputEnded_ ? 0 : uint32_t{EPOLLIN};
     if (blocked_) return watchFor((watched_ & EPOLLIN) | EPOLLOUT);
@@ -478,7 +484,63 @@ void Connection::settle() {
     if (!starved) server_.resumeLater(*this);
 }
 
+// To another server.
+
+void Connection::moveTo(ServerState& home, std::shared_ptr<ServerExchange> exchange) {
+    leaving_.reset(new Traveller{home, std::move(exchange)});
+    settle();
+}
+
+void Connection::depart() {
+    const std::shared_ptr<Traveller> traveller = std::move(leaving_);
+    leave();
+    exchange_.reset();
+    --server_.counters.requests;  // its new home counts it
+    if (inbox_ != nullptr) {
+        if (inbox_->begin == 0)
+            traveller->input = std::move(inbox_->buffer);
+        else
+            traveller->input.append(inbox_->buffer.data() + inbox_->begin, inbox_->size());
+    }
+    traveller->output.append(output_.data() + written_, pendingOutput());
+    traveller->inputEnded = inputEnded_;
+    traveller->fd = std::move(fd_);
+    traveller->seat = std::move(seat_);
+    server_.retire(*this);
+    traveller->home.receive(traveller);
+}
+
+void Connection::arrive(Traveller& traveller) {
+    inputEnded_ = traveller.inputEnded;
+    watched_ = inputEnded_ ? 0 : uint32_t{EPOLLIN};
+    server_.loop.watch(fd_.get(), watched_, this);
+    if (traveller.input.size() > 0) {
+        server_.parser.reset();
+        inbox_ = std::make_unique<Inbox>(server_.parser);
+        inbox_->buffer = std::move(traveller.input);
+    }
+    output_ = std::move(traveller.output);
+    serial_ = server_.nextSerial++;
+    ++server_.counters.requests;
+    auto exchange = std::move(traveller.exchange);
+    exchange->arrive(server_.pool, serial_, *this);
+    exchange_ = exchange;
+    flush();
+    if (mode_ == Mode::dead) return;
+    account();
+    hand(std::move(exchange));
+    settle();
+}
+
 // The end.
+
+void Connection::leave() {
+    mode_ = Mode::dead;
+    serial_ = 0;
+    server_.options.occupancy->changeBuffered(std::exchange(accounted_, 0), 0);
+    server_.loop.unwatch(fd_.get(), this);
+    server_.deadlines.remove(*this);
+}
 
 void Connection::linger() {
     ::shutdown(fd_.get(), SHUT_WR);
@@ -492,13 +554,11 @@ void Connection::linger() {
 
 void Connection::close() {
     if (mode_ == Mode::dead) return;
-    mode_ = Mode::dead;
-    serial_ = 0;
-    server_.buffered -= std::exchange(accounted_, 0);
-    server_.loop.unwatch(fd_.get(), this);
-    server_.deadlines.remove(*this);
+    leave();
     fd_.reset();
+    seat_.release();
     server_.retire(*this);
+    leaving_.reset();
     if (const auto stream = std::exchange(stream_, nullptr))
         if (const auto closed = stream->detach()) closed();
     const auto exchange = exchange_.lock();

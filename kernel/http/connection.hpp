@@ -6,6 +6,10 @@
 // dead. An answer that is a stream keeps the connection in the middle of it until its writer ends
 // it. Output that the socket did not take keeps the connection from reading the next request.
 //
+// A request that belongs to another loop takes its connection along: the socket, the request as it
+// was read, the bytes behind it and output in front of it go to that loop's server, where a new
+// Connection goes on with them; nothing is parsed twice, and answers stay in the order of requests.
+//
 // When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and
 // some libraries do so and still wait for their answer, and a client that closed looks the same
 // until something is sent to it. So the end of input is not taken for leaving; the answer is tried.
@@ -26,22 +30,25 @@
 #include "http/buffer.hpp"
 #include "http/deadlines.hpp"
 #include "http/exchange_pool.hpp"
+#include "http/occupancy.hpp"
 #include "http/parser.hpp"
 
 namespace cf::http {
 
 class ServerExchange;
 class ServerStream;
+struct Traveller;
 struct ServerState;
 
 class Connection final : public base::Watcher, public DeadlineEntry {
 public:
-    // `peer` is the address as text.
-    Connection(ServerState& server, base::UniqueFd fd, std::string peer);
+    Connection(ServerState& server, base::UniqueFd fd, Occupancy::Seat seat);
     ~Connection() override;
 
     // Begins to serve; with a refusal it tells that and leaves.
     void start(const Refusal* refusal);
+    // The same for one that another server sent: goes on there where it stopped here.
+    void arrive(Traveller& traveller);
     void onEvents(uint32_t events) override;
     void onDeadline() override;
 
@@ -53,6 +60,9 @@ public:
     // The same, with a body that comes later.
     std::shared_ptr<ServerStream> stream(const ServerExchange& exchange, int status,
                                          std::string_view headers);
+    // The same, instead of an answer: leaves for another server as soon as nothing of this
+    // connection is on the stack, and takes the exchange along.
+    void moveTo(ServerState& home, std::shared_ptr<ServerExchange> exchange);
     // From the stream: the next bytes as they are to be sent; the last ones.
     void streamed(std::initializer_list<std::string_view> bytes);
     void endStream(std::string_view bytes);
@@ -69,12 +79,10 @@ public:
 
     // Serial of the exchange that is out; 0 without one.
     uint64_t serial() const { return serial_; }
-    const std::string& peer() const { return peer_; }
 
     // The server's notes.
     size_t index = 0;            // in its list
     bool waitsToResume = false;  // stands in its list of connections to resume
-    bool overLimit = false;      // was taken only to be refused
 
 private:
     enum class Mode : uint8_t { open, lingering, dead };
@@ -112,6 +120,7 @@ private:
     void consume(Rest rest, Inbox* inbox);
     RequestParser::State announceBody(RequestParser& parser, char* message, size_t& size);
     void dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox);
+    void hand(std::shared_ptr<ServerExchange> exchange);
     void keepRest(Rest rest, Inbox* inbox, bool starved);
     void awaitMore(const RequestParser& parser);
     // Time that the bytes moved so far have earned beyond the grace.
@@ -128,6 +137,9 @@ private:
     // Tells the server how much memory this connection holds.
     void account();
     void linger();
+    void depart();
+    // Off the server's lists; the socket is the caller's to close or send on.
+    void leave();
     void watchFor(uint32_t events);
     // Notes that an exchange was answered; whether the connection lives on behind the answer.
     bool takeAnswer(const ServerExchange& exchange);
@@ -136,10 +148,11 @@ private:
 
     ServerState& server_;
     base::UniqueFd fd_;
-    std::string peer_;
+    Occupancy::Seat seat_;
     std::weak_ptr<ServerExchange> exchange_{};  // may die on another thread
     uint64_t serial_ = 0;
     std::shared_ptr<ServerStream> stream_{};  // the answer that is being written
+    std::unique_ptr<Traveller> leaving_{};    // on its way to another server
     std::unique_ptr<Inbox> inbox_;
     Buffer output_;  // what the socket did not take yet, from written_ on
     size_t written_ = 0;

@@ -13,6 +13,8 @@
 
 namespace cf::http {
 
+class Server;
+
 struct Header {
     std::string_view name;  // as sent; compare without regard to case
     std::string_view value;
@@ -50,6 +52,10 @@ public:
     // Loop thread, instead of respond(): begins an answer whose body is written piece by piece; `headers` as there.
     // Null when the client is gone. The exchange itself can be let go then.
     virtual std::shared_ptr<Stream> stream(int status, std::string_view headers) = 0;
+
+    // Loop thread, instead of an answer: the connection goes on at `home`, a server of another loop that outlives this
+    // one's, and home's handler gets this request. Let go of the exchange then. Nothing happens when the client is gone.
+    virtual void moveTo(Server& home) = 0;
 
     // Loop thread: true once the client has closed or reset the connection.
     virtual bool clientGone() const = 0;

@@ -33,8 +33,20 @@ Listener::Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& addres
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     socket_.listen(backlog);
     port_ = socket_.address().port();
-    loop_.watch(fd, EPOLLIN, this);
+    watch();
 }
+
+Listener::Listener(base::EventLoop& loop, const Listener& other, Accepted accepted)
+    : loop_(loop),
+      socket_(other.socket_),
+      accepted_(std::move(accepted)),
+      spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
+      port_(other.port_) {
+    watch();
+}
+
+// Exclusive: a connection wakes one of the loops that wait for it, not all.
+void Listener::watch() { loop_.watch(socket_.impl()->sockfd(), EPOLLIN | EPOLLEXCLUSIVE, this); }
 
 Listener::~Listener() { loop_.unwatch(socket_.impl()->sockfd(), this); }
 

@@ -1,5 +1,6 @@
-// One listening address: a Poco server socket whose connections are accepted in batches on the
-// loop.
+// One listening address on one loop: a Poco server socket whose connections are accepted in batches.
+// Loops share the socket, not just its address (SO_REUSEPORT): a connection waits for whichever loop
+// has time, none is lost when one loop stops, and a second platform cannot take the address, too.
 #pragma once
 
 #include <Poco/Net/ServerSocket.h>
@@ -21,12 +22,15 @@ public:
     // Throws Poco::Exception when the address cannot be had.
     Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog,
              Accepted accepted);
+    // A second loop for the address of `other`.
+    Listener(base::EventLoop& loop, const Listener& other, Accepted accepted);
     ~Listener() override;
 
     uint16_t port() const { return port_; }
     void onEvents(uint32_t events) override;
 
 private:
+    void watch();
     void shedOne();
 
     base::EventLoop& loop_;

@@ -30,6 +30,14 @@ base::Result<uint16_t> Server::listen(const Poco::Net::SocketAddress& address) {
     }
 }
 
+void Server::listenWith(const Server& first) {
+    ServerState* state = state_.get();
+    for (const auto& listener : first.state_->listeners)
+        state->listeners.push_back(std::make_unique<Listener>(
+            state->loop, *listener,
+            [state](int fd, const sockaddr_storage& from) { state->accepted(fd, from); }));
+}
+
 void Server::stopAccepting() { state_->listeners.clear(); }
 
 void Server::closeIdle() {

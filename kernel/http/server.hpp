@@ -1,6 +1,7 @@
 // The HTTP/1.1 server of one event loop: listens, reads requests, hands each to the handler as an
 // Exchange and writes the answers. Everything is per instance and happens on the loop's thread; one
-// Server a loop makes it multi-threaded.
+// Server a loop makes it multi-threaded: a handler may send a connection on to the server of another
+// loop (Exchange::moveTo), which then reads, handles and answers everything behind.
 //
 // What it answers itself, without a handler: 400, 413, 414, 417, 431, 501, 505 for requests that
 // are not let through, 408 for those that do not arrive in time, 503 beyond the limits, 500 for
@@ -17,6 +18,7 @@
 #include "base/event_loop.hpp"
 #include "base/failure.hpp"
 #include "http/exchange.hpp"
+#include "http/occupancy.hpp"
 #include "http/parser.hpp"
 #include "http/refusal.hpp"
 
@@ -25,7 +27,7 @@ namespace cf::http {
 struct ServerOptions {
     using Duration = std::chrono::milliseconds;
 
-    size_t maxConnections = 10'200;  // of this server; beyond it 503
+    size_t maxConnections = 10'200;  // of all servers with one `occupancy`; beyond it 503
     size_t maxPerAddress = 1'024;    // from one address; loopback is free of it
     int backlog = 1'024;             // connections that Linux holds until they are accepted
     ParserLimits limits{};
@@ -51,6 +53,10 @@ struct ServerOptions {
     std::function<size_t(const Request& head)> bodyLimit{};
     // Documents of the answers above; plainProblem without it.
     ProblemWriter problem{};
+
+    // Shared by servers between which connections move: the limits on connections and bufferBytes
+    // hold for all of them together. Without it the server has its own.
+    std::shared_ptr<Occupancy> occupancy{};
 };
 
 struct Counters {
@@ -75,6 +81,10 @@ public:
     // Loop thread or before run; may be called for several addresses. Gives the port (for port 0
     // the chosen one). Failure: address_unavailable.
     base::Result<uint16_t> listen(const Poco::Net::SocketAddress& address);
+    // The same: takes connections of the addresses that `first` listens on at present, too. Whichever
+    // loop has time takes the next one; Linux goes on to take them for as long as one of the servers
+    // accepts.
+    void listenWith(const Server& first);
 
     // Loop thread, all below. New connections are no longer taken: Linux refuses them.
     void stopAccepting();
@@ -87,6 +97,7 @@ public:
     const Counters& counters() const;
 
 private:
+    friend class ServerExchange;  // moves connections from server to server
     std::unique_ptr<ServerState> state_;
 };
 

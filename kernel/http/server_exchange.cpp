@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "http/connection.hpp"
+#include "http/server.hpp"
 #include "http/server_stream.hpp"
 
 namespace cf::http {
@@ -51,6 +52,20 @@ void ServerExchange::respond(int status, std::string_view headers,
 std::shared_ptr<Stream> ServerExchange::stream(int status, std::string_view headers) {
     Connection* connection = takeConnection();
     return connection == nullptr ? nullptr : connection->stream(*this, status, headers);
+}
+
+void ServerExchange::moveTo(Server& home) {
+    Connection* connection = std::exchange(connection_, nullptr);
+    if (connection == nullptr) return;
+    connection->moveTo(*home.state_,
+                       std::static_pointer_cast<ServerExchange>(shared_from_this()));
+}
+
+void ServerExchange::arrive(std::shared_ptr<ExchangePool> pool, uint64_t serial,
+                            Connection& connection) {
+    pool_ = std::move(pool);
+    serial_ = serial;
+    connection_ = &connection;
 }
 
 std::function<void()> ServerExchange::detach() {

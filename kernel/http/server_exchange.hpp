@@ -23,6 +23,9 @@ public:
 
     void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
     std::shared_ptr<Stream> stream(int status, std::string_view headers) override;
+    void moveTo(Server& home) override;
+    // On the loop of its new home, after moveTo(): belongs to `connection` from now on.
+    void arrive(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection);
     bool clientGone() const override { return connection_ == nullptr && !answered_; }
     void onClientGone(std::function<void()> callback) override { gone_ = std::move(callback); }
 
@@ -41,7 +44,7 @@ private:
     std::shared_ptr<ExchangePool> pool_;
     ExchangeStorage storage_;
     std::string peer_;
-    Connection* connection_;  // null once answered or gone
+    Connection* connection_;  // null once answered, gone or on its way to another server
     std::function<void()> gone_;
     uint64_t serial_;
     bool answered_ = false;

@@ -8,13 +8,11 @@
 
 #include "base/log.hpp"
 #include "http/connection.hpp"
+#include "http/traveller.hpp"
 
 namespace cf::http {
 
 namespace {
-
-// Connections beyond the limit that are told so; more of them are closed without a word.
-constexpr size_t mostOverflowing = 128;
 
 struct Peer {
     std::string text{};
@@ -48,7 +46,9 @@ ServerState::ServerState(base::EventLoop& theLoop, ServerOptions theOptions, Han
                                           [this](uint64_t serial) { exchangeAbandoned(serial); })),
       parser(options.limits),
       readBuffer(new char[readSize + Buffer::slack]),
-      alive_(std::make_shared<ServerState*>(this)) {}
+      alive_(std::make_shared<ServerState*>(this)) {
+    if (options.occupancy == nullptr) options.occupancy = std::make_shared<Occupancy>();
+}
 
 ServerState::~ServerState() {
     *alive_ = nullptr;
@@ -64,27 +64,27 @@ void ServerState::later(void (ServerState::*task)()) {
     });
 }
 
+Connection& ServerState::add(base::UniqueFd fd, Occupancy::Seat seat) {
+    connections.push_back(std::make_unique<Connection>(*this, std::move(fd), std::move(seat)));
+    connections.back()->index = connections.size() - 1;
+    counters.open = connections.size();
+    return *connections.back();
+}
+
 void ServerState::accepted(int fd, const sockaddr_storage& address) {
     base::UniqueFd owned(fd);
     Peer peer = peerOf(address);
     ++counters.accepted;
-    const bool full = connections.size() - overflowing >= options.maxConnections;
-    size_t& fromPeer = perAddress[peer.text];
-    const bool tooMany = full || (!peer.loopback && fromPeer >= options.maxPerAddress);
-    if (tooMany && overflowing >= mostOverflowing) {
+    auto seat = options.occupancy->take(std::move(peer.text), peer.loopback,
+                                        {options.maxConnections, options.maxPerAddress});
+    if (!seat) {
         ++counters.refused;
-        if (fromPeer == 0) perAddress.erase(peer.text);
         return;
     }
-    ++fromPeer;
-    connections.push_back(
-        std::make_unique<Connection>(*this, std::move(owned), std::move(peer.text)));
-    Connection& connection = *connections.back();
-    connection.index = connections.size() - 1;
-    connection.overLimit = tooMany;
-    overflowing += tooMany ? 1 : 0;
-    counters.open = connections.size();
-    if (!tooMany) return connection.start(nullptr);
+    const auto excess = seat->excess();
+    Connection& connection = add(std::move(owned), std::move(*seat));
+    if (excess == Occupancy::Excess::none) return connection.start(nullptr);
+    const bool full = excess == Occupancy::Excess::connections;
     const Refusal refusal{
         .status = 503,
         .failure = {.reason = "too_many_connections",
@@ -97,11 +97,15 @@ void ServerState::accepted(int fd, const sockaddr_storage& address) {
     connection.start(&refusal);
 }
 
+void ServerState::receive(std::shared_ptr<Traveller> traveller) {
+    loop.post([alive = alive_, traveller = std::move(traveller)] {
+        ServerState* self = *alive;
+        if (self == nullptr) return;
+        self->add(std::move(traveller->fd), std::move(traveller->seat)).arrive(*traveller);
+    });
+}
+
 void ServerState::retire(Connection& connection) {
-    if (const auto found = perAddress.find(connection.peer());
-        found != perAddress.end() && --found->second == 0)
-        perAddress.erase(found);
-    if (connection.overLimit) --overflowing;
     if (connection.waitsToResume)
         std::replace(resuming_.begin(), resuming_.end(), &connection,
                      static_cast<Connection*>(nullptr));

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "http/buffer.hpp"
@@ -21,6 +20,7 @@
 namespace cf::http {
 
 class Connection;
+struct Traveller;
 
 struct ServerState {
     static constexpr size_t readSize = 64 * 1024;
@@ -38,6 +38,8 @@ struct ServerState {
     // middle of something.
     void resumeLater(Connection& connection);
     void exchangeAbandoned(uint64_t serial);
+    // Any thread: a connection that another server sends.
+    void receive(std::shared_ptr<Traveller> traveller);
     std::string problemOf(const Refusal& refusal) const;
 
     base::EventLoop& loop;
@@ -55,14 +57,12 @@ struct ServerState {
     ResponseHead responseHead{};
     std::vector<Header> headHeaders{};  // of a head shown to bodyLimit
     uint64_t nextSerial = 1;
-    size_t buffered = 0;  // bytes of memory that connections hold for unfinished input and output
 
     std::vector<std::unique_ptr<Listener>> listeners{};
     std::vector<std::unique_ptr<Connection>> connections{};
-    std::unordered_map<std::string, size_t> perAddress{};
-    size_t overflowing = 0;  // connections beyond the limit that are being told so
 
 private:
+    Connection& add(base::UniqueFd fd, Occupancy::Seat seat);
     void later(void (ServerState::*task)());
     void bury() { graveyard_.clear(); }
     void resume();

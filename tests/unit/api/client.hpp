@@ -61,6 +61,7 @@ public:
     void respond(int status, std::string_view headers,
                  std::initializer_list<std::string_view> body) override;
     std::shared_ptr<http::Stream> stream(int status, std::string_view headers) override;
+    void moveTo(http::Server&) override {}
     bool clientGone() const override { return false; }
     void onClientGone(std::function<void()>) override {}
     Answer wait();

@@ -1,0 +1,53 @@
+#include "http/occupancy.hpp"
+
+#include <utility>
+
+namespace cf::http {
+
+namespace {
+
+// Connections beyond the limit that are told so; more of them are closed without a word.
+constexpr size_t mostRefusing = 128;
+
+}  // namespace
+
+Occupancy::Seat& Occupancy::Seat::operator=(Seat&& other) noexcept {
+    release();
+    of_ = std::move(other.of_);
+    peer_ = std::move(other.peer_);
+    excess_ = other.excess_;
+    return *this;
+}
+
+void Occupancy::Seat::release() {
+    if (const auto of = std::exchange(of_, nullptr)) of->leave(peer_, excess_);
+}
+
+std::optional<Occupancy::Seat> Occupancy::take(std::string peer, bool loopback,
+                                               const Limits& limits) {
+    const std::lock_guard lock(mutex_);
+    Excess excess = Excess::none;
+    const auto known = perAddress_.find(peer);
+    if (connections() - refusing_ >= limits.connections)
+        excess = Excess::connections;
+    else if (!loopback && known != perAddress_.end() && known->second >= limits.perAddress)
+        excess = Excess::address;
+    if (excess != Excess::none && refusing_++ == mostRefusing) {
+        --refusing_;
+        return std::nullopt;
+    }
+    ++(known != perAddress_.end() ? known->second : perAddress_[peer]);
+    connections_.fetch_add(1, std::memory_order_relaxed);
+    return Seat(shared_from_this(), std::move(peer), excess);
+}
+
+void Occupancy::leave(const std::string& peer, Excess excess) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = perAddress_.find(peer);
+        found != perAddress_.end() && --found->second == 0)
+        perAddress_.erase(found);
+    if (excess != Excess::none) --refusing_;
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace cf::http

@@ -1,0 +1,70 @@
+// What the servers of one platform hold together, one server on each event loop: connections, those
+// of each client's address, and the memory of requests and answers that are not whole. It makes
+// limits the platform's, however many loops there are. Servers share it; thread-safe. It is asked
+// once a connection and when a connection's memory changes, not once a request.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+namespace cf::http {
+
+class Occupancy : public std::enable_shared_from_this<Occupancy> {
+public:
+    // Which limit a connection is beyond: it is told so, and goes.
+    enum class Excess : uint8_t { none, connections, address };
+
+    // One connection's part. It goes with the connection from server to server and gives the part
+    // back when it dies.
+    class Seat {
+    public:
+        Seat() = default;
+        Seat(Seat&&) noexcept = default;
+        Seat& operator=(Seat&& other) noexcept;
+        ~Seat() { release(); }
+        void release();
+        const std::string& peer() const { return peer_; }
+        Excess excess() const { return excess_; }
+
+    private:
+        friend class Occupancy;
+        Seat(std::shared_ptr<Occupancy> of, std::string peer, Excess excess)
+            : of_(std::move(of)), peer_(std::move(peer)), excess_(excess) {}
+        std::shared_ptr<Occupancy> of_{};
+        std::string peer_{};
+        Excess excess_ = Excess::none;
+    };
+
+    struct Limits {
+        size_t connections;
+        size_t perAddress;  // loopback is free of it
+    };
+    // For a connection from `peer`, the address as text. Nothing when so many are being refused that
+    // this one is closed without a word.
+    std::optional<Seat> take(std::string peer, bool loopback, const Limits& limits);
+
+    // Connections of all servers, those on their way from one to another among them.
+    size_t connections() const { return connections_.load(std::memory_order_relaxed); }
+
+    // Bytes that connections hold for unfinished input and output.
+    size_t buffered() const { return buffered_.load(std::memory_order_relaxed); }
+    void changeBuffered(size_t from, size_t to) {
+        if (from != to) buffered_.fetch_add(to - from, std::memory_order_relaxed);
+    }
+
+private:
+    void leave(const std::string& peer, Excess excess);
+
+    std::mutex mutex_;
+    std::unordered_map<std::string, size_t> perAddress_;
+    size_t refusing_ = 0;  // connections beyond the limits that are being told so
+    std::atomic<size_t> connections_{0};
+    std::atomic<size_t> buffered_{0};
+};
+
+}  // namespace cf::http
