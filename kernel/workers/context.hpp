@@ -2,6 +2,7 @@
 // this folder.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -28,7 +29,8 @@ struct ExitWords {
 
 struct Options {
     uint32_t cores = 2;         // how many workers a short function spreads over
-    uint32_t maxWorkers = 256;  // on this platform, prewarmed ones included
+    uint32_t dispatchers = 1;   // share these cores; what follows is this one's part
+    uint32_t maxWorkers = 256;  // prewarmed ones included
     uint64_t memoryBytes = 0;   // of all workers together; see Places. 0: no limit
     uint32_t prewarmed = 2;     // per runtime
     uint32_t queueSize = 1000;  // waiting invocations of one function
@@ -58,7 +60,7 @@ struct Context {
     uint32_t workers = 0;   // alive or starting, of all kinds
     uint32_t starving = 0;  // pools with calls for which there is no place
     Places places{options.maxWorkers, options.memoryBytes};
-    Starts starts{size_t{2} * options.cores};
+    Starts starts{std::max<size_t>(1, size_t{2} * options.cores / options.dispatchers)};
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 
