@@ -5,6 +5,7 @@ import ctypes as c
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,28 @@ class Refused(Exception):
 
 # A tool that ran, with what it could write to and which files lay in the scratch folder when it started.
 Run = collections.namedtuple('Run', 'argv environment network writable scratch')
+
+
+def preload():
+    """In a build with a sanitizer: its runtime, and the C++ library that it looks into, have to be in the process before
+    anything else. Starts this process anew with them; what it starts itself gets none of it."""
+    if 'LD_PRELOAD' in os.environ:
+        for name in 'LD_PRELOAD', 'ASAN_OPTIONS':
+            os.environ.pop(name, None)
+        return
+    library = os.path.join(os.environ.get('CF_PLUGINS', ''), 'node.so')
+    if not os.path.exists(library):
+        return
+    needed = subprocess.run(['ldd', library], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    found = {name: re.search(r'=> (\S*/lib%s\.so\S*)' % re.escape(name), needed) for name in ('asan', 'tsan', 'stdc++')}
+    if found['asan'] or found['tsan']:
+        first = (found['asan'] or found['tsan']).group(1)
+        os.environ['LD_PRELOAD'] = first + ' ' + found['stdc++'].group(1)
+        os.environ['ASAN_OPTIONS'] = 'detect_leaks=0'  # of the interpreter, which keeps what it has until it ends
+        os.execv(sys.executable, [sys.executable, '-m', 'unittest', *sys.argv[1:]])
+
+
+preload()
 
 
 class Plan:
