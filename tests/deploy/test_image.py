@@ -81,11 +81,12 @@ class Image(unittest.TestCase):
             self.addCleanup(subprocess.run, ['umount', '-l', f'{root}/{place}'])
         environment = {'PATH': '/usr/local/bin:/usr/bin:/bin', 'CLOUDFUNCTION_SERVER_PORT': '0',
                        'CLOUDFUNCTION_AUTH_MODE': 'none', 'CLOUDFUNCTION_DATA_DIR': '/var/lib/cloudfunction'}
-        log = open(self.folder / 'log', 'w+')
-        server = subprocess.Popen(['capsh', f'--chroot={root}', f'--drop={self.dropped()}', '--', '-c',
+        log = open(self.folder / 'log', 'w')
+        self.addCleanup(log.close)
+        # By its whole path, because `environment` is that of the image.
+        server = subprocess.Popen([shutil.which('capsh'), f'--chroot={root}', f'--drop={self.dropped()}', '--', '-c',
                                    'exec cloudfunction serve --config /usr/local/etc/cloudfunction/cloudfunction.properties'],
                                   env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.addCleanup(log.close)
         self.addCleanup(server.wait, 60)
         self.addCleanup(server.terminate)
         url = None
