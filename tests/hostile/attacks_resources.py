@@ -57,7 +57,7 @@ def _(arena, runtime):
 def _(arena, runtime):
     name = arena.function(runtime, MEMORY[runtime], memory=128, timeout=20)
     problem = arena.problem(arena.invoke(name, True), 502, 'memory_exceeded')
-    assert '128' in str(problem.get('limit', problem['detail'])), problem
+    assert str(arena.memory(128)) in str(problem.get('limit', problem['detail'])), problem
     arena.fresh(name, False)
 
 
