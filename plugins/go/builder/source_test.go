@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -90,6 +91,19 @@ func TestImportsOfBareFiles(t *testing.T) {
 		if got := tree.files[0].header; got != barePackage+want+"/*line :1:1*/" {
 			t.Errorf("%s\ngot %q", code, got)
 		}
+	}
+}
+
+func TestNamesTheModuleThatIsMissing(t *testing.T) {
+	tree := treeOf(t, map[string]string{"main.go": "func h() int { return uuid.New() + odd.X() + plain }\n"})
+	tree.parse()
+	for name, want := range map[string]string{"uuid": `"dependencies": ["github.com/google/uuid"]`, "odd": `"dependencies": ["example.com/odd"]`} {
+		if got := tree.explain("main.go", "undefined: "+name); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	if got := tree.explain("main.go", "undefined: plain"); got != "undefined: plain" {
+		t.Errorf("got %q", got)
 	}
 }
 
