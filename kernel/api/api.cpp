@@ -83,10 +83,15 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
         const Response answer = resource(Call{request, dependencies, state_->loop});
         return exchange->respond(answer.status, answer.headers, {answer.body});
     }
+    std::shared_ptr<std::atomic<bool>> gone;
+    if (lane == Lane::save) {
+        gone = std::make_shared<std::atomic<bool>>(false);
+        exchange->onClientGone([gone] { gone->store(true); });
+    }
     dependencies.pool.answer(state_->loop, exchange, lane,
                              [state = state_, &request, resource = resource, id = std::string(match["id"]),
-                              item = std::string(match["item"])] {
-                                 return resource(Call{request, state->dependencies, state->loop, id, item});
+                              item = std::string(match["item"]), gone = std::move(gone)] {
+                                 return resource(Call{request, state->dependencies, state->loop, id, item, {}, gone});
                              });
 }
 

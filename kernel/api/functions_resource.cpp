@@ -24,11 +24,12 @@ base::Result<std::vector<functions::SourceFile>> unpacked(const Call& call,
 }
 
 Save saveOf(const Call& call, functions::Patch&& patch, bool fromArchive) {
-    return {{.patch = std::move(patch),
-             .caller = call.caller,
-             .ifRevision = ifMatch(call.request),
-             .async = prefersAsync(call.request)},
-            fromArchive};
+    functions::SaveRequest request{.patch = std::move(patch),
+                                   .caller = call.caller,
+                                   .ifRevision = ifMatch(call.request),
+                                   .async = prefersAsync(call.request)};
+    if (call.clientGone) request.callerGone = [gone = call.clientGone] { return gone->load(); };
+    return {std::move(request), fromArchive};
 }
 
 base::Result<Save> readSave(const Call& call) {

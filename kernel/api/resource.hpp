@@ -2,8 +2,10 @@
 // A resource is a function that runs on a control-plane thread, may block, and returns its answer.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +27,8 @@ struct Call {
     std::string id{};    // function id or name, or invocation id
     std::string item{};  // version number
     functions::Caller caller{};
+    // Of saves: whether the client is gone by now.
+    std::shared_ptr<const std::atomic<bool>> clientGone{};
 };
 
 // Parameters of a query string, decoded ('+' is a space, as HTML forms write it).

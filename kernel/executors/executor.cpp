@@ -126,7 +126,7 @@ base::Result<void> Executor::prepare(const FunctionSpec& spec, JobSpec jobSpec, 
                           ? "the build took longer than build.timeout (" +
                                 std::to_string(limit.count()) + " s) and was stopped"
                           : errorMessage(error, "the build took too long and was stopped"),
-            .hint = "make the function smaller, or raise build.timeout in the properties file"};
+            .hint = "need fewer dependencies, or raise build.timeout in the properties file"};
     if (status == CF_OK) return {};
     if (status == CF_INVALID)
         return base::Failure{.reason = "build_failed",

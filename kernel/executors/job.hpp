@@ -95,6 +95,7 @@ private:
     std::string badMount_;  // why a requested mount was refused; the next tool fails with it
     std::string filling_;   // the folder of the layer that is being filled
     bool hasLayer_ = false;
+    bool saidReused_ = false;
     DiskWatch disk_;
     std::optional<base::Failure> excess_;
     bool diskExceeded_ = false;

@@ -65,7 +65,9 @@ cf_status BuildJob::layer(cf_view key, uint32_t flags, cf_layer_fill fill, void*
         return fillError(error, CF_CANCELLED, "the build ran out of time or was cancelled");
 
     std::optional<cf_status> failed;
+    bool asked = false;
     const auto fillOnce = [&](const std::string& folder) -> base::Result<void> {
+        asked = true;
         struct Filling {
             BuildJob& job;
             const std::string& folder;
@@ -100,6 +102,8 @@ cf_status BuildJob::layer(cf_view key, uint32_t flags, cf_layer_fill fill, void*
         const cf_status other = failure.reason == "build_cancelled" ? CF_CANCELLED : CF_FAILED;
         return fillError(error, failed.value_or(other), failure.detail, failure.hint);
     }
+    if (!asked && !saidReused_) log("the dependencies are installed already; they are used again");
+    saidReused_ = saidReused_ || !asked;
     hasLayer_ = hasLayer_ || !buildOnly;
     replaceMount({layer->directory, layer->directory, sandbox::MountKind::readOnly, false});
     directory->write(directory->context, toView(layer->directory));

@@ -24,6 +24,24 @@ std::string place(const base::SourceRemark& remark) {
     return out;
 }
 
+// Who listed dependencies never saw the manifest that was made of them.
+base::SourceRemark asShown(base::SourceRemark remark, const VersionSpec& spec) {
+    if (!spec.dependenciesFile.empty() && remark.file == spec.dependenciesFile) {
+        remark.file.clear();
+        remark.line = remark.column = 0;
+    }
+    return remark;
+}
+
+// As an executor begins its words for a failure: "package.json: ", "package.json, line 4: ".
+void dropPlace(std::string& detail, const VersionSpec& spec) {
+    const std::string& file = spec.dependenciesFile;
+    if (file.empty() || !detail.starts_with(file)) return;
+    size_t at = file.size();
+    if (detail.compare(at, 7, ", line ") == 0) at = detail.find_first_not_of("0123456789", at + 7);
+    if (at != detail.npos && detail.compare(at, 2, ": ") == 0) detail.erase(0, at + 2);
+}
+
 BuildRequest requestFor(const Builds::Subject& subject, const Version& version) {
     return {.functionName = subject.functionName,
             .settings = subject.settings,
@@ -36,20 +54,31 @@ BuildRequest requestFor(const Builds::Subject& subject, const Version& version) 
 // Lines and remarks of one build, bounded.
 class Builds::Log final : public BuildListener {
 public:
-    Log(const LogFollowers& followers, LogFollowers::Id id)
-        : followers_(followers), id_(std::move(id)) {}
+    Log(const LogFollowers& followers, LogFollowers::Id id, VersionSpec spec)
+        : followers_(followers), id_(std::move(id)), spec_(std::move(spec)) {}
     void log(std::string_view line) override {
         add(line);
         followers_.tell(id_);
     }
-    void remark(const base::SourceRemark& remark) override {
-        log(place(remark) + (remark.warning ? ": warning: " : ": error: ") + remark.message);
+    void remark(const base::SourceRemark& given) override {
+        const auto remark = asShown(given, spec_);
+        log((remark.file == given.file ? place(remark) : "dependencies") + (remark.warning ? ": warning: " : ": error: ") + remark.message);
         const std::lock_guard lock(mutex_);
         if (remarks_.size() < 1000) remarks_.push_back(remark);
     }
     std::string text() const {
         const std::lock_guard lock(mutex_);
         return text_;
+    }
+    // Says why the build failed, unless the last line does.
+    void fail(const std::string& detail) {
+        {
+            const std::lock_guard lock(mutex_);
+            const size_t end = text_.empty() ? 0 : text_.size() - 1;
+            const size_t begin = end == 0 ? 0 : text_.rfind('\n', end - 1) + 1;
+            if (text_.find(detail, begin) != text_.npos) return;
+        }
+        log(detail);
     }
     // The last lines, for whoever is told that the build failed.
     std::string tail() const {
@@ -79,6 +108,7 @@ private:
 
     const LogFollowers& followers_;
     const LogFollowers::Id id_;
+    const VersionSpec spec_;  // without its environment
     mutable std::mutex mutex_;
     std::string text_;
     bool full_ = false;
@@ -100,11 +130,12 @@ base::Result<void> Builds::checkHandler(const Subject& subject, const Version& v
 
 Builds::Outcome Builds::run(const Subject& subject, Version version, bool forgetLocks) {
     const auto id = std::pair(version.functionId, version.number);
-    const auto log = std::make_shared<Log>(followers_, id);
+    VersionSpec named = version.spec;
+    named.environment.clear();
+    const auto log = std::make_shared<Log>(followers_, id, std::move(named));
     Shown running(*this, id.first, id.second, log);
     {
         Version shown = version;
-        shown.sources.reset();
         shown.locks.clear();
         const std::lock_guard lock(mutex_);
         running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
@@ -144,13 +175,16 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, bool forget
             version.locks = made->locks;
         } else {
             failure = std::move(made).failure();
-            log->log(failure->detail);
+            dropPlace(failure->detail, version.spec);
+            for (auto& remark : failure->remarks) remark = asShown(std::move(remark), version.spec);
+            log->fail(failure->detail);
         }
-        const auto said = made ? made->remarks : log->remarks();
-        for (const auto& remark : said)
+        for (const auto& given : made ? made->remarks : log->remarks()) {
+            auto remark = asShown(given, version.spec);
             if (std::ranges::none_of(version.remarks,
                                      [&](const auto& r) { return same(r, remark); }))
-                version.remarks.push_back(remark);
+                version.remarks.push_back(std::move(remark));
+        }
     }
     if (failure) {
         if (failure->remarks.empty())
@@ -181,6 +215,21 @@ std::string Builds::Shown::tail() const { return log_->tail(); }
 LogSubscription Builds::follow(const std::string& functionId, uint64_t number,
                                std::function<void()> changed) {
     return {followers_, {functionId, number}, std::move(changed)};
+}
+
+void Builds::keepRefused(const Outcome& outcome) {
+    constexpr size_t most = 16;
+    const std::lock_guard lock(mutex_);
+    if (refused_.size() == most) refused_.pop_front();
+    refused_.push_back({std::make_shared<const Version>(outcome.version), outcome.shown.text()});
+}
+
+std::optional<Builds::Refused> Builds::refused(const std::string& functionId,
+                                               uint64_t number) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& one : refused_)
+        if (one.version->functionId == functionId && one.version->number == number) return one;
+    return std::nullopt;
 }
 
 std::vector<std::shared_ptr<const Version>> Builds::running(const std::string& functionId) const {

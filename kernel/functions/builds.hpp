@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -66,7 +67,16 @@ public:
     // `version.locks` are those to begin with. `forgetLocks`: resolve dependencies anew.
     Outcome run(const Subject& subject, Version version, bool forgetLocks = false);
 
-    // Versions of a function that are being built right now, without sources.
+    // Of a function that was not made because its first version failed: those who follow that build
+    // still learn how it ended. The last few only.
+    struct Refused {
+        std::shared_ptr<const Version> version{};
+        std::string log{};
+    };
+    void keepRefused(const Outcome& outcome);
+    std::optional<Refused> refused(const std::string& functionId, uint64_t number) const;
+
+    // Versions of a function that are being built right now, without locks.
     std::vector<std::shared_ptr<const Version>> running(const std::string& functionId) const;
     std::optional<std::string> runningLog(const std::string& functionId, uint64_t number) const;
     // See FunctionService::followBuildLog.
@@ -86,6 +96,7 @@ private:
     LogFollowers followers_;
     mutable std::mutex mutex_;
     std::map<std::pair<std::string, uint64_t>, Running> running_;
+    std::deque<Refused> refused_;
 };
 
 }  // namespace cf::functions

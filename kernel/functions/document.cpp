@@ -174,6 +174,7 @@ std::string versionDocument(const Version& version, bool live) {
         .boolean("live", live);
     object.text("runtime", version.spec.runtimeAlias).text("handler", version.spec.handler);
     if (version.sources) addCode(object, version);
+    object.raw("dependencies", textsJson(version.spec.dependencies));
     if (version.sources) {
         JsonObject locks;
         for (const Lock& lock : version.locks) locks.text(lock.name, lock.content);

@@ -32,6 +32,16 @@ Failure asBuildFailure(Failure failure) {
     return failure;
 }
 
+// What was built and does not load has failed.
+void failLoaded(Builds::Outcome& outcome, Failure why) {
+    outcome.version.state = VersionState::failed;
+    outcome.version.artifactKey.clear();
+    outcome.version.locks.clear();
+    outcome.version.failure = asBuildFailure(std::move(why));
+    outcome.shown.log(outcome.version.failure->detail);
+    outcome.version.failure->buildLog = outcome.shown.tail();
+}
+
 }  // namespace
 
 int64_t nowMs() { return base::unixMs(base::WallClock::now()); }
@@ -124,17 +134,40 @@ Result<Saved> FunctionService::State::create(SaveRequest request) {
         return createBehind(std::move(function), std::move(version), std::move(draft->runtime),
                             audit);
 
-    auto outcome = builds->run(subject, std::move(version));
-    if (outcome.version.state == VersionState::failed) return *outcome.version.failure;
-    function.live = {{1, 100}};
+    // Seen while it is built, so that its log can be followed; gone again when the build fails.
+    const auto lock = locks.take(function.id, std::chrono::milliseconds(0));
+    struct Announced {
+        Registry& registry;
+        std::string id;
+        bool made = false;
+        ~Announced() {
+            if (!made) registry.remove(id);
+        }
+    } announced{registry, function.id};
     auto entry = std::make_shared<FunctionEntry>();
-    entry->function = std::move(function);
+    entry->function = function;
+    entry->versions = {withoutSources(version)};
+    registry.put(std::make_shared<const FunctionEntry>(*entry));
+    auto outcome = builds->run(subject, std::move(version));
+    const auto refuse = [&]() -> Failure {
+        const Failure failure = *outcome.version.failure;
+        if (!request.callerGone || !request.callerGone()) {
+            builds->keepRefused(outcome);
+            return failure;
+        }
+        // Nobody heard the answer: what went wrong is kept where it can be read.
+        auto kept = keepFailed(entry, std::move(outcome), audit, true);
+        announced.made = static_cast<bool>(kept);
+        return failure;
+    };
+    if (outcome.version.state == VersionState::failed) return refuse();
+    entry->function.live = {{1, 100}};
     entry->versions = {withoutSources(outcome.version)};
     const LiveFunction next = liveFunction(entry);
     if (auto loaded = activator.activate(next); !loaded) {
-        Failure failure = asBuildFailure(std::move(loaded).failure());
-        failure.buildLog = outcome.shown.tail();
-        return failure;
+        failLoaded(outcome, std::move(loaded).failure());
+        entry->function.live.clear();
+        return refuse();
     }
     auto revision = store.apply({.function = entry->function,
                                  .create = true,
@@ -145,6 +178,7 @@ Result<Saved> FunctionService::State::create(SaveRequest request) {
         activator.abandon(next);
         return std::move(revision).failure();
     }
+    announced.made = true;
     return saved(publish(std::move(*entry), *revision), outcome.version.sources, true);
 }
 
@@ -274,8 +308,12 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
         present->function.live.empty() ? 0 : present->function.live.front().version;
     auto outcome =
         builds->run({next.name, next.settings, runtime}, std::move(version), forgetLocks);
-    if (outcome.version.state == VersionState::failed)
-        return keepFailed(present, std::move(outcome), audit);
+    const auto fail = [&]() -> Failure {
+        Failure failure = *outcome.version.failure;
+        auto kept = keepFailed(present, std::move(outcome), audit);
+        return kept ? std::move(failure) : std::move(kept).failure();
+    };
+    if (outcome.version.state == VersionState::failed) return fail();
 
     next.live = {{outcome.version.number, 100}};
     auto entry = std::make_shared<FunctionEntry>();
@@ -283,13 +321,8 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
     entry->versions = {withoutSources(outcome.version)};
     const LiveFunction live = liveFunction(entry);
     if (auto loaded = activator.activate(live); !loaded) {
-        outcome.version.state = VersionState::failed;
-        outcome.version.artifactKey.clear();
-        outcome.version.locks.clear();
-        outcome.version.failure = asBuildFailure(std::move(loaded).failure());
-        outcome.shown.log(outcome.version.failure->detail);
-        outcome.version.failure->buildLog = outcome.shown.tail();
-        return keepFailed(present, std::move(outcome), audit);
+        failLoaded(outcome, std::move(loaded).failure());
+        return fail();
     }
     auto kept = std::make_shared<Version>(outcome.version);
     if (stored) kept->sources.reset();
@@ -316,13 +349,14 @@ FunctionPtr FunctionService::State::publish(FunctionEntry entry, uint64_t revisi
     return shared;
 }
 
-// The live version stays; the failed one can be read. Gives what the caller is told.
-Failure FunctionService::State::keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
-                                           const Audit& audit) {
+// The live version stays; the failed one can be read. `create`: the function itself is not stored.
+Result<void> FunctionService::State::keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
+                                                const Audit& audit, bool create) {
     auto entry = std::make_shared<FunctionEntry>(*present);
     entry->function.lastVersion = outcome.version.number;
     if (!entry->callable()) entry->versions = {withoutSources(outcome.version)};
     auto revision = store.apply({.function = entry->function,
+                                 .create = create,
                                  .keepRevision = entry->callable(),
                                  .version = std::make_shared<const Version>(outcome.version),
                                  .buildLog = outcome.shown.text(),
@@ -330,7 +364,7 @@ Failure FunctionService::State::keepFailed(const FunctionPtr& present, Builds::O
     if (!revision) return std::move(revision).failure();
     entry->function.revision = *revision;
     registry.put(entry);
-    return *outcome.version.failure;
+    return {};
 }
 
 std::vector<uint64_t> FunctionService::State::expired(const Function& next,

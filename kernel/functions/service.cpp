@@ -116,6 +116,11 @@ Result<Saved> FunctionService::update(std::string_view idOrName, SaveRequest req
             .detail = "another save of \"" + present->function.name + "\" is still running",
             .hint = "try again when it is done"};
     present = state_->registry.find(present->function.id);
+    if (!present && createIfMissing) {
+        // It was being made by somebody else, and failed.
+        lock.reset();
+        return update(idOrName, std::move(request), true);
+    }
     if (!present) return notFound(idOrName);
     if (request.ifRevision && *request.ifRevision != present->function.revision) return mismatch();
     return state_->update(present, std::move(request), std::move(*lock));
@@ -155,6 +160,10 @@ Result<FunctionPtr> FunctionService::find(std::string_view idOrName) const {
 Result<Saved> FunctionService::read(std::string_view idOrName) const {
     const auto entry = state_->registry.find(idOrName);
     if (!entry) return notFound(idOrName);
+    // What is being made is not stored yet.
+    for (const auto& version : state_->builds->running(entry->function.id))
+        if (version->number == entry->shown().number)
+            return state_->saved(entry, version->sources, false);
     auto sources = state_->store.sources(entry->function.id, entry->shown().number);
     if (!sources) return std::move(sources).failure();
     return state_->saved(entry, std::move(*sources), false);
@@ -193,6 +202,7 @@ Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     const FunctionEntry& entry) const {
     // Asked first: a build that ends in between is then found in the store.
     auto found = state_->builds->running(entry.function.id);
+    for (auto& version : found) version = withoutSources(*version);
     auto stored = state_->store.versions(entry.function.id);
     if (!stored) return std::move(stored).failure();
     for (Version& version : *stored) {
@@ -216,6 +226,8 @@ Result<std::shared_ptr<const Version>> FunctionService::version(const FunctionEn
     if (!stored) {
         for (const auto& version : running)
             if (version->number == number) return version;
+        if (auto refused = state_->builds->refused(entry.function.id, number))
+            return std::move(refused->version);
         return std::move(stored).failure();
     }
     auto sources = state_->store.sources(entry.function.id, number);
@@ -240,11 +252,17 @@ Result<LogTail> FunctionService::readBuildLog(const FunctionEntry& entry, uint64
     if (!text) {
         // The state is read first: what is stored as ended has its whole log.
         const auto version = state_->store.version(entry.function.id, number);
-        if (!version) return version.failure();
-        auto log = state_->store.buildLog(entry.function.id, number);
-        if (!log) return std::move(log).failure();
-        text = std::move(*log);
-        tail.state = version->state;
+        if (version) {
+            auto log = state_->store.buildLog(entry.function.id, number);
+            if (!log) return std::move(log).failure();
+            text = std::move(*log);
+            tail.state = version->state;
+        } else if (auto refused = state_->builds->refused(entry.function.id, number)) {
+            text = std::move(refused->log);
+            tail.state = VersionState::failed;
+        } else {
+            return version.failure();
+        }
     }
     if (offset < text->size()) {
         size_t end = text->size();

@@ -63,8 +63,8 @@ struct FunctionService::State {
                                       const RuntimeInfo& runtime, Audit audit, bool stored,
                                       bool forgetLocks = false);
     FunctionPtr publish(FunctionEntry entry, uint64_t revision);
-    base::Failure keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
-                             const Audit& audit);
+    base::Result<void> keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
+                                  const Audit& audit, bool create = false);
     std::vector<uint64_t> expired(const Function& next, uint64_t previousLive) const;
     void restore(const FunctionPtr& entry);
     void collectGarbage(std::chrono::milliseconds grace);

@@ -1,8 +1,10 @@
 """Packages of Python functions: installed from an index that the test serves itself, locked, shared, and isolated."""
 import base64
 import hashlib
+import http.client
 import http.server
 import io
+import json
 import os
 import re
 import subprocess
@@ -13,7 +15,7 @@ import time
 import unittest
 import zipfile
 
-from platform_fixture import SystemTest
+from platform_fixture import SystemTest, wait_until
 
 # pip's settings of the machine that runs the tests must not count.
 NO_SETTINGS = {name: '' for name in (
@@ -61,11 +63,14 @@ class Index:
         self.asked = []
         self.login = login
         self.failing = False
+        self.open = threading.Event()  # clear it, and answers wait
+        self.open.set()
         index = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 index.asked.append(self.path)
+                index.open.wait(60)
                 index.answer(self)
 
             def log_message(self, *_):
@@ -292,6 +297,73 @@ class Installing(IndexTest):
         self.assertEqual('1.0', self.result(name))
         answer = self.with_requirements(HANDLER.format('lasting'), 'lasting>=1\n')
         self.refused(answer, 'the package index', '127.0.0.1')
+
+
+class Waiting(IndexTest):
+    """First versions whose build takes long, and callers who do not wait for the answer."""
+
+    def begin(self, requirement):
+        """A creation that waits for the index: its name and connection."""
+        self.index.open.clear()
+        self.addCleanup(self.index.open.set)
+        name = self.unique()
+        self.addCleanup(self.delete, name)
+        connection = http.client.HTTPConnection('127.0.0.1', self.platform.port, timeout=60)
+        self.addCleanup(connection.close)
+        connection.request('POST', '/api/v1/functions', json.dumps(
+            {'name': name, 'runtime': 'python', 'code': HANDLER.format('awaited'), 'dependencies': [requirement]}),
+            {'Content-Type': 'application/json'})
+        wait_until(lambda: self.index.asked, 'the index to be asked')
+        return name, connection
+
+    def setUp(self):
+        super().setUp()
+        self.index.asked.clear()
+        self.index.add(module('awaited', '1.0'))
+
+    def state(self, name):
+        return self.document_of(name)['state']
+
+    def test_it_can_be_seen_and_followed(self):
+        name, connection = self.begin('absent')
+        document = self.get(f'/api/v1/functions/{name}').json
+        self.assertEqual(('building', ['absent'], []), (document['state'], document['dependencies'], document['live']))
+        self.assertEqual(['absent'], self.document_of(name)['dependencies'])
+        self.assertIn(name, [each['name'] for each in self.get('/api/v1/functions').json['functions']])
+        self.assertEqual(409, self.post(f'/api/v1/functions/{name}/invoke', {}).status)
+        follower = http.client.HTTPConnection('127.0.0.1', self.platform.port, timeout=60)
+        self.addCleanup(follower.close)
+        follower.request('GET', f'/api/v1/functions/{name}/versions/1/build-log?follow=true')
+        events = follower.getresponse()
+        self.index.open.set()
+        answer = connection.getresponse()
+        self.assertEqual(422, answer.status)
+        answer.read()
+        told = events.read().decode()
+        self.assertIn('event: end', told)
+        self.assertIn('"state":"failed"', told)
+        self.assertIn('there is no package \\"absent\\"', told)
+        self.assertEqual(404, self.get(f'/api/v1/functions/{name}').status, 'the caller was told, and nothing is left')
+
+    def test_a_caller_who_goes_loses_nothing(self):
+        name, connection = self.begin('awaited')
+        connection.close()
+        self.index.open.set()
+        wait_until(lambda: self.state(name) == 'ready', 'the version to be ready')
+        self.assertEqual('1.0', self.result(name))
+
+    def test_a_caller_who_goes_can_read_what_failed(self):
+        name, connection = self.begin('absent')
+        connection.close()
+        wait_until(lambda: self.get(f'/api/v1/functions/{name}').json['state'] == 'building', 'the function')
+        time.sleep(0.2)  # the platform hears of the closed connection
+        self.index.open.set()
+        wait_until(lambda: self.state(name) == 'failed', 'the version to fail')
+        self.assertIn('absent', self.get(f'/api/v1/functions/{name}/versions/1/build-log').text)
+        self.assertIn('absent', self.document_of(name)['error']['detail'])
+        answer = self.call('PATCH', f'/api/v1/functions/{name}', {'dependencies': ['awaited']})
+        self.assertEqual(200, answer.status, answer)
+        self.assertEqual('1.0', self.result(name))
 
 
 class Refusing(IndexTest):

@@ -17,6 +17,7 @@ class DependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(filesWithTheirOwnManifest);
     CPPUNIT_TEST(refusedOnesAreNamed);
     CPPUNIT_TEST(anotherRuntimeWritesItsOwnManifest);
+    CPPUNIT_TEST(remarksNameTheManifestOnlyToWhoWroteIt);
     CPPUNIT_TEST(sentBackAsReadChangesNothing);
     CPPUNIT_TEST(aLockIsKeptWithItsVersion);
     CPPUNIT_TEST(codeAloneKeepsTheLock);
@@ -68,6 +69,26 @@ class DependenciesTest : public CppUnit::TestFixture {
         domain.restart();
         const auto read = domain.service->read("hello");
         CPPUNIT_ASSERT_EQUAL(document, functionDocument(*read->entry, *read->version));
+        const auto version = domain.service->version(*read->entry, 1);
+        CPPUNIT_ASSERT(versionDocument(**version, true).find(R"("dependencies":["a@1","b"])") !=
+                       document.npos);
+    }
+
+    void remarksNameTheManifestOnlyToWhoWroteIt() {
+        Domain domain;
+        const auto listed = domain.create(
+            "{'name':'one','runtime':'toy','code':'x','dependencies':['a','NOSUCH']}");
+        CPPUNIT_ASSERT(!listed);
+        CPPUNIT_ASSERT_EQUAL(std::string("no NOSUCH"), listed.failure().detail);
+        const auto& remark = listed.failure().remarks.at(0);
+        CPPUNIT_ASSERT(remark.file.empty() && remark.line == 0 && remark.message == "no NOSUCH");
+        CPPUNIT_ASSERT_EQUAL(std::string("building one\ndependencies: error: no NOSUCH\n"),
+                             listed.failure().buildLog);
+        const auto own = domain.create(
+            "{'name':'one','runtime':'toy','files':{'main.toy':'x','needs.txt':'a\\nNOSUCH\\n'}}");
+        CPPUNIT_ASSERT_EQUAL(std::string("needs.txt, line 2: no NOSUCH"), own.failure().detail);
+        CPPUNIT_ASSERT(own.failure().remarks.at(0).file == "needs.txt" &&
+                       own.failure().remarks.at(0).line == 2);
     }
 
     void absentStaysAndNullRemoves() {

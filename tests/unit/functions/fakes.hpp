@@ -110,7 +110,7 @@ public:
                              .column = 1,
                              .message = "odd",
                              .warning = true});
-        if (auto installed = install(request); !installed) return installed;
+        if (auto installed = install(request, listener); !installed) return installed;
         std::filesystem::copy(request.sourceDir, request.artifactDir,
                               std::filesystem::copy_options::recursive |
                                   std::filesystem::copy_options::overwrite_existing);
@@ -136,7 +136,7 @@ public:
 
 private:
     // What asks for something in needs.txt gets a lock and a layer with the lock in it.
-    base::Result<void> install(const BuildRequest& request) {
+    base::Result<void> install(const BuildRequest& request, BuildListener& listener) {
         std::string needs;
         for (const auto& file : request.sources)
             if (file.name == "needs.txt") needs = file.content;
@@ -144,6 +144,10 @@ private:
         auto& dependencies = *request.dependencies;
         auto lock = dependencies.recallLock("toy.lock", needs, false);
         if (!lock && !registryAnswers) lock = dependencies.recallLock("toy.lock", needs, true);
+        if (needs.find("NOSUCH") != needs.npos) {
+            listener.remark({.file = "needs.txt", .line = 2, .column = 1, .message = "no NOSUCH"});
+            return base::Failure{.reason = "build_failed", .detail = "needs.txt, line 2: no NOSUCH"};
+        }
         if (!lock) {
             lock = needs + "resolved " + std::to_string(++resolutions);
             dependencies.keepLock("toy.lock", needs, *lock);

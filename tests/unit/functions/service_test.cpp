@@ -29,6 +29,10 @@ class ServiceTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(savesOfOneFunctionWait);
     CPPUNIT_TEST(twoCreationsOfOneName);
     CPPUNIT_TEST(differentFunctionsBuildSideBySide);
+    CPPUNIT_TEST(aFirstVersionIsSeenWhileItIsBuilt);
+    CPPUNIT_TEST(whatBecameOfARefusedOneIsTold);
+    CPPUNIT_TEST(aFailedFirstVersionIsKeptWhenNobodyHears);
+    CPPUNIT_TEST(aPutBehindAFailingCreationCreates);
     CPPUNIT_TEST(answersBeforeTheBuild);
     CPPUNIT_TEST(anAsyncFailureStaysReadable);
     CPPUNIT_TEST(listsInPages);
@@ -318,6 +322,81 @@ class ServiceTest : public CppUnit::TestFixture {
         domain_.builder.release();
         for (auto& thread : threads) thread.join();
         CPPUNIT_ASSERT_EQUAL(3, good.load());
+    }
+
+    void aFirstVersionIsSeenWhileItIsBuilt() {
+        base::Result<Saved> made = base::Failure{};
+        std::thread creation([&] {
+            made = domain_.create("{'name':'hello','runtime':'toy','code':'WAIT'}");
+        });
+        domain_.builder.untilWaiting();
+        const auto read = domain_.service->read("hello");
+        const std::string why = test::why(read);
+        const auto entry = domain_.registry->find("hello");
+        const auto version = domain_.service->version(*entry, 1);
+        const auto list = domain_.service->versions(*entry);
+        const auto log = domain_.service->readBuildLog(*entry, 1, 0, 1000);
+        const std::string again = reason(domain_.create(simple));
+        domain_.builder.release();
+        creation.join();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why);
+        CPPUNIT_ASSERT(!entry->callable() && entry->shown().state == VersionState::building);
+        CPPUNIT_ASSERT_EQUAL(std::string("WAIT"), read->version->sources->front().content);
+        CPPUNIT_ASSERT((*version)->sources && (*version)->state == VersionState::building);
+        CPPUNIT_ASSERT(list->size() == 1 && !list->front()->sources);
+        CPPUNIT_ASSERT(log->text.find("building hello") != log->text.npos && !log->ended);
+        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), again);
+        CPPUNIT_ASSERT(must(std::move(made)).entry->callable());
+    }
+
+    void whatBecameOfARefusedOneIsTold() {
+        std::string failed;
+        std::thread creation([&] {
+            failed = reason(domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}"));
+        });
+        domain_.builder.untilWaiting();
+        const auto entry = domain_.registry->find("hello");
+        domain_.builder.release();
+        creation.join();
+        CPPUNIT_ASSERT_EQUAL(std::string("build_failed"), failed);
+        CPPUNIT_ASSERT(!domain_.registry->find("hello") && entry);
+        const auto log = domain_.service->readBuildLog(*entry, 1, 0, 1000);
+        CPPUNIT_ASSERT(log && log->ended && log->state == VersionState::failed);
+        CPPUNIT_ASSERT(log->text.find("BROKEN is no word") != log->text.npos);
+        const auto version = domain_.service->version(*entry, 1);
+        CPPUNIT_ASSERT(version && (*version)->failure->reason == "build_failed");
+        must(domain_.create(simple));
+    }
+
+    void aFailedFirstVersionIsKeptWhenNobodyHears() {
+        for (const std::string code : {"BROKEN", "NOLOAD"}) {
+            auto request =
+                Domain::request("{'name':'" + code + "','runtime':'toy','code':'" + code + "'}");
+            request.callerGone = [] { return true; };
+            CPPUNIT_ASSERT_EQUAL(std::string("build_failed"),
+                                 reason(domain_.service->create(std::move(request))));
+            domain_.restart();
+            const auto entry = domain_.registry->find(code);
+            CPPUNIT_ASSERT(entry && !entry->callable() &&
+                           entry->shown().state == VersionState::failed);
+            CPPUNIT_ASSERT(domain_.service->buildLog(*entry, 1)->find("building " + code) !=
+                           std::string::npos);
+            CPPUNIT_ASSERT(must(domain_.patch(code, "{'code':'good'}")).entry->callable());
+        }
+    }
+
+    void aPutBehindAFailingCreationCreates() {
+        std::thread creation([&] {
+            domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}");
+        });
+        domain_.builder.untilWaiting();
+        base::Result<Saved> put = base::Failure{};
+        std::thread second([&] { put = domain_.put("hello", simple); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        domain_.builder.release();
+        creation.join();
+        second.join();
+        CPPUNIT_ASSERT(must(std::move(put)).created);
     }
 
     void answersBeforeTheBuild() {

@@ -54,11 +54,13 @@ std::string query(const std::filesystem::path& file, const std::string& sql) {
     return rows.empty() ? "" : rows.front();
 }
 
-void execute(const std::filesystem::path& file, const std::string& sql) {
+void execute(const std::filesystem::path& file, const std::string& sql,
+             const std::vector<std::string>& more = {}) {
     using namespace Poco::Data::Keywords;
     Poco::Data::SQLite::Connector::registerConnector();
     Poco::Data::Session session(Poco::Data::SQLite::Connector::KEY, file.string());
     session << sql, now;
+    for (const auto& statement : more) session << statement, now;
 }
 
 std::string readAll(const std::filesystem::path& file) {
@@ -98,6 +100,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anOlderSchemaIsBroughtUpToDate);
     CPPUNIT_TEST(whatIsNoDatabaseIsRefusedAndKept);
     CPPUNIT_TEST(aDamagedDatabaseIsRefusedAndKept);
+    CPPUNIT_TEST(aDatabaseWithoutDependenciesIsTakenOver);
     CPPUNIT_TEST(aThousandFunctions);
     CPPUNIT_TEST_SUITE_END();
 
@@ -130,6 +133,46 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(before, functionDocument(*read->entry, *read->version));
         CPPUNIT_ASSERT(std::vector<std::string>{"commit hello 1"} == domain.activator.take());
         CPPUNIT_ASSERT_EQUAL_MESSAGE("nothing was built again", 1, domain.builder.builds.load());
+    }
+
+    // As the first release left it: made by its statements, with rows that have its columns.
+    void aDatabaseWithoutDependenciesIsTakenOver() {
+        const auto newer = folder_.path / "newer.db";
+        Change change = newFunction("old", "code");
+        CPPUNIT_ASSERT((*SqliteStore::open({.path = newer.string()}))->apply(change));
+        for (const char* statement : migrations()[0]) execute(file(), statement);
+        execute(file(), "CREATE TABLE schema_version (only INTEGER PRIMARY KEY CHECK (only = 1),"
+                        " version INTEGER NOT NULL)");
+        execute(file(), "INSERT INTO schema_version VALUES (1, 1)");
+        const std::string columns =
+            "function_id, number, runtime, runtime_alias, handler, from_code, environment, network,"
+            " sources_hash, state, artifact_key, remarks, failure, build_log, created_at_ms,"
+            " created_by, revision";
+        execute(file(), "ATTACH '" + newer.string() + "' AS newer",
+                {"INSERT INTO function SELECT * FROM newer.function",
+                 "INSERT INTO version SELECT " + columns + " FROM newer.version",
+                 "INSERT INTO content SELECT * FROM newer.content",
+                 "INSERT INTO source SELECT * FROM newer.source",
+                 "UPDATE sequence SET revision = 1"});
+        auto store = open();
+        CPPUNIT_ASSERT_EQUAL(std::to_string(migrations().size()),
+                             query(file(), "SELECT version || '' FROM schema_version"));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, store->load()->size());
+        const auto version = store->version(change.function.id, 1);
+        CPPUNIT_ASSERT(version && version->spec.dependencies.empty());
+        CPPUNIT_ASSERT((*store->sources(change.function.id, 1))->front().content == "code");
+        CPPUNIT_ASSERT(store->locks(change.function.id, 1)->empty());
+        Version next = *change.version;
+        next.number = change.function.lastVersion = 2;
+        next.spec.dependencies = {"a@1"};
+        next.locks = {{"toy.lock", "hash", "content", 5}};
+        change.create = false;
+        change.version = std::make_shared<const Version>(next);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, *store->apply(change));
+        store.reset();
+        store = open();
+        CPPUNIT_ASSERT(store->version(change.function.id, 2)->spec.dependencies.front() == "a@1");
+        CPPUNIT_ASSERT(store->locks(change.function.id, 2)->front().content == "content");
     }
 
     void bytesOfEveryKindComeBack() {
