@@ -69,7 +69,11 @@ int HttpInvocation::respondProblem(const base::Failure& failure, const workers::
 }
 
 const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::Exchange& exchange, std::string_view idOrName) {
-    if (const LiveFunction* function = dependencies.live.find(idOrName)) return function;
+    if (const LiveFunction* function = dependencies.live.find(idOrName)) {
+        if (function->elsewhere == nullptr) return function;
+        exchange.moveTo(*function->elsewhere);
+        return nullptr;
+    }
     base::Failure failure{.reason = "not_found",
                           .detail = "there is no function \"" + std::string(idOrName.substr(0, 128)) + "\"",
                           .hint = "GET /api/v1/functions lists the functions that exist"};

@@ -49,7 +49,8 @@ protected:
     std::shared_ptr<http::Exchange> exchange_;
 };
 
-// Finds what `idOrName` names, or answers the exchange (404, or 409 while it has no ready version) and gives null.
+// Finds what `idOrName` names. Otherwise gives null, and the exchange was answered (404, or 409 while it has no ready
+// version) or moved to the loop on which the function is at home.
 const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::Exchange& exchange, std::string_view idOrName);
 
 }  // namespace cf::api

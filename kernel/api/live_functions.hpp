@@ -10,11 +10,16 @@
 #include "functions/function.hpp"
 #include "workers/target.hpp"
 
+namespace cf::http {
+class Server;
+}
+
 namespace cf::api {
 
 struct LiveFunction {
     workers::TargetPtr target{};
     functions::HttpSettings http{};
+    http::Server* elsewhere = nullptr;  // of the loop on which it is at home; null where that is
 };
 
 class LiveFunctions {

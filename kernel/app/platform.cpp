@@ -3,11 +3,13 @@
 #include <condition_variable>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <Poco/String.h>
 
 #include "api/problem.hpp"
 #include "app/machine_memory.hpp"
+#include "app/remote_launcher.hpp"
 #include "app/serve.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -21,20 +23,7 @@ namespace {
 
 constexpr uint32_t genericMemoryMb = 128;  // of a prewarmed worker until it is bound
 
-// Runs `work` on the loop and waits for it.
-void onLoop(base::EventLoop& loop, const std::function<void()>& work) {
-    std::mutex mutex;
-    std::condition_variable done;
-    bool finished = false;
-    loop.post([&] {
-        work();
-        const std::lock_guard lock(mutex);
-        finished = true;
-        done.notify_all();
-    });
-    std::unique_lock lock(mutex);
-    done.wait(lock, [&] { return finished; });
-}
+uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 telemetry::LogStream logStream(workers::Stream stream) {
     return stream == workers::Stream::errors ? telemetry::LogStream::errors : telemetry::LogStream::output;
@@ -55,7 +44,20 @@ bool isOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settin
 }  // namespace
 
 Platform::Platform(Settings settings, Places places, const DataDirectory& data)
-    : settings_(std::move(settings)), places_(std::move(places)), data_(data), companions_(settings_.companions), page_(places_.web) {
+    : settings_(std::move(settings)), places_(std::move(places)), data_(data),
+      loops_(std::min<size_t>(settings_.loops != 0 ? settings_.loops : usualLoops(cores()), settings_.maxWorkers)),
+      companions_(settings_.companions), page_(places_.web) {
+    for (const auto& home : loops_.all())
+        home->server = std::make_unique<http::Server>(home->loop, serverOptions(), [this, &here = *home](std::shared_ptr<http::Exchange> exchange) {
+            handle(here, std::move(exchange));
+        });
+}
+
+Platform::~Platform() {
+    if (running_) stop(0s);
+}
+
+http::ServerOptions Platform::serverOptions() {
     http::ServerOptions options;
     options.maxConnections = settings_.maxConnections;
     options.headerTimeout = settings_.headerTimeout;
@@ -69,11 +71,8 @@ Platform::Platform(Settings settings, Places places, const DataDirectory& data)
         return save ? static_cast<size_t>(code + 1'048'576) : size_t{settings_.maxBodyBytes};
     };
     options.problem = [](const http::Refusal& refusal) { return api::problemDocument(refusal.failure, {}); };
-    server_ = std::make_unique<http::Server>(loop_, std::move(options), [this](std::shared_ptr<http::Exchange> exchange) { handle(std::move(exchange)); });
-}
-
-Platform::~Platform() {
-    if (loopThread_.joinable()) stop(0s);
+    options.occupancy = occupancy_;
+    return options;
 }
 
 base::Result<std::vector<std::string>> Platform::listen() {
@@ -83,7 +82,7 @@ base::Result<std::vector<std::string>> Platform::listen() {
         Poco::Net::IPAddress address;
         if (!Poco::Net::IPAddress::tryParse(text == "localhost" ? "127.0.0.1" : text, address))
             return base::Failure{.reason = "start_failed", .detail = "server.address = \"" + text + "\" is not an IP address"};
-        auto bound = server_->listen({address, port});
+        auto bound = loops_.first().server->listen({address, port});
         if (!bound) return std::move(bound).failure();
         port = *bound;  // with port 0 all addresses share the one that was chosen first
         const bool any = address.isWildcard();
@@ -91,17 +90,20 @@ base::Result<std::vector<std::string>> Platform::listen() {
         urls.push_back("http://" + host + ":" + std::to_string(port));
         if (!any) guards_.allowedHosts.push_back(host);
     }
+    for (size_t i = 1; i < loops_.size(); ++i) loops_.all()[i]->server->listenWith(*loops_.first().server);
     for (const auto& host : settings_.allowedHosts) guards_.allowedHosts.push_back(Poco::toLower(host));
     return urls;
 }
 
-workers::Options Platform::workerOptions() {
+workers::Options Platform::workerOptions(size_t loop) {
+    const auto part = [&](uint64_t all) { return partOf(all, loop, loops_.size()); };
     workers::Options options;
-    options.cores = std::max(1u, std::thread::hardware_concurrency());
-    options.maxWorkers = settings_.maxWorkers;
+    options.cores = cores();
+    options.dispatchers = static_cast<uint32_t>(loops_.size());
+    options.maxWorkers = static_cast<uint32_t>(part(settings_.maxWorkers));
     // What is left is for the kernel, builds and the rest of the machine.
-    options.memoryBytes = settings_.workerMemoryMb ? *settings_.workerMemoryMb << 20 : usableMemory() / 4 * 3;
-    options.prewarmed = settings_.prewarmed;
+    options.memoryBytes = part(settings_.workerMemoryMb ? *settings_.workerMemoryMb << 20 : usableMemory() / 4 * 3);
+    options.prewarmed = settings_.prewarmed == 0 ? 0 : std::max<uint32_t>(1, static_cast<uint32_t>(part(settings_.prewarmed)));
     options.queueSize = settings_.queueSize;
     options.queueTimeout = settings_.queueTimeout;
     options.maxResponseBytes = settings_.maxResponseBytes;
@@ -117,20 +119,25 @@ workers::Options Platform::workerOptions() {
         if (auto explained = executor->describeExit(ended, target.memoryMb, lastErrors)) words = {explained->message, explained->hint};
         return words;
     };
-    options.onRuntimeTrouble = [this](const std::string& runtime, const std::string& why) {
+    options.onRuntimeTrouble = [this, loop](const std::string& runtime, const std::string& why) {
         const std::lock_guard lock(troubleMutex_);
-        if (why.empty()) troubles_.erase(runtime);
-        else troubles_[runtime] = why;
+        if (why.empty()) troubles_.erase({runtime, loop});
+        else troubles_[{runtime, loop}] = why;
     };
     return options;
 }
 
 void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
-    launcher_ = std::make_unique<sandbox::LauncherClient>(loop_, std::move(launcher));
+    base::EventLoop& owner = loops_.first().loop;
+    launcher_ = std::make_unique<sandbox::LauncherClient>(owner, std::move(launcher));
     launcher_->onLost([] { base::logWarning("app", "the launcher process died; running workers go on"); });
-    dispatcher_ = std::make_unique<workers::Dispatcher>(loop_, *launcher_, workerOptions());
-    children_ = std::make_unique<ChildProcesses>(loop_, *launcher_);
-    activator_ = std::make_unique<WorkerActivator>(loop_, *dispatcher_, live_, catalog_, *logs_, isOnMachinesNetwork(layers_, settings_));
+    for (const auto& home : loops_.all()) {
+        const bool owns = home->index == 0;
+        if (!owns) home->launcher = std::make_unique<RemoteLauncher>(home->loop, owner, *launcher_);
+        home->dispatcher = std::make_unique<workers::Dispatcher>(home->loop, owns ? *launcher_ : *home->launcher, workerOptions(home->index));
+    }
+    children_ = std::make_unique<ChildProcesses>(owner, *launcher_);
+    activator_ = std::make_unique<WorkerActivator>(loops_, catalog_, *logs_, isOnMachinesNetwork(layers_, settings_));
     BuildOptions build;
     build.timeout = settings_.buildTimeout;
     build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;
@@ -143,16 +150,35 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     ArchivesOptions archives{.program = places_.binary};
     archives.limits = {.archiveBytes = settings_.maxArchiveBytes, .unpackedBytes = settings_.maxUnpackedBytes, .entries = settings_.maxFiles};
     archives_ = std::make_unique<Archives>(std::move(archives), *children_);
-    api::InvokeDependencies invoke{.loop = loop_,
-                                   .dispatcher = *dispatcher_,
-                                   .live = live_,
+}
+
+// On the loop's thread.
+void Platform::serveApi(HomeLoop& home) {
+    api::InvokeDependencies invoke{.loop = home.loop,
+                                   .dispatcher = *home.dispatcher,
+                                   .live = home.live,
                                    .registry = registry_,
                                    .onDisconnect = settings_.cancelOnDisconnect ? api::OnDisconnect::cancel : api::OnDisconnect::finish};
     invoke.record = [this](const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
         record(call, outcome, source, status);
     };
-    invoke_ = std::make_unique<api::InvokeResource>(invoke);
-    functionUrl_ = std::make_unique<api::FunctionUrl>(invoke);
+    home.invoke = std::make_unique<api::InvokeResource>(invoke);
+    home.functionUrl = std::make_unique<api::FunctionUrl>(invoke);
+
+    api::Dependencies dependencies{.pool = *control_, .functions = *functions_, .runtimes = runtimes_};
+    dependencies.records = recordReader_.get();
+    dependencies.health = [this] { return health(); };
+    dependencies.phase = [this] { return phase_.load(); };
+    dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
+    dependencies.openapi = places_.openapi;
+    dependencies.followers = followers_;
+    dependencies.unpack = [this](std::string_view archive) { return archives_->unpack(archive); };
+    dependencies.invoke = [&home](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { home.invoke->handle(std::move(exchange), idOrName); };
+    dependencies.functionUrl = [&home](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
+        home.functionUrl->handle(std::move(exchange), name, rest);
+    };
+    dependencies.page = [this](std::shared_ptr<http::Exchange> exchange) { page_.handle(exchange); };
+    home.api = std::make_unique<api::Api>(home.loop, std::move(dependencies));
 }
 
 base::Result<void> Platform::openTelemetry() {
@@ -190,7 +216,7 @@ void Platform::loadExecutors() {
             continue;
         }
         const uint32_t memoryMb = executor->facts().manifest.defaultMemoryMb.value_or(genericMemoryMb);
-        loop_.post([this, id = executor->facts().id, plan = workerPlan(std::move(*plan)), memoryMb] { dispatcher_->addRuntime(id, plan, memoryMb); });
+        loops_.postEach([id = executor->facts().id, plan = workerPlan(std::move(*plan)), memoryMb](HomeLoop& home) { home.dispatcher->addRuntime(id, plan, memoryMb); });
     }
 }
 
@@ -199,7 +225,7 @@ void Platform::reclaimBuilds() {
     std::mutex mutex;
     std::condition_variable done;
     bool finished = false;
-    loop_.post([&] {
+    loops_.first().loop.post([&] {
         launcher_->reclaim(data_.own("build"), [&](base::Result<void> result) {
             if (!result) base::logWarning("app", "leftovers of interrupted builds stay: " + result.failure().detail);
             const std::lock_guard lock(mutex);
@@ -243,44 +269,33 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     }
     if (auto opened = openTelemetry(); !opened) return opened;
     makeInvocationPath(std::move(launcher));
-    loopThread_ = std::thread([this] { loop_.run(); });
+    loops_.startThreads();
+    running_ = true;
     loadExecutors();
     if (auto loaded = loadFunctions(); !loaded) return loaded;
     writer_->start();
     control_ = std::make_unique<api::ControlPool>(api::ControlOptions{.threads = settings_.controlThreads});
-    onLoop(loop_, [this] {
-        api::Dependencies dependencies{.pool = *control_, .functions = *functions_, .runtimes = runtimes_};
-        dependencies.records = recordReader_.get();
-        dependencies.health = [this] { return health(); };
-        dependencies.phase = [this] { return phase_.load(); };
-        dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
-        dependencies.openapi = places_.openapi;
-        dependencies.followers->most = settings_.maxFollowers;
-        dependencies.unpack = [this](std::string_view archive) { return archives_->unpack(archive); };
-        dependencies.invoke = [this](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { invoke_->handle(std::move(exchange), idOrName); };
-        dependencies.functionUrl = [this](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
-            functionUrl_->handle(std::move(exchange), name, rest);
-        };
-        dependencies.page = [this](std::shared_ptr<http::Exchange> exchange) { page_.handle(exchange); };
-        api_ = std::make_unique<api::Api>(loop_, std::move(dependencies));
-    });
+    followers_ = std::make_shared<api::FollowerLimits>();
+    followers_->most = settings_.maxFollowers;
+    activator_->callersCome();
+    loops_.onEach([this](HomeLoop& home) { serveApi(home); });
     phase_ = api::Health::Phase::running;
     return {};
 }
 
 // The named stages of a request: accept and parse are the server's; guard and authenticate here; route and handle the
 // API's; write the exchange's.
-void Platform::handle(std::shared_ptr<http::Exchange> exchange) {
+void Platform::handle(HomeLoop& home, std::shared_ptr<http::Exchange> exchange) {
     const http::Request& request = exchange->request();
     if (auto refusal = http::checkAll(request, guards_)) {
         const auto document = api::problem(refusal->failure, request);
         return exchange->respond(refusal->status, refusal->headers + document.headers, {document.body});
     }
-    if (!api_) {
+    if (!home.api) {
         const auto answer = api::problem({.reason = "starting", .detail = "the platform is starting", .hint = "try again in a second"}, request);
         return exchange->respond(answer.status, answer.headers, {answer.body});
     }
-    api_->handle(std::move(exchange));
+    home.api->handle(std::move(exchange));
 }
 
 void Platform::record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
@@ -333,7 +348,7 @@ api::Health Platform::health() const {
             shown.hint = facts.unavailable->hint;
         }
         const std::lock_guard lock(troubleMutex_);
-        if (const auto trouble = troubles_.find(facts.id); trouble != troubles_.end()) {
+        if (const auto trouble = troubles_.lower_bound({facts.id, 0}); trouble != troubles_.end() && trouble->first.first == facts.id) {
             shown.available = false;
             shown.detail = "its workers do not start: " + trouble->second;
             health.problems.push_back("workers of " + facts.id + " do not start");
@@ -351,6 +366,7 @@ std::string Platform::describe(const std::vector<std::string>& urls) const {
     std::string out = "CloudFunction " + std::string(platformVersion) + " is ready\n";
     for (const auto& url : urls) out += "  web page   " + url + "/\n  API        " + url + "/api/v1/functions\n";
     out += "  data       " + data_.path() + "\n";
+    if (loops_.size() > 1) out += "  loops      " + std::to_string(loops_.size()) + "\n";
     for (const auto& executor : *catalog_.executors()) {
         const auto& facts = executor->facts();
         const std::string name = facts.manifest.displayName.empty() ? facts.file : facts.manifest.displayName;
@@ -365,29 +381,32 @@ std::string Platform::describe(const std::vector<std::string>& urls) const {
 
 void Platform::stop(std::chrono::milliseconds patience) {
     phase_ = api::Health::Phase::draining;
-    if (!loopThread_.joinable()) return;
-    auto drained = std::make_shared<std::atomic<bool>>(false);
-    onLoop(loop_, [&] { server_->drain([drained] { *drained = true; }); });
+    if (!std::exchange(running_, false)) return;
+    loops_.onEach([](HomeLoop& home) { home.server->drain([] {}); });
+    // One that has drained may get another loop's connection; those on their way count as well.
     const auto until = std::chrono::steady_clock::now() + patience;
-    while (!*drained && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
+    while (occupancy_->connections() > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
     if (builder_) builder_->cancelAll();
-    onLoop(loop_, [this] { dispatcher_->shutDown(); });
+    loops_.onEach([](HomeLoop& home) { home.dispatcher->shutDown(); });
     control_.reset();
     functions_.reset();
-    onLoop(loop_, [] {});  // what these two posted last has run
-    loop_.stop();
-    loopThread_.join();
+    loops_.onEach([](HomeLoop&) {});  // what these posted last has run
+    loops_.stopThreads();
     if (writer_) writer_->stop();
-    server_.reset();
-    api_.reset();
-    loop_.discardPosted();
-    invoke_.reset();
-    functionUrl_.reset();
+    for (const auto& home : loops_.all()) {
+        home->server.reset();
+        home->api.reset();
+    }
+    for (const auto& home : loops_.all()) home->loop.discardPosted();
+    for (const auto& home : loops_.all()) {
+        home->invoke.reset();
+        home->functionUrl.reset();
+    }
     builder_.reset();
     archives_.reset();
     activator_.reset();
     children_.reset();
-    dispatcher_.reset();
+    for (const auto& home : loops_.all()) home->dispatcher.reset();
     launcher_.reset();  // closes its socket: the launcher ends what is left and leaves
 }
 

@@ -1,4 +1,4 @@
-// The running platform: every part, made in the order of what stands on what, and the thread of its event loop.
+// The running platform: every part, made in the order of what stands on what, and its event loops.
 #pragma once
 
 #include <atomic>
@@ -6,35 +6,30 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
-#include "api/api.hpp"
-#include "api/function_url.hpp"
-#include "api/invoke.hpp"
-#include "api/live_functions.hpp"
 #include "app/access_token.hpp"
 #include "app/archives.hpp"
 #include "app/child_processes.hpp"
 #include "app/companions.hpp"
 #include "app/data_directory.hpp"
 #include "app/executor_builder.hpp"
+#include "app/home_loop.hpp"
 #include "app/record_reader.hpp"
 #include "app/settings.hpp"
 #include "app/web_page.hpp"
 #include "app/worker_activator.hpp"
-#include "base/event_loop.hpp"
 #include "executors/catalog.hpp"
 #include "functions/artifacts.hpp"
 #include "functions/service.hpp"
 #include "functions/sqlite_store.hpp"
 #include "http/guards.hpp"
-#include "http/server.hpp"
+#include "http/occupancy.hpp"
 #include "sandbox/launcher_client.hpp"
 #include "telemetry/function_logs.hpp"
 #include "telemetry/recorder.hpp"
 #include "telemetry/writer.hpp"
-#include "workers/dispatcher.hpp"
 
 namespace cf::app {
 
@@ -55,7 +50,7 @@ public:
 
     // Before the launcher and before root is given up: takes the ports. Gives the addresses as URLs.
     base::Result<std::vector<std::string>> listen();
-    // After root was given up: starts the loop, which answers "starting" from then on, loads executors and functions.
+    // After root was given up: starts the loops, which answer "starting" from then on, loads executors and functions.
     base::Result<void> start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token);
     // Main thread, every few minutes: deletes what nobody uses any more.
     void tidy() { functions_->collectGarbage(); }
@@ -66,9 +61,11 @@ public:
     std::string describe(const std::vector<std::string>& urls) const;
 
 private:
-    void handle(std::shared_ptr<http::Exchange> exchange);
-    workers::Options workerOptions();
+    http::ServerOptions serverOptions();
+    void handle(HomeLoop& home, std::shared_ptr<http::Exchange> exchange);
+    workers::Options workerOptions(size_t loop);
     void makeInvocationPath(sandbox::LauncherProcess launcher);
+    void serveApi(HomeLoop& home);
     base::Result<void> openTelemetry();
     void loadExecutors();
     void reclaimBuilds();
@@ -83,9 +80,10 @@ private:
     std::vector<sandbox::Layer> layers_;
     std::atomic<api::Health::Phase> phase_{api::Health::Phase::starting};
     mutable std::mutex troubleMutex_;
-    std::map<std::string, std::string> troubles_;  // runtime -> why its prewarmed workers do not start
+    std::map<std::pair<std::string, size_t>, std::string> troubles_;  // runtime, loop -> why its prewarmed workers do not start
 
-    base::EventLoop loop_;
+    HomeLoops loops_;
+    std::shared_ptr<http::Occupancy> occupancy_ = std::make_shared<http::Occupancy>();
     std::unique_ptr<telemetry::Writer> writer_;
     std::unique_ptr<telemetry::Recorder> recorder_;
     std::unique_ptr<telemetry::FunctionLogs> logs_;
@@ -93,8 +91,6 @@ private:
     std::unique_ptr<sandbox::LauncherClient> launcher_;
     executors::Catalog catalog_;
     functions::Registry registry_;
-    api::LiveFunctions live_;
-    std::unique_ptr<workers::Dispatcher> dispatcher_;
     std::unique_ptr<ChildProcesses> children_;
     std::unique_ptr<Archives> archives_;
     std::unique_ptr<WorkerActivator> activator_;
@@ -105,11 +101,8 @@ private:
     mutable Companions companions_;
     WebPage page_;
     std::unique_ptr<api::ControlPool> control_;
-    std::unique_ptr<api::InvokeResource> invoke_;
-    std::unique_ptr<api::FunctionUrl> functionUrl_;
-    std::unique_ptr<api::Api> api_;
-    std::unique_ptr<http::Server> server_;
-    std::thread loopThread_;
+    std::shared_ptr<api::FollowerLimits> followers_;
+    bool running_ = false;  // the loops' threads are
 };
 
 }  // namespace cf::app

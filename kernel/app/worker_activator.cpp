@@ -99,8 +99,9 @@ base::Result<void> WorkerActivator::activate(const functions::LiveFunction& next
     auto target = targetOf(next);
     if (!target) return std::move(target).failure();
     auto promise = std::make_shared<Promise<base::Result<void>>>();
-    loop_.post([this, target = *target, promise] {
-        dispatcher_.stage(target, [promise](base::Result<void> result) { promise->give(std::move(result)); });
+    HomeLoop& home = loops_.homeOf((*target)->functionId);
+    home.loop.post([&home, target = *target, promise] {
+        home.dispatcher->stage(target, [promise](base::Result<void> result) { promise->give(std::move(result)); });
     });
     // The worker has its own deadline; this one is for a loop that does not turn.
     auto result = promise->wait(std::chrono::steady_clock::now() + (*target)->initTimeout + 20s);
@@ -110,7 +111,9 @@ base::Result<void> WorkerActivator::activate(const functions::LiveFunction& next
 }
 
 void WorkerActivator::abandon(const functions::LiveFunction& next) {
-    loop_.post([this, id = next.entry->function.id] { dispatcher_.unstage(id); });
+    const std::string& id = next.entry->function.id;
+    HomeLoop& home = loops_.homeOf(id);
+    home.loop.post([&home, id] { home.dispatcher->unstage(id); });
 }
 
 void WorkerActivator::commit(const functions::LiveFunction& now) {
@@ -120,10 +123,7 @@ void WorkerActivator::commit(const functions::LiveFunction& now) {
         base::logWarning("app", now.entry->function.name + " cannot be called: " + target.failure().detail);
         return forget(now.entry->function.id);
     }
-    loop_.post([this, target = *target, http = now.entry->function.settings.http] {
-        live_.put({target, http});
-        dispatcher_.commit(target);
-    });
+    publish(std::move(*target), now.entry->function.settings.http, &workers::Dispatcher::commit);
 }
 
 void WorkerActivator::updateSettings(const functions::LiveFunction& now) {
@@ -131,10 +131,7 @@ void WorkerActivator::updateSettings(const functions::LiveFunction& now) {
     if (now.live.empty()) return;
     auto target = targetOf(now);
     if (!target) return;
-    loop_.post([this, target = *target, http = now.entry->function.settings.http] {
-        live_.put({target, http});
-        dispatcher_.update(target);
-    });
+    publish(std::move(*target), now.entry->function.settings.http, &workers::Dispatcher::update);
 }
 
 void WorkerActivator::remove(const std::string& functionId) {
@@ -142,19 +139,36 @@ void WorkerActivator::remove(const std::string& functionId) {
     forget(functionId);
 }
 
-void WorkerActivator::forget(const std::string& functionId) {
-    loop_.post([this, functionId] {
-        live_.remove(functionId);
-        dispatcher_.remove(functionId);
+void WorkerActivator::publish(workers::TargetPtr target, const functions::HttpSettings& http, AtHome atHome) {
+    HomeLoop& home = loops_.homeOf(target->functionId);
+    everywhere([&home, target = std::move(target), http, atHome](HomeLoop& here) {
+        const bool isHome = &here == &home;
+        here.live.put({target, http, isHome ? nullptr : home.server.get()});
+        if (isHome) ((*home.dispatcher).*atHome)(target);
     });
+}
+
+void WorkerActivator::forget(const std::string& functionId) {
+    HomeLoop& home = loops_.homeOf(functionId);
+    everywhere([&home, functionId](HomeLoop& here) {
+        here.live.remove(functionId);
+        if (&here == &home) home.dispatcher->remove(functionId);
+    });
+}
+
+// With one loop the answer is posted behind the change, and nobody has to wait.
+void WorkerActivator::everywhere(const HomeLoops::Work& work) {
+    if (loops_.size() > 1 && callersCome_) loops_.onEach(work);
+    else loops_.postEach(work);
 }
 
 base::Result<std::string> WorkerActivator::check(const std::string& executorId, std::string_view file, std::string_view source,
                                                  executors::Clock::time_point deadline) {
     auto promise = std::make_shared<Promise<base::Result<std::string>>>();
-    loop_.post([this, promise, executorId, file = std::string(file), source = std::string(source)]() mutable {
-        dispatcher_.check(executorId, std::move(file), std::move(source),
-                          [promise](base::Result<std::string> remarks) { promise->give(std::move(remarks)); });
+    HomeLoop& first = loops_.first();
+    first.loop.post([&first, promise, executorId, file = std::string(file), source = std::string(source)]() mutable {
+        first.dispatcher->check(executorId, std::move(file), std::move(source),
+                                [promise](base::Result<std::string> remarks) { promise->give(std::move(remarks)); });
     });
     auto result = promise->wait(deadline);
     if (!result) return base::Failure{.reason = "check_failed", .detail = "the syntax check did not answer in time", .hint = "try again"};

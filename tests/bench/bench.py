@@ -25,6 +25,7 @@ import cold
 import cpu
 import create
 import functions
+import loops
 import many
 import memory
 import observability
@@ -38,7 +39,7 @@ from harness import SOURCE, Bench
 from records import Records
 from sides import SIDES
 
-SECTIONS = [warm, open_loop, cpu, observability, payload, waiting, cold, burst, create, many, memory]
+SECTIONS = [warm, open_loop, cpu, loops, observability, payload, waiting, cold, burst, create, many, memory]
 
 
 def parse():

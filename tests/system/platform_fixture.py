@@ -30,6 +30,7 @@ import urllib.parse
 SOURCE = pathlib.Path(os.environ.get('CLOUDFUNCTION_SOURCE', pathlib.Path(__file__).resolve().parents[2]))
 BINARY = os.environ.get('CLOUDFUNCTION_BINARY', str(SOURCE / 'build/ci/bin/cloudfunction'))
 AGAINST = os.environ.get('CLOUDFUNCTION_AGAINST', '').rstrip('/')
+LOOPS = os.environ.get('CLOUDFUNCTION_TEST_LOOPS')  # server.loops of every platform that names none
 AUTHORIZATION = os.environ.get('CLOUDFUNCTION_AGAINST_TOKEN', '')
 
 START_SECONDS = 30   # bounds that only a broken platform reaches; no test measures with them
@@ -89,6 +90,14 @@ def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+
+def preload(library):
+    """The environment of a platform that loads `library` first: only after the runtime of its sanitizer, if it has one.
+    The programs that it looks for get both, and some of them free nothing at their end."""
+    needed = subprocess.run(['ldd', BINARY], stdout=subprocess.PIPE, universal_newlines=True).stdout
+    runtime = re.findall(r'=> (\S*/lib[at]san\.so\S*)', needed)
+    return {'LD_PRELOAD': ' '.join([*runtime, str(library)]), **({'ASAN_OPTIONS': 'detect_leaks=0'} if runtime else {})}
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):
@@ -151,6 +160,8 @@ class Platform:
         self.port = free_port()
         self.url = f'http://127.0.0.1:{self.port}'
         self.properties = {'server.port': self.port, 'data.dir': self.data, **(properties or {})}
+        if LOOPS:
+            self.properties.setdefault('server.loops', LOOPS)
         self.environment = environment or {}
         self.arguments = list(arguments)
         self.user = user

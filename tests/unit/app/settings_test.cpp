@@ -20,6 +20,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(theThreeShortNamesWork);
     CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
+    CPPUNIT_TEST(loopsAreAutoOrANumber);
     CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
@@ -105,6 +106,13 @@ public:
         }
         CPPUNIT_ASSERT(holds(readSettings(file("auth.mode = maybe\n")), "it takes auto, token, none"));
         CPPUNIT_ASSERT(holds(readSettings(file("invoke.timeout = nan\n")), "it takes 0.1-900 seconds"));
+    }
+
+    void loopsAreAutoOrANumber() {
+        CPPUNIT_ASSERT_EQUAL(0u, readSettings("").settings.loops);
+        CPPUNIT_ASSERT_EQUAL(64u, readSettings(file("server.loops = 64\n")).settings.loops);
+        for (const char* value : {"0", "65", "-1", "many", ""})
+            CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("server.loops = ") + value + "\n")), "it takes auto, or 1-64"));
     }
 
     void aLineWithoutAKeyIsRefused() {
