@@ -136,7 +136,7 @@ public:
             plan.argument("utf8");
             plan.environment("LANG", "C.UTF-8");
         }
-        plan.argument(std::string{shimFolder} + "/worker.py");
+        plan.argument(std::string{shimFolder} + "/" + x_interpreter.shim);
         plan.environment("PATH", "/usr/local/bin:/usr/bin:/bin");
         plan.environment("HOME", "/tmp");
         plan.mount(host().property("home"), shimFolder);

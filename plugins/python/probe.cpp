@@ -193,7 +193,7 @@ std::string Interpreter::toJson() const {
                        ",\"executable\":" + jsonString(executable) + ",\"mounts\":[";
     for (const auto& mount : mounts)
         json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
-    return json + "],\"tag\":" + jsonString(tag) +
+    return json + "],\"tag\":" + jsonString(tag) + ",\"shim\":" + jsonString(shim) +
            (installer.json.empty() ? "" : ",\"installer\":" + installer.json) + "}";
 }
 
@@ -214,6 +214,8 @@ Interpreter Interpreter::fromJson(std::string_view json) {
             interpreter.mounts.emplace_back(path.get_string().value());
     std::string_view tag;
     if (said["tag"].get(tag) == simdjson::SUCCESS) interpreter.tag = tag;
+    std::string_view shim;
+    if (said["shim"].get(shim) == simdjson::SUCCESS) interpreter.shim = shim;
     simdjson::dom::element installer;
     if (said["installer"].get(installer) == simdjson::SUCCESS)
         interpreter.installer = Installer::fromJson(simdjson::minify(installer));
@@ -225,6 +227,9 @@ Interpreter findInterpreter(const std::string& configured, const std::string& ho
     // With `site`: that is where Debian keeps pip.
     if (const auto said = outputOf({found.executable, "-I", "-B", home + "/installer_settings.py"}))
         found.installer = Installer::fromJson(*said);
+    const auto shim =
+        outputOf({found.executable, "-I", "-S", "-B", home + "/compiled.py", "find", home});
+    if (shim && shim->ends_with('\n')) found.shim = shim->substr(0, shim->size() - 1);
     return found;
 }
 

@@ -31,6 +31,16 @@ def name_in(requirement):
     return found.group(1) if found else ''
 
 
+def distribution_of(module):
+    """What to install for a module whose own name somebody asked for; empty when that is nothing else."""
+    try:
+        from distributions import DISTRIBUTIONS
+    except ImportError:  # it lies beside the worker's files
+        return ''
+    found = {name.lower(): package for name, package in DISTRIBUTIONS.items()}.get(module.lower())
+    return 'the module %s is installed as %s' % (module, found) if found else ''
+
+
 def explain(said, log, locked=False):
     for judge in (hashes, conflict, missing_version, refused_access, unreachable, compiler, disk):
         found = judge(said, log, locked)
@@ -119,16 +129,18 @@ def without_file(name, requirement, chain, versions, skipped, locked, said):
                       % (requirement, PYTHON, platform.machine(), ', '.join(here.some_tags()), for_whom),
                       'ask for another version' + newest(versions), name)
     if here.sources:
+        other = distribution_of(name)
         return result('no_wheel', '%s has no wheel for Python %s on %s, only its source%s%s'
                       % (requirement, PYTHON, platform.machine(),
                          '; there are wheels for ' + ', '.join(here.some_tags()) if here.tags else '', for_whom),
-                      SOURCE_BUILDS + newest(versions), name)
+                      (other + '; else ' if other else '') + SOURCE_BUILDS + newest(versions), name)
     if versions:
         return result('no_version', 'no version of %s fits "%s"%s' % (name, requirement, for_whom),
                       'the newest of %d are %s' % (len(versions), ', '.join(versions[-NEWEST:])), name)
     if 'pre-release' in said:
         return result('no_version', '%s has only pre-releases' % name, 'write --pre on a line of its own', name)
-    return result('not_found', 'there is no package "%s" in the package index%s' % (name, for_whom), SPELLING, name)
+    return result('not_found', 'there is no package "%s" in the package index%s' % (name, for_whom),
+                  distribution_of(name) or SPELLING, name)
 
 
 def newest(versions):

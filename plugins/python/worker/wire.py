@@ -74,10 +74,10 @@ def receive():
     return kind, id, read(size)
 
 
-def waiting():
-    """True when the kernel has sent something that was not read yet."""
+def waiting(seconds=0):
+    """True when the kernel has sent something that was not read yet, or does within that time."""
     import select
-    return bool(select.select([FD], (), (), 0)[0])
+    return bool(select.select([FD], (), (), seconds)[0])
 
 
 # JSON ------------------------------------------------------------------------------------------------------------

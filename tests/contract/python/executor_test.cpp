@@ -116,7 +116,8 @@ private:
 
 constexpr const char* knownInterpreter =
     R"({"version":"3.9.1","path":"/opt/python/bin/python3.9","executable":)"
-    R"("/opt/python/bin/python3.9","mounts":["/opt/python"]})";
+    R"("/opt/python/bin/python3.9","mounts":["/opt/python"],)"
+    R"("shim":"__pycache__/worker.cpython-39.opt-2.pyc"})";
 
 class ExecutorTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(ExecutorTest);
@@ -236,8 +237,10 @@ public:
             CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK},
                                  x_executor->plan(x_self, f, &plan.table, &x_error));
             CPPUNIT_ASSERT_EQUAL(std::string{"/opt/python/bin/python3.9"}, plan.arguments.front());
-            CPPUNIT_ASSERT_EQUAL(std::string{"/opt/cloudfunction/python/worker.py"},
-                                 plan.arguments.back());
+            CPPUNIT_ASSERT_EQUAL(
+                std::string{
+                    "/opt/cloudfunction/python/__pycache__/worker.cpython-39.opt-2.pyc"},
+                plan.arguments.back());
             CPPUNIT_ASSERT(plan.has("-I") && plan.has("-S") && plan.has("-B") && plan.has("utf8"));
             CPPUNIT_ASSERT_EQUAL(std::string{"/home/of/python"},
                                  plan.mounts["/opt/cloudfunction/python"]);
@@ -338,6 +341,12 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(x_error.message, cf_status{CF_OK}, probe(found));
         CPPUNIT_ASSERT(found.find("\"executable\":\"/usr/bin/python3") != std::string::npos);
         CPPUNIT_ASSERT(found.find("\"mounts\":[]") != std::string::npos);
+        CPPUNIT_ASSERT(found.find("\"shim\":\"worker.py\"") != std::string::npos);
+        // As it was built: with the shim compiled for this interpreter.
+        host.properties["home"] = std::filesystem::path(PLUGIN).replace_extension();
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(x_error.message, cf_status{CF_OK}, probe(found));
+        CPPUNIT_ASSERT_MESSAGE(
+            found, found.find("\"shim\":\"__pycache__/worker.cpython-3") != std::string::npos);
     }
 
     void probingRefusesWhatIsTooOld() {
