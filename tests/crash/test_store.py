@@ -12,7 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
-from platform_fixture import OwnPlatformTest, request  # noqa: E402
+from platform_fixture import OwnPlatformTest, preload, request  # noqa: E402
 
 from ledger import CODE, FUNCTIONS, Ledger  # noqa: E402
 
@@ -49,7 +49,7 @@ class WithFaults(OwnPlatformTest):
             self.skipTest('CLOUDFUNCTION_FAULTS names no library')
         folder = pathlib.Path(self.enterContext(self.temporary()))
         self.faults = Faults(folder / 'control')
-        return self.start(QUIET, environment={'LD_PRELOAD': FAULTS, 'FAULTS_CONTROL': folder / 'control',
+        return self.start(QUIET, environment={**preload(FAULTS), 'FAULTS_CONTROL': folder / 'control',
                                               'FAULTS_FILES': files})
 
     @staticmethod

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import internet
-from platform_fixture import BINARY, OwnPlatformTest, Platform, SystemTest, descendants, wait_until
+from platform_fixture import BINARY, OwnPlatformTest, Platform, SystemTest, descendants, preload, wait_until
 
 # Tries to connect; what happened and after how many milliseconds.
 PROBE = '''\
@@ -370,15 +370,13 @@ class MissingParts(OwnPlatformTest):
     def without(self, commands):
         if shutil.which('cc') is None:
             self.skipTest('needs cc')
-        if 'libasan' in subprocess.run(['ldd', BINARY], capture_output=True, text=True).stdout:
-            self.skipTest('a sanitizer wants to be loaded first')
         folder = tempfile.mkdtemp(prefix='cloudfunction-test-')
         self.addCleanup(shutil.rmtree, folder)
         os.chmod(folder, 0o755)
         shim = f'{folder}/shim.so'
         subprocess.run(['cc', '-shared', '-fPIC', '-x', 'c', '-', '-o', shim, f'-DMISSING="{commands}"', '-ldl'],
                        input=SHIM, text=True, check=True)
-        self.start(environment={'LD_PRELOAD': shim})
+        self.start(environment=preload(shim))
         layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
                      if layer['name'] == 'outbound_network')
         return layer, self.function('python', PROBE)
