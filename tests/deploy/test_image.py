@@ -55,6 +55,10 @@ class Image(unittest.TestCase):
         site = mirror()
         if site is None:
             self.skipTest('no Debian mirror is configured')
+        try:
+            urllib.request.urlopen(site.rstrip('/') + '/dists/bookworm/Release', timeout=30).close()
+        except OSError as problem:
+            self.skipTest(f'{site} does not answer: {problem}')
         base = self.folder / 'base'
         self.run_in('debootstrap', '--variant=minbase', 'bookworm', base, site, timeout=900)
         sources = pathlib.Path('/etc/apt/sources.list')
