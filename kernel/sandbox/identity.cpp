@@ -1,7 +1,6 @@
 // Step 5b: an own user, no groups, an own session and keyring. Nothing in the sandbox belongs to
 // anybody else, and nobody else's signals, keys or files reach it (credentials(7),
 // session-keyring(7)).
-#include <grp.h>
 #include <linux/keyctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,6 +16,8 @@ gid_t toolGroup(const Machine& machine) {
     return needed && options.uidBase != 0 ? options.uidBase + options.uidCount : 0;
 }
 
+// The calls themselves: the C library's also signal the threads that it knows of, and what it knows
+// here is what the launcher had when the kernel copied it.
 void takeIdentity(const Launch& launch, const Setup& setup) {
     ::setsid();
     // What a tool makes is read by workers, which are other users.
@@ -29,9 +30,11 @@ void takeIdentity(const Launch& launch, const Setup& setup) {
     // opens the way there, and nothing else.
     const gid_t tools = toolGroup(launch.machine);
     const bool opensWay = launch.request.kind == TaskKind::tool && tools != 0;
-    setup.check(::setgroups(opensWay ? 1 : 0, &tools) == 0, "leaving all groups");
-    setup.check(::setresgid(launch.gid, launch.gid, launch.gid) == 0, "taking its own group id");
-    setup.check(::setresuid(launch.uid, launch.uid, launch.uid) == 0, "taking its own user id");
+    setup.check(::syscall(SYS_setgroups, opensWay ? 1 : 0, &tools) == 0, "leaving all groups");
+    setup.check(::syscall(SYS_setresgid, launch.gid, launch.gid, launch.gid) == 0,
+                "taking its own group id");
+    setup.check(::syscall(SYS_setresuid, launch.uid, launch.uid, launch.uid) == 0,
+                "taking its own user id");
 }
 
 }  // namespace cf::sandbox
