@@ -52,7 +52,11 @@ bool setLayersWritable(bool writable) {
 
 }  // namespace
 
-Attacher::Attacher() : home_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {}
+Attacher::Attacher() : home_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
+    // Linux refuses setns while root and working directory are shared with another thread, as that
+    // of a thread sanitizer is.
+    ::unshare(CLONE_FS);
+}
 
 base::Result<void> Attacher::attach(int pidfd, const std::string& artifact,
                                     const std::vector<std::string>& layers) const {
