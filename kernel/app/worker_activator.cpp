@@ -82,11 +82,12 @@ base::Result<workers::TargetPtr> WorkerActivator::targetOf(const functions::Live
     target->environment = spec.environment;
     target->memoryMb = settings.memoryMb;
     if (spec.network.mode == functions::NetworkMode::outbound) target->network = {sandbox::Network::outbound, spec.network.allow};
-    target->plan = workerPlan(std::move(*plan));
+    auto start = workerPlan(std::move(*plan));
     // Variables of the function may run code of its own while such a worker starts.
-    if (onMachinesNetwork_ && target->network.mode == sandbox::Network::none) target->plan.notPrewarmed = true;
-    if (target->plan.notPrewarmed) target->plan.spec.network = target->network;
-    target->concurrency = std::min(settings.concurrency, target->plan.concurrency);
+    if (onMachinesNetwork_ && target->network.mode == sandbox::Network::none) start.notPrewarmed = true;
+    if (start.notPrewarmed) start.spec.network = target->network;
+    target->concurrency = std::min(settings.concurrency, start.concurrency);
+    target->plan = plans_.share(std::move(start));
     target->minWorkers = settings.minWorkers;
     target->maxWorkers = settings.maxWorkers;
     target->timeout = settings.timeout;
@@ -106,7 +107,7 @@ base::Result<void> WorkerActivator::activate(const functions::LiveFunction& next
     // The worker has its own deadline; this one is for a loop that does not turn.
     auto result = promise->wait(std::chrono::steady_clock::now() + (*target)->initTimeout + 20s);
     if (!result) return base::Failure{.reason = "busy", .detail = "the platform did not load the new version in time", .hint = "try again"};
-    if (!*result) return asLoadFailure(std::move(*result).failure(), (*target)->plan.notPrewarmed);
+    if (!*result) return asLoadFailure(std::move(*result).failure(), (*target)->plan->notPrewarmed);
     return {};
 }
 

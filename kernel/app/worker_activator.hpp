@@ -11,6 +11,7 @@
 #include "executors/catalog.hpp"
 #include "functions/ports.hpp"
 #include "telemetry/function_logs.hpp"
+#include "workers/shared_plans.hpp"
 
 namespace cf::app {
 
@@ -44,6 +45,7 @@ private:
     HomeLoops& loops_;
     const executors::Catalog& catalog_;
     telemetry::FunctionLogs& logs_;  // its folders follow the functions
+    mutable workers::SharedPlans plans_;
     std::atomic<bool> callersCome_{false};
     bool onMachinesNetwork_;         // `outbound` is the machine's own network here, which no worker loses again
 };

@@ -25,6 +25,7 @@ struct Mount {
     std::string target{};
     MountKind kind = MountKind::readOnly;
     bool optional = false;  // a missing source is skipped instead of failing the start
+    bool operator==(const Mount&) const = default;
 };
 
 struct Limits {
@@ -35,6 +36,7 @@ struct Limits {
     uint64_t tmpBytes = 64ull << 20;   // size of its /tmp; counts as memory too
     uint64_t tmpInodes = 16384;
     double cpus = 0;  // quota in cores; 0: all cores
+    bool operator==(const Limits&) const = default;
 };
 
 enum class Network : uint8_t {
@@ -72,6 +74,7 @@ struct WorkerSpec {
     Limits limits{};
     NetworkPolicy network{};
     bool execStub = false;
+    bool operator==(const WorkerSpec&) const = default;
 };
 
 // A build tool to run to its end.

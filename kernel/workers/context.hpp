@@ -13,6 +13,7 @@
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
 #include "sandbox/worker_launcher.hpp"
+#include "workers/crowding.hpp"
 #include "workers/places.hpp"
 #include "workers/starts.hpp"
 #include "workers/target.hpp"
@@ -35,6 +36,8 @@ struct Options {
     uint32_t prewarmed = 2;     // per runtime
     uint32_t queueSize = 1000;  // waiting invocations of one function
     std::chrono::milliseconds queueTimeout{30'000};
+    // How long an idle worker stays that a function of short calls has beyond the cores.
+    std::chrono::milliseconds surplusKeepAlive{5000};
     uint32_t maxResponseBytes = 6u << 20;
     sandbox::Limits limits{};  // of every worker, but for memory
 
@@ -47,6 +50,8 @@ struct Options {
         explain{};
     // A runtime's prewarmed workers do not start (`why`), or do again (empty).
     std::function<void(const std::string& runtime, const std::string& why)> onRuntimeTrouble{};
+    // How many processes want each core, at least 1; without it Linux is asked.
+    std::function<double()> perCore{};
 };
 
 class Worker;
@@ -61,6 +66,7 @@ struct Context {
     uint32_t starving = 0;  // pools with calls for which there is no place
     Places places{options.maxWorkers, options.memoryBytes};
     Starts starts{std::max<size_t>(1, size_t{2} * options.cores / options.dispatchers)};
+    Crowding crowding{options.cores};
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 

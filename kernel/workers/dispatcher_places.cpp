@@ -34,7 +34,7 @@ std::unique_ptr<Worker> Dispatcher::provide(VersionPool& pool) {
     if (!serving_ && !starving_.empty()) return refuse();
 
     const auto runtime = runtimes_.find(target.runtime);
-    PrewarmedPool* prewarmed = !target.plan.notPrewarmed && runtime != runtimes_.end()
+    PrewarmedPool* prewarmed = !target.plan->notPrewarmed && runtime != runtimes_.end()
                                    ? runtime->second.prewarmed.get()
                                    : nullptr;
     const uint64_t bytes =
@@ -53,7 +53,7 @@ std::unique_ptr<Worker> Dispatcher::provide(VersionPool& pool) {
         worker->setOwner(pool);
     } else {
         const Worker::Birth birth{.memoryMb = target.memoryMb, .memorySeen = pool.memorySeen()};
-        worker = std::make_unique<Worker>(context_, pool, target.plan, birth);
+        worker = std::make_unique<Worker>(context_, pool, *target.plan, birth);
     }
     worker->bind(pool.target(), pool.memorySeen());
     inhabited_.insert(&pool);

@@ -18,6 +18,7 @@ struct LaunchPlan {
     uint32_t concurrency = 1;    // the most invocations that one worker can take at once
     bool checks = false;         // answers CHECK frames
     bool notPrewarmed = false;   // needs a worker of its own from the start
+    bool operator==(const LaunchPlan&) const = default;
 };
 
 // Immutable and shared: a change of settings makes a new Target of the same version.
@@ -38,7 +39,7 @@ struct Target {
     std::chrono::milliseconds timeout{30'000};
     std::chrono::milliseconds initTimeout{10'000};
     std::chrono::seconds keepAlive{600};
-    LaunchPlan plan{};
+    std::shared_ptr<const LaunchPlan> plan = std::make_shared<const LaunchPlan>();  // never null
 };
 
 using TargetPtr = std::shared_ptr<const Target>;

@@ -9,16 +9,22 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr double shortRunUs = 1000;  // functions below it may wait inside a busy worker's socket
+constexpr double shortRunUs = 1000;  // calls below it may wait inside a busy worker's socket
+// Of a function's latest answers so many may be long before it counts as a long one. A share and
+// not a mean: one call that lost its core for 20 ms says nothing about the others.
+constexpr double mostLong = 0.25;
+constexpr size_t window = 32;
 constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
 constexpr size_t maxDepth = 32;
 constexpr size_t leastCallsPerDepth = 4;  // of a function that was never caught being long
 constexpr size_t mostCallsPerDepth = 1024;
-constexpr auto stuck =
-    5ms;  // a call that runs longer is no short one: nothing more waits behind it
-constexpr auto growDelay =
-    5ms;  // after which a function that did not answer yet counts as a long one
-// A run that no lost core explains: what waited behind it was harmed by it.
+// A call that runs longer, for each process that wants the core, is no short one: nothing more
+// waits behind it.
+constexpr auto stuckAfter = 5ms;
+// How often those that wait are looked after.
+constexpr auto growDelay = 5ms;
+// A run that no lost core explains, again for each process that wants the core: what waited behind
+// it was harmed by it.
 constexpr double outlierUs = 10'000;
 constexpr double newSample = 0.1;
 }  // namespace
@@ -51,43 +57,75 @@ void VersionPool::submit(InvocationPtr invocation) {
                      .observed = std::to_string(queue_.size())});
     queue_.push_back(std::move(invocation));
     armQueue();
-    grow();
+    startMissing(SIZE_MAX, workers_.size());
+}
+
+bool VersionPool::isShort() const { return samples_ > 0 && longShare_ < mostLong; }
+bool VersionPool::isLong() const { return samples_ > 0 && longShare_ >= mostLong; }
+
+double VersionPool::perCore() const {
+    return context_.options.perCore ? context_.options.perCore()
+                                    : context_.crowding.perCore(context_.loop.now());
+}
+
+// Its call has been running for so long that no wait for a core explains it.
+bool VersionPool::stuck(const Worker& worker) const {
+    const auto age = worker.headAge(context_.loop.now());
+    return age > stuckAfter && age > stuckAfter * perCore();
+}
+
+// How many workers a function can make use of whose calls wait for nothing but a core.
+size_t VersionPool::usefulWorkers() const {
+    const size_t cores = context_.options.cores;
+    return target_->maxWorkers == 0 ? cores : std::min<size_t>(cores, target_->maxWorkers);
 }
 
 // How many invocations a worker may hold at once right now.
 size_t VersionPool::depthNow() const {
     if (target_->concurrency > 1) return target_->concurrency;
-    if (meanRunUs_ < 0 || meanRunUs_ >= shortRunUs) return 1;
+    if (!isShort()) return 1;
     const auto affordable = static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0));
     return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth_), size_t{1}, maxDepth);
 }
 
-// Most recently used idle worker first; for short functions and parallel ones otherwise the least
-// loaded.
+// Most recently used idle worker first, so that those that are not needed can leave; the least
+// loaded one where calls may wait in sockets. A short function keeps as many workers busy as there
+// are cores: a further one would only take a core from the others.
 Worker* VersionPool::pick() {
-    Worker* best = nullptr;
+    if (target_->concurrency > 1) return pickShared();
+    Worker* idle = nullptr;
     Worker* least = nullptr;
-    size_t ready = 0;
+    size_t ready = 0, active = 0;
     for (const auto& worker : workers_) {
         if (!worker->takesWork()) continue;
         ++ready;
         if (worker->load() == 0) {
-            if (best == nullptr || worker->lastUsed() > best->lastUsed()) best = worker.get();
+            if (idle == nullptr || worker->lastUsed() > idle->lastUsed()) idle = worker.get();
+        } else if (!stuck(*worker)) {
+            ++active;
+            if (least == nullptr || worker->load() < least->load()) least = worker.get();
+        }
+    }
+    const size_t useful = usefulWorkers();
+    if (idle != nullptr && !(isShort() && active >= useful)) return idle;
+    // Waiting in a socket pays only once the function has the workers that it can use.
+    if (least == nullptr || ready < useful) return nullptr;
+    return least->load() < depthNow() ? least : nullptr;
+}
+
+// The least loaded one with room, busy ones first.
+Worker* VersionPool::pickShared() {
+    Worker* idle = nullptr;
+    Worker* least = nullptr;
+    for (const auto& worker : workers_) {
+        if (!worker->takesWork()) continue;
+        if (worker->load() == 0) {
+            if (idle == nullptr || worker->lastUsed() > idle->lastUsed()) idle = worker.get();
         } else if (least == nullptr || worker->load() < least->load()) {
             least = worker.get();
         }
     }
-    if (best != nullptr && target_->concurrency <= 1) return best;
-    if (target_->concurrency > 1) {
-        if (least != nullptr && least->load() < target_->concurrency) return least;
-        return best;
-    }
-    // Waiting in a socket pays only once the function has the workers that it can use.
-    const size_t wanted = std::min<size_t>(
-        context_.options.cores, target_->maxWorkers == 0 ? SIZE_MAX : target_->maxWorkers);
-    if (least == nullptr || ready < wanted || least->headAge(context_.loop.now()) > stuck)
-        return nullptr;
-    return least->load() < depthNow() ? least : nullptr;
+    return least != nullptr && least->load() < target_->concurrency ? least : idle;
 }
 
 void VersionPool::feed() {
@@ -99,7 +137,7 @@ void VersionPool::feed() {
             continue;
         }
         Worker* worker = pick();
-        if (worker == nullptr) return grow();
+        if (worker == nullptr) return startMissing(SIZE_MAX, workers_.size());
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
         worker->send(std::move(call));
@@ -107,21 +145,21 @@ void VersionPool::feed() {
 }
 
 // Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as
-// many workers as there are cores and gets more when it has not answered after a moment, or is
-// known to be a long one.
+// many workers as there are cores and gets more when they do not answer, or when it is known to be
+// a long one.
 void VersionPool::grow(size_t most) {
+    // Workers that hang in a long call are no help to those that wait: they do not count.
+    startMissing(most, static_cast<size_t>(std::count_if(
+                           workers_.begin(), workers_.end(),
+                           [&](const auto& worker) { return !stuck(*worker); })));
+}
+
+// Starts workers for what waits where `helpful` ones are there or on their way.
+void VersionPool::startMissing(size_t most, size_t helpful) {
     if (draining_ || queue_.empty()) return;
     const size_t parallel = std::max<size_t>(1, target_->concurrency);
     size_t wanted = (queue_.size() + parallel - 1) / parallel;
-    const bool isShort = meanRunUs_ >= 0 && meanRunUs_ < shortRunUs;
-    if (isShort || meanRunUs_ < 0) {
-        // Workers whose call runs for longer than a short one are no help to those that wait: they
-        // do not count.
-        const auto now = context_.loop.now();
-        const auto helpful =
-            static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(), [&](const auto& w) {
-                return w->headAge(now) <= stuck;
-            }));
+    if (!isLong()) {
         const size_t cores = context_.options.cores;
         wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
         armGrow();
@@ -136,10 +174,13 @@ void VersionPool::grow(size_t most) {
     }
 }
 
+// Looks only once the answers that came meanwhile have been read: in the middle of a round that
+// began late every worker seems to be stuck.
 void VersionPool::armGrow() {
     if (growTimer_ != 0) return;
     growTimer_ = context_.loop.after(growDelay, [this] {
         growTimer_ = 0;
+        feed();
         grow();
     });
 }
@@ -188,8 +229,13 @@ void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& ou
 void VersionPool::learn(const Outcome& outcome, bool othersWaited) {
     memorySeen_ = std::max(memorySeen_, outcome.memoryPeakBytes);
     const auto run = static_cast<double>(outcome.handler.count());
-    meanRunUs_ = meanRunUs_ < 0 ? run : meanRunUs_ + newSample * (run - meanRunUs_);
-    if (run < shortRunUs) {
+    const bool isShortRun = run < shortRunUs;
+    // A worker's first call loads what later ones find loaded.
+    if (outcome.cold && !isShortRun) return;
+    meanRunUs_ += (samples_ == 0 ? 1 : newSample) * (std::min(run, shortRunUs) - meanRunUs_);
+    samples_ = std::min(samples_ + 1, window);
+    longShare_ += ((isShortRun ? 0.0 : 1.0) - longShare_) / static_cast<double>(samples_);
+    if (isShortRun) {
         const size_t enough = maxDepth * callsPerDepth_;
         if (++shortInARow_ < enough) return;
         // A long row of short ones makes up for one outlier.
@@ -204,7 +250,7 @@ void VersionPool::learn(const Outcome& outcome, bool othersWaited) {
     // quickly. A function that is long once in a while is found out by the calls that waited
     // behind it: each time it takes a longer row of short ones until anything waits there again.
     shortInARow_ /= 2;
-    if (run < outlierUs || target_->concurrency > 1) return;
+    if (run < outlierUs || target_->concurrency > 1 || run < outlierUs * perCore()) return;
     shortInARow_ = 0;
     if (othersWaited) callsPerDepth_ = std::min(callsPerDepth_ * 4, mostCallsPerDepth);
 }
@@ -226,7 +272,7 @@ void VersionPool::fail(InvocationPtr call, const base::Failure& failure) {
 }
 
 void VersionPool::failQueue(const base::Failure& failure) {
-    std::deque<InvocationPtr> calls;
+    InvocationQueue calls;
     calls.swap(queue_);
     for (auto& call : calls) fail(std::move(call), failure);
 }
@@ -352,7 +398,7 @@ void VersionPool::retarget(TargetPtr target) {
     }
 }
 
-std::deque<InvocationPtr> VersionPool::drain() {
+InvocationQueue VersionPool::drain() {
     draining_ = true;
     for (auto& worker : workers_) worker->stop();
     return std::exchange(queue_, {});
@@ -360,10 +406,13 @@ std::deque<InvocationPtr> VersionPool::drain() {
 
 void VersionPool::retireIdle(Clock::time_point now) {
     size_t alive = workers_.size();
+    const auto surplusRest =
+        std::min<Clock::duration>(context_.options.surplusKeepAlive, target_->keepAlive);
     for (auto& worker : workers_) {
         if (alive <= target_->minWorkers) return;
+        const bool isSurplus = isShort() && target_->concurrency <= 1 && alive > usefulWorkers();
         if (worker->takesWork() && worker->load() == 0 &&
-            now - worker->lastUsed() >= target_->keepAlive) {
+            now - worker->lastUsed() >= (isSurplus ? surplusRest : target_->keepAlive)) {
             worker->stop();
             --alive;
         }

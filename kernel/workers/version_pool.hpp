@@ -2,8 +2,8 @@
 // worker starts, what happens when one dies. Loop thread only.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +13,9 @@
 namespace cf::workers {
 
 class VersionPool;
+
+// A list and not a deque: thousands of functions have an empty one, which costs no memory then.
+using InvocationQueue = std::list<InvocationPtr>;
 
 // What a pool asks of the platform around it.
 class WorkerSource {
@@ -47,7 +50,7 @@ public:
     void retarget(TargetPtr target);
     // No new work: idle workers leave now, busy ones when they are done. Returns what was only
     // queued.
-    std::deque<InvocationPtr> drain();
+    InvocationQueue drain();
     // Lets idle workers go that were not used for keep_alive. Called about once a second.
     void retireIdle(Clock::time_point now);
     // Starts what is missing to min_workers.
@@ -79,8 +82,15 @@ public:
 
 private:
     Worker* pick();
+    Worker* pickShared();
+    size_t usefulWorkers() const;
+    bool isShort() const;
+    bool isLong() const;
+    double perCore() const;
+    bool stuck(const Worker& worker) const;
     size_t depthNow() const;
     void feed();
+    void startMissing(size_t most, size_t helpful);
     void startOne();
     void learn(const Outcome& outcome, bool othersWaited);
     void requeue(std::vector<InvocationPtr> calls);
@@ -97,9 +107,11 @@ private:
     WorkerSource& source_;
     TargetPtr target_;
     std::vector<std::unique_ptr<Worker>> workers_;
-    std::deque<InvocationPtr> queue_;
+    InvocationQueue queue_;
     size_t starting_ = 0;       // workers that are not ready yet
-    double meanRunUs_ = -1;     // moving mean of what the handler takes; -1 before the first answer
+    double meanRunUs_ = 0;      // moving mean of what the handler takes, long ones cut
+    double longShare_ = 0;      // of the latest answers: how many were not short
+    size_t samples_ = 0;        // answers in both, up to a window's length
     size_t shortInARow_ = 0;    // answers since the last one that was not short
     size_t callsPerDepth_ = 0;  // short answers in a row that allow one more waiting call
     uint64_t memorySeen_ = 0;

@@ -1,5 +1,6 @@
 // How invocations find workers: warm first, prewarmed next, queue with bounds, versions that follow each other.
 #include "dispatcher_fixture.hpp"
+#include "workers/shared_plans.hpp"
 
 namespace CppUnit {
 template <>
@@ -29,6 +30,7 @@ class DispatchTest : public DispatcherFixture {
     CPPUNIT_TEST(removingFailsWhatWaitsAndFinishesWhatRuns);
     CPPUNIT_TEST(idleWorkersLeaveAfterKeepAlive);
     CPPUNIT_TEST(concurrentCallsShareOneWorker);
+    CPPUNIT_TEST(equalPlansAreKeptOnce);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -286,6 +288,26 @@ public:
         FakeWorker& worker = *bound()[0];
         for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
         for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
+    }
+
+    void equalPlansAreKeptOnce() {
+        SharedPlans plans;
+        const auto planOf = [](const std::string& program) {
+            LaunchPlan plan;
+            plan.spec.argv = {program};
+            plan.spec.mounts = {{.source = "/home", .target = "/shim"}};
+            return plan;
+        };
+        const auto first = plans.share(planOf("lua"));
+        CPPUNIT_ASSERT(first == plans.share(planOf("lua")));
+        CPPUNIT_ASSERT(first != plans.share(planOf("lua5.4")));
+        auto other = planOf("lua");
+        other.notPrewarmed = true;
+        CPPUNIT_ASSERT(first != plans.share(other));
+        // Many of their own do not pile up, and what is in use stays as it is.
+        for (int i = 0; i < 100; ++i) plans.share(planOf(std::to_string(i)));
+        CPPUNIT_ASSERT_EQUAL(std::string("lua"), first->spec.argv[0]);
+        CPPUNIT_ASSERT_EQUAL(long{1}, first.use_count());
     }
 };
 

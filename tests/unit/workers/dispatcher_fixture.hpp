@@ -43,6 +43,8 @@ public:
         options = {};
         options.prewarmed = 1;
         options.cores = 2;
+        crowd = 1;
+        options.perCore = [this] { return crowd; };
         logged.clear();
         options.onLog = [this](const Target&, std::string_view id, Stream, std::string_view text) {
             logged.push_back(std::string(id.empty() ? "-" : "call") + ":" + std::string(text));
@@ -113,6 +115,7 @@ protected:
     std::unique_ptr<FakeLauncher> launcher;
     std::unique_ptr<Dispatcher> dispatcher;
     Options options;
+    double crowd = 1;  // processes that want each core of the machine as the pools see it
     std::vector<std::string> logged;
 };
 

@@ -89,6 +89,7 @@ public:
     bool stopping = false;
     size_t killed = 0;
     size_t answers = 0;
+    size_t load() const { return calls.size() - answers; }
     std::vector<uint64_t> calls{};    // ids of INVOKE so far
     std::vector<uint64_t> cancelled{};
     std::vector<protocol::FrameType> seen{};

@@ -8,6 +8,9 @@ class SchedulingTest : public DispatcherFixture {
     CPPUNIT_TEST_SUITE(SchedulingTest);
     CPPUNIT_TEST(shortCallsDoNotWaitForLongOnesThatAlternateWithThem);
     CPPUNIT_TEST(aRareLongCallMakesFewerWaitBehindTheNextOne);
+    CPPUNIT_TEST(onACrowdedMachineAShortFunctionKeepsToTheCores);
+    CPPUNIT_TEST(aWorkerBeyondTheCoresRestsAndLeaves);
+    CPPUNIT_TEST(howCrowdedTheMachineIs);
     CPPUNIT_TEST(tenCallsOfAColdFunctionStartTenWorkersAtMost);
     CPPUNIT_TEST(concurrencyDividesTheWorkersOfABurst);
     CPPUNIT_TEST(manyColdFunctionsStartAFewAtOnce);
@@ -66,6 +69,57 @@ public:
         const size_t second = behindALongOne();
         CPPUNIT_ASSERT_MESSAGE(std::to_string(second) + " waited", second <= first / 2);
         CPPUNIT_ASSERT(behindALongOne() <= 1);
+    }
+
+    // Both workers lose their cores in the middle of a call, and 20 calls wait.
+    void onACrowdedMachineAShortFunctionKeepsToTheCores() {
+        const auto t = shortFunctionWithTwoWorkers();
+        crowd = 8;
+        for (int round = 0; round < 3; ++round) {
+            const auto late = bothHeld(t);
+            std::vector<std::shared_ptr<Answer>> waiting;
+            for (int i = 0; i < 20; ++i) waiting.push_back(call(t));
+            turn(15ms);
+            CPPUNIT_ASSERT_EQUAL(size_t{2}, bound().size());
+            answerHeld();
+            for (const auto& answer : waiting) wait(answer);
+            for (const auto& answer : late) wait(answer);
+        }
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound().size());
+    }
+
+    void aWorkerBeyondTheCoresRestsAndLeaves() {
+        options.surplusKeepAlive = 50ms;
+        const auto t = shortFunctionWithTwoWorkers();
+        const auto slow = bothHeld(t);
+        turn(6ms);  // until they count as long
+        CPPUNIT_ASSERT(wait(call(t)).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_MESSAGE("who helps?", bound().size() > 2);
+        for (const auto& answer : slow) CPPUNIT_ASSERT(!answer->done);
+        answerHeld();
+        for (const auto& answer : slow) wait(answer);
+        for (int i = 0; i < 40; ++i) wait(call(t));
+
+        crowd = 20;  // nobody counts as stuck
+        bothHeld(t);
+        size_t before = 0, after = 0;
+        for (auto* worker : bound()) before += worker->load() == 0 ? 1 : 0;
+        call(t);
+        turn(2ms);
+        for (auto* worker : bound()) after += worker->load() == 0 ? 1 : 0;
+        CPPUNIT_ASSERT_EQUAL(before, after);
+        answerHeld();
+        until([&] { return bound().size() == 2; }, "the others to leave");
+    }
+
+    void howCrowdedTheMachineIs() {
+        const auto perCore = [](const char* text) { return Crowding::perCore(text, 2); };
+        CPPUNIT_ASSERT_EQUAL(3.5, perCore("0.20 0.18 0.12 7/80 11206\n"));
+        CPPUNIT_ASSERT_EQUAL(1.0, perCore("0.20 0.18 0.12 1/80 11206\n"));
+        CPPUNIT_ASSERT_EQUAL(Crowding::most, perCore("0.20 0.18 0.12 900/1000 11206\n"));
+        CPPUNIT_ASSERT_EQUAL(1.0, perCore(""));
+        const double here = Crowding(2).perCore(Clock::now());
+        CPPUNIT_ASSERT(here >= 1 && here <= Crowding::most);
     }
 
     void tenCallsOfAColdFunctionStartTenWorkersAtMost() {
@@ -177,6 +231,29 @@ public:
     }
 
 private:
+    TargetPtr shortFunctionWithTwoWorkers() {
+        launcher->onStart = holdLong;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->minWorkers = 2;
+        dispatcher->commit(t);
+        until([&] { return bound().size() == 2; }, "two workers");
+        for (int i = 0; i < 200; ++i) wait(call(t));
+        return t;
+    }
+    // Calls that occupy the first two workers until answerHeld().
+    std::vector<std::shared_ptr<Answer>> bothHeld(const TargetPtr& t) {
+        std::vector<std::shared_ptr<Answer>> calls{call(t, R"("long")"), call(t, R"("long")")};
+        until(
+            [&] {
+                const auto workers = bound();
+                return std::count_if(workers.begin(), workers.end(),
+                                     [](const auto* w) { return w->load() > 0; }) == 2;
+            },
+            "two busy workers");
+        return calls;
+    }
     static void holdLong(FakeWorker& worker) {
         worker.holds = [&worker](std::string_view event) {
             // One call after the other, as a real worker: nothing is answered behind a held one.
