@@ -5,6 +5,7 @@ find_package(Poco 1.11 REQUIRED COMPONENTS Foundation Net JSON Util Data DataSQL
 find_package(simdjson REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 # It brings neither a CMake nor a pkg-config file.
 find_path(UNISTRING_INCLUDE unicase.h REQUIRED)

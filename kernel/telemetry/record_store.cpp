@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/ulid.hpp"
+#include "telemetry/record_insert.hpp"
 
 namespace cf::telemetry {
 
@@ -46,7 +47,7 @@ constexpr const char* schema[] = {
     "CREATE TABLE printed (invocation_id TEXT PRIMARY KEY, log TEXT NOT NULL)",
 };
 
-// One row as Poco::Data binds it: these variables are bound once, then filled for every row.
+// One row as Poco::Data reads it.
 struct Row {
     std::string id{}, function{}, name{}, request{}, source{}, reason{}, type{}, message{};
     Int version = 0, status = 0, http = 0, received = 0, queue = 0, init = 0, run = 0, memory = 0,
@@ -57,39 +58,6 @@ constexpr const char* columns =
     "invocation_id, function_id, function_name, version, request_id, source, status, http_status, "
     "reason, error_type,"
     " error_message, received_at_ms, queue_us, init_us, run_us, memory_bytes, cold, log_dropped";
-
-// Poco::Data ends a text at its first NUL.
-std::string withoutNul(const std::string& text) {
-    if (text.find('\0') == std::string::npos) return text;
-    std::string out;
-    for (const char c : text)
-        if (c == '\0')
-            out += "\xEF\xBF\xBD";
-        else
-            out += c;
-    return out;
-}
-
-void fill(Row& row, const InvocationRecord& record) {
-    row.id = record.invocationId;
-    row.function = record.functionId;
-    row.name = record.functionName;
-    row.version = static_cast<Int>(record.version);
-    row.request = withoutNul(record.requestId);
-    row.source = record.source;
-    row.status = static_cast<Int>(record.status);
-    row.http = record.httpStatus;
-    row.reason = record.reason;
-    row.type = withoutNul(record.errorType);
-    row.message = withoutNul(record.errorMessage);
-    row.received = record.receivedAtMs;
-    row.queue = record.queued.count();
-    row.init = record.init.count();
-    row.run = record.run.count();
-    row.memory = static_cast<Int>(record.memoryPeakBytes);
-    row.cold = record.cold ? 1 : 0;
-    row.dropped = static_cast<Int>(record.logDropped);
-}
 
 InvocationRecord recordOf(const Row& row) {
     InvocationRecord record;
@@ -173,25 +141,18 @@ struct RecordStore::State {
         : file(std::move(path)),
           writer(std::move(writeSession)),
           reader(std::move(readSession)),
-          insert(writer),
+          insert(writer, columns),
           insertPrinted(writer) {
-        insert << std::string("INSERT OR IGNORE INTO invocation (") + columns +
-                      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            use(row.id), use(row.function), use(row.name), use(row.version), use(row.request),
-            use(row.source), use(row.status), use(row.http), use(row.reason), use(row.type),
-            use(row.message), use(row.received), use(row.queue), use(row.init), use(row.run),
-            use(row.memory), use(row.cold), use(row.dropped);
         insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)",
-            use(row.id), use(printed);
+            use(id), use(printed);
     }
 
     std::string file;
     Session writer;
     std::mutex readerMutex;
     Session reader;
-    Row row{};
-    std::string printed{};
-    Statement insert;
+    std::string id{}, printed{};
+    RecordInsert insert;
     Statement insertPrinted;
     std::chrono::steady_clock::time_point complained{};
 };
@@ -233,9 +194,9 @@ bool RecordStore::write(const std::vector<InvocationRecord>& records) {
     try {
         s.writer << "BEGIN IMMEDIATE", now;
         for (const InvocationRecord& record : records) {
-            fill(s.row, record);
-            s.insert.execute();
+            s.insert(record);
             if (record.log.empty()) continue;
+            s.id = record.invocationId;
             s.printed = withoutNul(record.log);
             s.insertPrinted.execute();
         }

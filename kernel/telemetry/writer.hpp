@@ -36,6 +36,8 @@ public:
 private:
     void run();
 
+    static constexpr int niceness = 10;
+
     std::chrono::milliseconds interval_;
     std::vector<std::function<void()>> drains_;
     std::mutex mutex_;
