@@ -87,6 +87,7 @@ void Api::handle(std::shared_ptr<http::Exchange> exchange) {
     if (lane == Lane::save) {
         gone = std::make_shared<std::atomic<bool>>(false);
         exchange->onClientGone([gone] { gone->store(true); });
+        exchange->onInputEnd([gone] { gone->store(true); });
     }
     dependencies.pool.answer(state_->loop, exchange, lane,
                              [state = state_, &request, resource = resource, id = std::string(match["id"]),

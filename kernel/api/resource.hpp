@@ -27,7 +27,7 @@ struct Call {
     std::string id{};    // function id or name, or invocation id
     std::string item{};  // version number
     functions::Caller caller{};
-    // Of saves: whether the client is gone by now.
+    // Of saves: whether the client is gone by now, or may be.
     std::shared_ptr<const std::atomic<bool>> clientGone{};
 };
 

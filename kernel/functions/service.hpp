@@ -47,7 +47,7 @@ struct SaveRequest {
     Caller caller{};
     std::optional<uint64_t> ifRevision{};  // save only when the function is still at this revision
     bool async = false;                    // answer once the version is stored, build behind
-    // Any thread: true once nobody waits for the answer any more. May be empty.
+    // Any thread: true once it may be that nobody waits for the answer any more. May be empty.
     std::function<bool()> callerGone{};
 };
 

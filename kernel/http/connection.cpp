@@ -161,6 +161,8 @@ void Connection::endOfInput() {
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    if (const auto exchange = exchange_.lock())
+        if (const auto ended = exchange->inputEnded()) ended();
 }
 
 void Connection::resume() {

@@ -40,6 +40,7 @@ Connection* ServerExchange::takeConnection() {
     }
     answered_ = true;
     gone_ = nullptr;
+    inputEnd_ = nullptr;
     return std::exchange(connection_, nullptr);
 }
 
@@ -70,6 +71,7 @@ void ServerExchange::arrive(std::shared_ptr<ExchangePool> pool, uint64_t serial,
 
 std::function<void()> ServerExchange::detach() {
     connection_ = nullptr;
+    inputEnd_ = nullptr;
     return std::exchange(gone_, nullptr);
 }
 

@@ -28,9 +28,12 @@ public:
     void arrive(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection);
     bool clientGone() const override { return connection_ == nullptr && !answered_; }
     void onClientGone(std::function<void()> callback) override { gone_ = std::move(callback); }
+    void onInputEnd(std::function<void()> callback) override { inputEnd_ = std::move(callback); }
 
     // The connection closed; the callback to run, if any.
     std::function<void()> detach();
+    // The client will send no more; the callback to run, if any.
+    std::function<void()> inputEnded() { return std::exchange(inputEnd_, nullptr); }
 
     uint64_t serial() const { return serial_; }
     bool keepAlive() const { return keepAlive_; }
@@ -46,6 +49,7 @@ private:
     std::string peer_;
     Connection* connection_;  // null once answered, gone or on its way to another server
     std::function<void()> gone_;
+    std::function<void()> inputEnd_;
     uint64_t serial_;
     bool answered_ = false;
     bool keepAlive_ = false;

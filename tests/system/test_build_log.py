@@ -169,7 +169,8 @@ class Patience(SystemTest):
                 document = {'name': name, 'runtime': runtime, 'handler': handler, 'code': code}
                 self.leave('POST', '/api/v1/functions', document)
                 path = f'/api/v1/functions/{name}'
-                wait_until(lambda: self.get(path).status == 200, 'the function to appear')
+                # It is there while it is built.
+                wait_until(lambda: self.get(path).json.get('state') == 'ready', 'the function to be ready')
                 self.assertEqual(200, self.invoke(name).status)
                 self.leave('PUT', path, {'code': code + '// again\n' if runtime == 'go' else code + '# again\n'})
                 wait_until(lambda: self.get(path).json['version'] == 2, 'the second version to get live')

@@ -64,6 +64,7 @@ public:
     void moveTo(http::Server&) override {}
     bool clientGone() const override { return false; }
     void onClientGone(std::function<void()>) override {}
+    void onInputEnd(std::function<void()>) override {}
     Answer wait();
     // After wait(): what the body is written to; null when the answer was no stream.
     std::shared_ptr<FakeStream> stream() const { return stream_; }

@@ -207,15 +207,19 @@ public:
     // The end of input alone is not leaving, a reset behind it is.
     void testClientGoneAfterHalfClose() {
         std::shared_ptr<Exchange> held;
-        std::atomic<bool> gone{false}, taken{false};
+        std::atomic<bool> gone{false}, ended{false}, taken{false};
         RunningServer server([&](std::shared_ptr<Exchange> exchange) {
             exchange->onClientGone([&] { gone = true; });
+            exchange->onInputEnd([&] { ended = true; });
             held = std::move(exchange);
             taken = true;
         });
         Client client = server.connect();
-        client.send(get).endOfInput();
+        client.send(get);
         CPPUNIT_ASSERT(eventually([&] { return taken.load(); }));
+        CPPUNIT_ASSERT(!ended);
+        client.endOfInput();
+        CPPUNIT_ASSERT(eventually([&] { return ended.load(); }));
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         CPPUNIT_ASSERT(!gone);
         client.reset();
