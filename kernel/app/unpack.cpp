@@ -86,7 +86,7 @@ const char* whyRefused(archive_entry* entry) {
         case AE_IFDIR:
             return nullptr;
         case AE_IFLNK:
-            return "it is a symbolic link";
+            return "it is a symbolic link; pack what it points to instead (tar -h)";
         case AE_IFIFO:
             return "it is a named pipe";
         case AE_IFSOCK:
@@ -109,6 +109,7 @@ void passEntry(archive* reader, archive_entry* entry, uint64_t& room) {
     const char* raw = archive_entry_pathname(entry);
     if (raw == nullptr) raw = archive_entry_pathname_utf8(entry);
     if (raw == nullptr) throw Refused{"the archive holds an entry whose name is not UTF-8"};
+    if (archive_entry_filetype(entry) == AE_IFLNK && isProgramLink(raw)) return;
     if (const char* why = whyRefused(entry))
         throw Refused{"the entry " + quoted(raw) + " is refused: " + why};
     const bool folder = archive_entry_filetype(entry) == AE_IFDIR;

@@ -22,4 +22,8 @@ std::string looksLike(std::string_view bytes);
 // the same, and nothing may stand in front or behind.
 std::string whyBadZip(std::string_view bytes);
 
+// A symbolic link below node_modules/.bin/: every folder that npm filled has some, and no function
+// needs them. They are left out; all other links are refused.
+bool isProgramLink(std::string_view name);
+
 }  // namespace cf::app

@@ -65,7 +65,7 @@ const char* whyRefused(uint64_t madeBy, uint64_t attributes) {
         case 1:
             return "it is a named pipe";
         case 10:
-            return "it is a symbolic link";
+            return "it is a symbolic link; pack what it points to instead (zip without -y)";
         case 12:
             return "it is a socket";
         default:
@@ -79,6 +79,14 @@ std::string refused(std::string_view name, std::string_view why) {
 }
 
 }  // namespace
+
+bool isProgramLink(std::string_view name) {
+    constexpr std::string_view folder = "node_modules/.bin/";
+    const size_t at = name.rfind('/');
+    if (at == name.npos || at + 1 == name.size()) return false;
+    name = name.substr(0, at + 1);
+    return name == folder || name.ends_with("/node_modules/.bin/");
+}
 
 std::string whyBadZip(std::string_view bytes) {
     constexpr auto damaged = "the archive is damaged: the directory at its end is missing or broken";
@@ -100,7 +108,9 @@ std::string whyBadZip(std::string_view bytes) {
         const uint64_t flags = number(bytes, at + 8, 2), local = number(bytes, at + 42, 4);
         if ((flags & (encrypted | strongEncryption | maskedDirectory)) != 0)
             return refused(name, "it is encrypted");
-        if (const char* why = whyRefused(number(bytes, at + 5, 1), number(bytes, at + 38, 4)))
+        const uint64_t attributes = number(bytes, at + 38, 4);
+        if (const char* why = whyRefused(number(bytes, at + 5, 1), attributes);
+            why != nullptr && !(attributes >> 28 == 10 && isProgramLink(name)))
             return refused(name, why);
         if (name.find('\0') != name.npos) return refused(name, "its name holds a NUL");
         // libarchive turns them into slashes.

@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t lockNameLimit = 255;
 constexpr size_t lockLimit = 16u << 20;  // of a lock, and of what it was made from
-constexpr size_t layerKeyLimit = 64u << 20;
+// Executors put whole files into a key, such as wheels that came with the function.
+constexpr size_t layerKeyLimit = 1u << 30;
 
 bool writable(const cf_sink* sink) { return sink != nullptr && sink->write != nullptr; }
 

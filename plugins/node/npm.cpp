@@ -49,6 +49,18 @@ void discard(const fs::path& path) {
     fs::remove_all(path, ignored);
 }
 
+// Of the hundreds of lines about requests, those that tell how far it is.
+std::string shownOf(std::string_view line) {
+    if (line.empty() || line.starts_with("npm http cache ")) return {};
+    constexpr std::string_view fetched = "npm http fetch GET 200 ";
+    if (!line.starts_with(fetched)) return std::string(line);
+    line.remove_prefix(fetched.size());
+    const std::string_view address = line.substr(0, line.find(' '));
+    // Answers about a package, rather than the package itself.
+    if (!address.ends_with(".tgz") && address.find("/-/") == address.npos) return {};
+    return "fetched " + std::string(address.substr(address.rfind('/') + 1));
+}
+
 [[noreturn]] void fail(const Job& job, const ToolRun& run, std::string_view lock,
                        std::string_view packageJson) {
     if (run.errors.find("heap out of memory") != std::string::npos) {
@@ -130,6 +142,7 @@ ToolRun Npm::fetch(const std::vector<std::string>& arguments, const std::string&
     tool.environment.emplace_back("npm_config_globalconfig", folder_ + "/config/global");
     for (const auto& pair : toolchain_.config.environment) tool.environment.push_back(pair);
     tool.network = true;
+    tool.shown = shownOf;
     return job_.run(tool);
 }
 
@@ -142,6 +155,7 @@ std::string Npm::resolve(std::string_view packageJson) {
     fs::create_directories(project, failed);
     write(project / "package.json", packageJson);
     if (!userConfig_.empty()) write(project / ".npmrc", userConfig_);
+    job_.log("Resolving packages");
     const ToolRun run = fetch({"install", "--package-lock-only"}, project.string());
     if (!run.ok()) fail(job_, run, {}, packageJson);
     std::ifstream in(project / "package-lock.json", std::ios::binary);
@@ -160,6 +174,7 @@ void Npm::install(const std::string& directory, std::string_view packageJson,
     write(place / lockName, lock);
     if (!userConfig_.empty()) write(place / ".npmrc", userConfig_);
     // What resolving has just asked the registry is not asked again.
+    job_.log("Fetching packages");
     const ToolRun run = fetch({"ci", "--prefer-offline"}, directory);
     if (!run.ok()) fail(job_, run, lock, packageJson);
     // The layer is node_modules and no more: no address of a registry, no name of a function.

@@ -94,13 +94,19 @@ std::string lastWords(std::string_view stream) {
     std::string words;
     while (!stream.empty() && words.size() < 500) {
         const size_t begin = stream.rfind('\n');
-        const std::string_view line =
-            begin == std::string_view::npos ? stream : stream.substr(begin + 1);
+        std::string_view line = begin == std::string_view::npos ? stream : stream.substr(begin + 1);
         stream = stream.substr(0, begin == std::string_view::npos ? 0 : begin);
         if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("> ") ||
             line.starts_with("npm ") || line.starts_with("    at ") ||
             line.starts_with("Node.js v"))
             continue;
+        // node-gyp tells its own life at length; one line of it says what was wrong.
+        if (line.starts_with("gyp ") || line.starts_with("node-pre-gyp ")) {
+            constexpr std::string_view fault = "ERR! stack Error: ";
+            const size_t at = line.find(fault);
+            if (at == line.npos || line.find("Failed to execute") != line.npos) continue;
+            line = line.substr(at + fault.size());
+        }
         words = std::string(line.substr(0, 200)) + (words.empty() ? "" : "; ") + words;
     }
     return words;

@@ -240,6 +240,23 @@ class Refused(ArchiveTest):
         self.refuse(zipped({'odd': b''}, mode=stat.S_IFIFO | 0o644), '"odd"', 'pipe')
         self.refuse(zipped({'odd': b''}, mode=stat.S_IFSOCK | 0o644), '"odd"', 'socket')
 
+    def test_links_to_programs_of_packages_are_left_out(self):
+        files = {'project/main.js': b'exports.handler = () => require("fs").existsSync(__dirname + "/node_modules/.bin/tool") '
+                                    b'? "there" : require("tool");\n',
+                 'project/node_modules/tool/index.js': b'module.exports = "used";\n'}
+        link = special('project/node_modules/.bin/tool', tarfile.SYMTYPE, '../../../../etc/passwd')
+        zip_ = io.BytesIO(zipped(files))
+        with zipfile.ZipFile(zip_, 'a') as target:
+            entry = zipfile.ZipInfo(link.name)
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            target.writestr(entry, link.linkname)
+        for archive, type in ((tarred([*files.items(), link]), 'application/gzip'), (zip_.getvalue(), 'application/zip')):
+            name, answer = self.new(archive, type, runtime='node', handler='main.handler')
+            self.assertEqual(201, answer.status, answer)
+            self.assertEqual('used', self.result(name))
+        self.refuse(tarred([*files.items(), special('node_modules/other/tool', tarfile.SYMTYPE, 'x')]), 'tar -h')
+        self.refuse(tarred([*files.items(), special('bin/node_modules/.bin', tarfile.SYMTYPE, '/etc')]), 'tar -h')
+
     def test_encrypted_entries(self):
         archive = bytearray(zipped({'secret.py': b'x'}))
         for signature, at in ((b'PK\3\4', 6), (b'PK\1\2', 8)):

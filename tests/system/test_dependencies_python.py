@@ -276,6 +276,23 @@ class Installing(IndexTest):
         self.assertEqual('7.0', self.result(document['name']))
         self.assertEqual([], self.index.asked)
 
+    def test_large_wheels_of_the_function_itself(self):
+        self.needs('python')
+        name, data = wheel('weighty', '1.0', {'weighty/__init__.py': 'version = "1.0"\n', 'weighty/data': 'x' * 70_000_000})
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode='w:gz', compresslevel=1) as archive:
+            for path, content in (('main.py', HANDLER.format('weighty').encode()), ('requirements.txt', b'weighty\n'),
+                                  (f'wheels/{name}', data)):
+                entry = tarfile.TarInfo(path)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+        function = self.unique()
+        self.addCleanup(self.delete, function)
+        answer = self.call('PUT', f'/api/v1/functions/{function}/archive?runtime=python&handler=main.handler',
+                           packed.getvalue(), {'Content-Type': 'application/gzip'})
+        self.assertEqual(201, answer.status, answer)
+        self.assertEqual('1.0', self.result(function))
+
     def test_packages_as_plain_folders(self):
         self.index.asked.clear()
         name = self.made(self.create('python', files={
@@ -373,6 +390,8 @@ class Refusing(IndexTest):
 
     def test_package_that_does_not_exist(self):
         self.index.add(module('present', '1.0'))
+        answer = self.create('python', 'def handler(event): pass\n', dependencies=['present', 'yaml'])
+        self.assertIn('the module yaml is installed as PyYAML', answer.json['hint'])
         answer = self.with_requirements('def handler(event): pass\n', 'present\n\nabsent>=1\n')
         self.refused(answer, 'there is no package \\"absent\\"')
         self.assertEqual(('requirements.txt', 3), self.line_of(answer))

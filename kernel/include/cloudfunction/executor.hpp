@@ -124,6 +124,8 @@ struct Tool {
     uint64_t timeoutMs = 0;
     bool network = false;  // CF_NETWORK_BUILD
     bool logged = false;   // both streams also go to the build log, while it runs
+    // With `logged`: what the build log gets of a line; nothing where it gives an empty text. Not set: the line.
+    std::function<std::string(std::string_view line)> shown{};
 };
 
 // A dependency layer; see cf_host.layer.
@@ -189,7 +191,7 @@ public:
         std::vector<cf_pair> environment;
         for (const auto& [name, value] : tool.environment) environment.push_back({view(name), view(value)});
         ToolRun run;
-        Stream outputs{*this, run.output, tool.logged, {}}, problems{*this, run.errors, tool.logged, {}};
+        Stream outputs{*this, run.output, tool, {}}, problems{*this, run.errors, tool, {}};
         const auto output = outputs.sink(), errors = problems.sink();
         auto call = prefixed<cf_tool>();
         call.argv = argv.data();
@@ -248,7 +250,7 @@ private:
     struct Stream {
         const Job& job;
         std::string& kept;
-        bool logged;
+        const Tool& tool;
         std::string line;
         cf_sink sink() {
             auto s = prefixed<cf_sink>();
@@ -258,16 +260,20 @@ private:
         }
         void take(std::string_view bytes) {
             kept.append(bytes);
-            if (!logged) return;
+            if (!tool.logged) return;
             for (size_t end; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
                 line.append(bytes.substr(0, end));
-                job.log(line);
+                show();
                 line.clear();
             }
             line.append(bytes);
         }
+        void show() const {
+            if (!tool.shown) return job.log(line);
+            if (const std::string part = tool.shown(line); !part.empty()) job.log(part);
+        }
         void finish() const {
-            if (logged && !line.empty()) job.log(line);
+            if (tool.logged && !line.empty()) show();
         }
     };
 

@@ -264,6 +264,12 @@ class Scripts(PackagesTest):
         self.assertEqual(('package.json', 3), self.plugin.diagnostics[0][:2])
         self.assertEqual(0, self.plugin.layers_made)
 
+    def test_one_that_needs_a_compiler(self):
+        refused = self.refused(self.script(
+            'console.error("gyp info it worked\\ngyp ERR! stack Error: not found: make\\ngyp ERR! not ok"); process.exit(1);'))
+        self.assertTrue(str(refused).endswith(': not found: make'), refused)
+        self.assertIn('no compiler', refused.hint)
+
     def test_one_that_wants_the_network(self):
         refused = self.refused(self.script(
             'throw Object.assign(new Error("getaddrinfo EAI_AGAIN example.org"), { code: "EAI_AGAIN" });'))
@@ -286,6 +292,12 @@ class Scripts(PackagesTest):
         self.plugin = self.start({'install_scripts_network': 'true'})
         self.result(self.script('require("fs").writeFileSync("made.json", "1");'))
         self.assertEqual([True, True, True], [run.network for run in self.plugin.runs])
+
+    def test_the_log_names_what_was_fetched(self):
+        self.build(self.uses(**{'package.json': manifest(right='1')}))
+        self.assertEqual(['Resolving packages', 'Fetching packages'], [line for line in self.plugin.log if 'packages' in line][:2])
+        self.assertIn('fetched left-1.0.0.tgz', self.plugin.log)
+        self.assertNotIn('http', str(self.plugin.log))
 
     def test_packages_without_any_start_nothing(self):
         self.build(self.uses(**{'package.json': manifest(left='1')}))
