@@ -83,6 +83,7 @@ case "$extent" in
         run ci -LE long -j "$(nproc)" "$@"
         ;;
     long)
+        ensure_dependencies image || true  # its test says what is missing
         fuzz
         run tsan -LE long "$@"
         run asan -LE long "$@"

@@ -4,6 +4,7 @@
 #   ensure_dependencies build            what start_cloudfunction.sh needs
 #   ensure_dependencies build tests      and what the tests need
 #   ensure_dependencies fuzz             what the fuzzers need
+#   ensure_dependencies image            what building the container image without an engine needs
 #
 # Asks nothing. Touches the package manager only when something is missing.
 
@@ -16,6 +17,8 @@ build_packages=(
 test_packages=(libcppunit-dev git curl iproute2 qemu-system-x86 busybox-static cpio)
 # And those of the fuzzers: a compiler with libFuzzer (preset fuzz).
 fuzz_packages=(clang-14 libclang-rt-14-dev)
+# And those of the test that builds deploy/Dockerfile; it is skipped without them.
+image_packages=(buildah debootstrap libcap2-bin)
 
 # Language toolchains: command, oldest version that works, Debian package. A command that is on PATH and new enough is
 # used as it is; `-` means any version, and saves asking a slow program. Each of them may be missing: its runtime is then reported as unavailable and the others work.
@@ -96,6 +99,7 @@ ensure_dependencies() {
             build) wanted+=("${build_packages[@]}") ;;
             tests) wanted+=("${test_packages[@]}") ;;
             fuzz) wanted+=("${fuzz_packages[@]}") ;;
+            image) wanted+=("${image_packages[@]}") ;;
         esac
     done
     mapfile -t required < <(missing_packages "${wanted[@]}")
