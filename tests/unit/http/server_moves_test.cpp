@@ -155,8 +155,8 @@ public:
 
     // The handler need not decide at once.
     void testMoveFromAnotherTurn() {
-        Pair pair;
         std::atomic<bool> sent{false};
+        Pair pair;
         pair.onHome = [&](std::shared_ptr<Exchange> exchange) {
             if (exchange->request().path != "/late" || sent.exchange(true)) return false;
             pair.a->loop.post([&, exchange] { exchange->moveTo(*pair.home[1]); });
@@ -181,8 +181,8 @@ public:
 
     // What the client has not read yet goes along, in front of the answers of the new home.
     void testUnreadAnswersStayInFront() {
-        Pair pair;
         const std::string big(60'000, 'y');
+        Pair pair;
         pair.onHome = [&](std::shared_ptr<Exchange> exchange) {
             exchange->respond(200, "", {exchange->request().path, big});
             return true;
@@ -240,9 +240,9 @@ public:
     }
 
     void testDrain() {
-        Pair pair;
         std::shared_ptr<Exchange> held;
         std::atomic<bool> taken{false};
+        Pair pair;
         pair.onHome = [&](std::shared_ptr<Exchange> exchange) {
             held = std::move(exchange);
             return taken = true;
