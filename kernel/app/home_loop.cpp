@@ -14,8 +14,11 @@ HomeLoops::HomeLoops(size_t count) {
     for (size_t i = 0; i < count; ++i) loops_.push_back(std::make_unique<HomeLoop>(i));
 }
 
-// The low bits of an id's hash, which stays the same for as long as the process runs: a home is never written down.
-HomeLoop& HomeLoops::homeOf(std::string_view functionId) { return *loops_[std::hash<std::string_view>{}(functionId) % loops_.size()]; }
+// The low bits of an id's hash, which stays the same for as long as the process runs: a home is
+// never written down.
+HomeLoop& HomeLoops::homeOf(std::string_view functionId) {
+    return *loops_[std::hash<std::string_view>{}(functionId) % loops_.size()];
+}
 
 void HomeLoops::startThreads() {
     for (auto& home : loops_) home->thread = std::thread([loop = &home->loop] { loop->run(); });
@@ -44,6 +47,8 @@ void HomeLoops::postEach(const Work& work) {
 
 size_t usualLoops(size_t cores) { return std::clamp<size_t>(cores / coresPerLoop, 1, mostLoops); }
 
-uint64_t partOf(uint64_t all, size_t index, size_t loops) { return all / loops + (index < all % loops ? 1 : 0); }
+uint64_t partOf(uint64_t all, size_t index, size_t loops) {
+    return all / loops + (index < all % loops ? 1 : 0);
+}
 
 }  // namespace cf::app

@@ -1,7 +1,8 @@
-// The event loops of the platform, each with all that serves calls on it: a thread, connections, workers, its table of
-// live functions. Every function is at home on one loop, where its workers, its queue and its statistics are; every loop
-// knows all functions, to send connections to their homes. What happens on a loop shares nothing with others that a call
-// would have to lock (docs/decisions/home-loops.md).
+// The event loops of the platform, each with all that serves calls on it: a thread, connections,
+// workers, its table of live functions. Every function is at home on one loop, where its workers,
+// its queue and its statistics are; every loop knows all functions, to send connections to their
+// homes. What happens on a loop shares nothing with others that a call would have to lock
+// (docs/decisions/home-loops.md).
 #pragma once
 
 #include <functional>
@@ -21,14 +22,16 @@
 
 namespace cf::app {
 
-// Made and taken apart by Platform. Everything but `loop` is used on its thread alone while that runs.
+// Made and taken apart by Platform. Everything but `loop` is used on its thread alone while that
+// runs.
 struct HomeLoop {
     explicit HomeLoop(size_t number) : index(number) {}
 
     const size_t index;
     base::EventLoop loop{};
     std::unique_ptr<http::Server> server{};
-    std::unique_ptr<sandbox::WorkerLauncher> launcher{};  // of every loop but the first: see RemoteLauncher
+    std::unique_ptr<sandbox::WorkerLauncher>
+        launcher{};  // of every loop but the first: see RemoteLauncher
     api::LiveFunctions live{};
     std::unique_ptr<workers::Dispatcher> dispatcher{};
     std::unique_ptr<api::InvokeResource> invoke{};
@@ -53,7 +56,8 @@ public:
     // Ends the threads, the first loop's last: others may have asked it for something.
     void stopThreads();
 
-    // Not on a loop's thread. Runs `work` on every loop, at the same time, and waits until it was run everywhere.
+    // Not on a loop's thread. Runs `work` on every loop, at the same time, and waits until it was
+    // run everywhere.
     void onEach(const Work& work);
     // Any thread: the same, some time soon.
     void postEach(const Work& work);
@@ -62,7 +66,8 @@ private:
     std::vector<std::unique_ptr<HomeLoop>> loops_;
 };
 
-// How many loops a machine gets when nobody says: one up to four cores, whose rest is for the workers, then a quarter of them.
+// How many loops a machine gets when nobody says: one up to four cores, whose rest is for the
+// workers, then a quarter of them.
 size_t usualLoops(size_t cores);
 // The part of `all` that one of `loops` loops has; the parts add up to `all`.
 uint64_t partOf(uint64_t all, size_t index, size_t loops);

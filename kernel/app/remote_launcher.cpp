@@ -5,8 +5,10 @@
 
 namespace cf::app {
 
-void RemoteLauncher::startWorker(const sandbox::WorkerSpec& spec, WorkerCallback started, EndedCallback ended) {
-    owner_.post([&here = here_, &launcher = launcher_, spec, started = std::move(started), ended = std::move(ended)] {
+void RemoteLauncher::startWorker(const sandbox::WorkerSpec& spec, WorkerCallback started,
+                                 EndedCallback ended) {
+    owner_.post([&here = here_, &launcher = launcher_, spec, started = std::move(started),
+                 ended = std::move(ended)] {
         launcher.startWorker(
             spec,
             [&here, started](base::Result<Worker> worker) {
@@ -26,9 +28,12 @@ void RemoteLauncher::onRefused(sandbox::TaskId worker, RefusedCallback refused) 
     });
 }
 
-void RemoteLauncher::attach(sandbox::TaskId worker, const sandbox::Attachment& attachment, DoneCallback done) {
+void RemoteLauncher::attach(sandbox::TaskId worker, const sandbox::Attachment& attachment,
+                            DoneCallback done) {
     owner_.post([&here = here_, &launcher = launcher_, worker, attachment, done = std::move(done)] {
-        launcher.attach(worker, attachment, [&here, done](base::Result<void> result) { here.post([done, result] { done(result); }); });
+        launcher.attach(worker, attachment, [&here, done](base::Result<void> result) {
+            here.post([done, result] { done(result); });
+        });
     });
 }
 

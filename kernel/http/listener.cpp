@@ -19,20 +19,20 @@ constexpr int acceptBudget = 64;
 Listener::Listener(base::EventLoop& loop, const Poco::Net::SocketAddress& address, int backlog,
                    Accepted accepted)
     : loop_(loop),
+      socket_(std::make_shared<Poco::Net::ServerSocket>()),
       accepted_(std::move(accepted)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     if (address.family() == Poco::Net::SocketAddress::IPv6)
-        socket_.bind6(address, true, false, true);
+        socket_->bind6(address, true, false, true);
     else
-        socket_.bind(address, true, false);
-    const int fd = socket_.impl()->sockfd();
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // Poco sets it nowhere
-    socket_.setBlocking(false);
+        socket_->bind(address, true, false);
+    ::fcntl(fd(), F_SETFD, FD_CLOEXEC);  // Poco sets it nowhere
+    socket_->setBlocking(false);
     // Accepted sockets inherit it on Linux, which saves a system call for each.
     const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    socket_.listen(backlog);
-    port_ = socket_.address().port();
+    ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    socket_->listen(backlog);
+    port_ = socket_->address().port();
     watch();
 }
 
@@ -46,12 +46,12 @@ Listener::Listener(base::EventLoop& loop, const Listener& other, Accepted accept
 }
 
 // Exclusive: a connection wakes one of the loops that wait for it, not all.
-void Listener::watch() { loop_.watch(socket_.impl()->sockfd(), EPOLLIN | EPOLLEXCLUSIVE, this); }
+void Listener::watch() { loop_.watch(fd(), EPOLLIN | EPOLLEXCLUSIVE, this); }
 
-Listener::~Listener() { loop_.unwatch(socket_.impl()->sockfd(), this); }
+Listener::~Listener() { loop_.unwatch(fd(), this); }
 
 void Listener::onEvents(uint32_t) {
-    const int listening = socket_.impl()->sockfd();
+    const int listening = fd();
     for (int i = 0; i < acceptBudget; ++i) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
@@ -73,7 +73,7 @@ void Listener::onEvents(uint32_t) {
 // for it, and hang up.
 void Listener::shedOne() {
     spare_.reset();
-    base::UniqueFd(::accept4(socket_.impl()->sockfd(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
+    base::UniqueFd(::accept4(fd(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 

@@ -1,12 +1,14 @@
-// One listening address on one loop: a Poco server socket whose connections are accepted in batches.
-// Loops share the socket, not just its address (SO_REUSEPORT): a connection waits for whichever loop
-// has time, none is lost when one loop stops, and a second platform cannot take the address, too.
+// One listening address on one loop: a Poco server socket whose connections are accepted in
+// batches. Loops share the socket, not just its address (SO_REUSEPORT): a connection waits for
+// whichever loop has time, none is lost when one loop stops, and a second platform cannot take the
+// address, too.
 #pragma once
 
 #include <Poco/Net/ServerSocket.h>
 #include <sys/socket.h>
 
 #include <functional>
+#include <memory>
 
 #include "base/event_loop.hpp"
 #include "base/failure.hpp"
@@ -30,11 +32,12 @@ public:
     void onEvents(uint32_t events) override;
 
 private:
+    int fd() const { return socket_->impl()->sockfd(); }
     void watch();
     void shedOne();
 
     base::EventLoop& loop_;
-    Poco::Net::ServerSocket socket_;
+    const std::shared_ptr<Poco::Net::ServerSocket> socket_;  // with the other loops' listeners
     Accepted accepted_;
     base::UniqueFd spare_;
     uint16_t port_ = 0;

@@ -44,8 +44,8 @@ public:
         size_t connections;
         size_t perAddress;  // loopback is free of it
     };
-    // For a connection from `peer`, the address as text. Nothing when so many are being refused that
-    // this one is closed without a word.
+    // For a connection from `peer`, the address as text. Nothing when so many are being refused
+    // that this one is closed without a word.
     std::optional<Seat> take(std::string peer, bool loopback, const Limits& limits);
 
     // Connections of all servers, those on their way from one to another among them.

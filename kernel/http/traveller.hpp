@@ -1,5 +1,6 @@
-// A connection between two servers, with the request that it is moved for. Internal to http/. Owned by
-// one thread at a time: the loop it leaves, then the task that brings it to the loop of its new home.
+// A connection between two servers, with the request that it is moved for. Internal to http/. Owned
+// by one thread at a time: the loop it leaves, then the task that brings it to the loop of its new
+// home.
 #pragma once
 
 #include <memory>

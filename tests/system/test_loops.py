@@ -120,7 +120,11 @@ class Limits(SystemTest):
 
     def test_connections_are_counted_for_all_loops_together(self):
         names = [self.function('python', ECHO) for _ in range(8)]
-        connections = [open_connection(self) for _ in range(16)]
+
+        def taken():  # the connections of the lines above may not all have been seen to close
+            connection = open_connection(self)
+            return connection if on(connection, 'GET', '/api/health/ready')[0] == 200 else None
+        connections = [wait_until(taken, 'a place') for _ in range(16)]
         for index, connection in enumerate(connections):
             self.assertEqual(200, on(connection, 'POST', f'/api/v1/functions/{names[index % 8]}/invoke', {})[0])
         self.assertProblem(self.get('/api/health/ready'), 503, 'too_many_connections')

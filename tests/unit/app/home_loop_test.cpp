@@ -1,4 +1,7 @@
-// Several event loops: what is said to all of them, how things are divided, and a launcher on another loop.
+// Several event loops: what is said to all of them, how things are divided, and a launcher on
+// another loop.
+#include "app/home_loop.hpp"
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
@@ -7,7 +10,6 @@
 #include <future>
 #include <set>
 
-#include "app/home_loop.hpp"
 #include "app/remote_launcher.hpp"
 
 namespace cf::app::test {
@@ -19,10 +21,12 @@ class NotingLauncher final : public sandbox::WorkerLauncher {
 public:
     explicit NotingLauncher(base::EventLoop& loop) : loop_(loop) {}
 
-    void startWorker(const sandbox::WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override {
+    void startWorker(const sandbox::WorkerSpec& spec, WorkerCallback started,
+                     EndedCallback ended) override {
         note("start " + spec.argv.front());
         ended_ = std::move(ended);
-        if (spec.argv.front() == "broken") return started(base::Failure{.reason = "sandbox_failed"});
+        if (spec.argv.front() == "broken")
+            return started(base::Failure{.reason = "sandbox_failed"});
         Worker worker;
         worker.task = 7;
         started(std::move(worker));
@@ -31,11 +35,14 @@ public:
         note("refused");
         refused("a line");
     }
-    void attach(sandbox::TaskId task, const sandbox::Attachment& attachment, DoneCallback done) override {
+    void attach(sandbox::TaskId task, const sandbox::Attachment& attachment,
+                DoneCallback done) override {
         note("attach " + std::to_string(task) + attachment.artifactDir);
         done({});
     }
-    std::string artifactPath(sandbox::TaskId task) const override { return "/tasks/" + std::to_string(task); }
+    std::string artifactPath(sandbox::TaskId task) const override {
+        return "/tasks/" + std::to_string(task);
+    }
     void kill(sandbox::TaskId task) override {
         note("kill " + std::to_string(task));
         ended_({.signal = 9});
@@ -122,14 +129,19 @@ public:
         loops.startThreads();
         std::vector<std::string> heard;  // on `here` only
         std::promise<void> dead;
-        const auto hear = [&](std::string what) { heard.push_back(here.loop.isLoopThread() ? std::move(what) : "elsewhere"); };
+        const auto hear = [&](std::string what) {
+            heard.push_back(here.loop.isLoopThread() ? std::move(what) : "elsewhere");
+        };
         here.loop.post([&] {
-            remote.startWorker({.argv = {"broken"}}, [&](auto worker) { hear(worker ? "started" : worker.failure().reason); }, {});
+            remote.startWorker(
+                {.argv = {"broken"}},
+                [&](auto worker) { hear(worker ? "started" : worker.failure().reason); }, {});
             remote.startWorker(
                 {.argv = {"worker"}},
                 [&](base::Result<sandbox::WorkerLauncher::Worker> worker) {
                     hear("started " + std::to_string(worker->task));
-                    remote.onRefused(7, [&](std::string_view line) { hear("refused " + std::string(line)); });
+                    remote.onRefused(
+                        7, [&](std::string_view line) { hear("refused " + std::string(line)); });
                     remote.attach(7, {.artifactDir = "/artifact"}, [&](base::Result<void> done) {
                         hear(done ? "attached" : "not attached");
                         remote.kill(7);
@@ -140,16 +152,20 @@ public:
                     dead.set_value();
                 });
         });
-        CPPUNIT_ASSERT(dead.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+        CPPUNIT_ASSERT(dead.get_future().wait_for(std::chrono::seconds(10)) ==
+                       std::future_status::ready);
         loops.stopThreads();
-        const std::vector<std::string> asked{"start broken", "start worker", "refused", "attach 7/artifact", "kill 7"};
-        const std::vector<std::string> answers{"sandbox_failed", "started 7", "refused a line", "attached", "ended 9"};
+        const std::vector<std::string> asked{"start broken", "start worker", "refused",
+                                             "attach 7/artifact", "kill 7"};
+        const std::vector<std::string> answers{"sandbox_failed", "started 7", "refused a line",
+                                               "attached", "ended 9"};
         CPPUNIT_ASSERT(asked == launcher.asked);
         CPPUNIT_ASSERT(answers == heard);
         CPPUNIT_ASSERT_EQUAL(std::string("/tasks/7"), remote.artifactPath(7));
     }
 
-    // What is asked while everything ends is neither lost in a wrong place nor answered into one that is gone.
+    // What is asked while everything ends is neither lost in a wrong place nor answered into one
+    // that is gone.
     void testLoopThatEndedIsToldNothing() {
         bool told = false;
         {

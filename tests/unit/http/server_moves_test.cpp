@@ -10,15 +10,17 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// Two servers on two loops. A request for /a... is at home at the first, one for /b... at the second;
-// each is answered with "<home> <target> <body>". Others are answered where they come in.
+// Two servers on two loops. A request for /a... is at home at the first, one for /b... at the
+// second; each is answered with "<home> <target> <body>". Others are answered where they come in.
 class Pair {
 public:
     explicit Pair(ServerOptions options = {}) {
         options.occupancy = std::make_shared<Occupancy>();
         occupancy = options.occupancy;
-        a = std::make_unique<RunningServer>([this](auto exchange) { handle('a', exchange); }, options);
-        b = std::make_unique<RunningServer>([this](auto exchange) { handle('b', exchange); }, options);
+        a = std::make_unique<RunningServer>([this](auto exchange) { handle('a', exchange); },
+                                            options);
+        b = std::make_unique<RunningServer>([this](auto exchange) { handle('b', exchange); },
+                                            options);
         home[0] = a->server.get();
         home[1] = b->server.get();
     }
@@ -95,13 +97,19 @@ public:
         Pair pair;
         std::string requests;
         for (int i = 0; i < 300; ++i)
-            requests += get((i * 7 % 5 < 2 ? "/a" : i % 11 == 0 ? "/other" : "/b") + std::to_string(i));
+            requests += get((i * 7 % 5 < 2 ? "/a"
+                             : i % 11 == 0 ? "/other"
+                                           : "/b") +
+                            std::to_string(i));
         Client client = pair.a->connect();
         client.send(requests);
         int expected = 0;
         for (int i = 0; i < 300; ++i) {
             const std::string answer = bodyOf(client.readAnswer());
-            const std::string target = (i * 7 % 5 < 2 ? "/a" : i % 11 == 0 ? "/other" : "/b") + std::to_string(i);
+            const std::string target = (i * 7 % 5 < 2 ? "/a"
+                                        : i % 11 == 0 ? "/other"
+                                                      : "/b") +
+                                       std::to_string(i);
             CPPUNIT_ASSERT_EQUAL(target + " ", answer.substr(2));
             if (target[1] != 'o') CPPUNIT_ASSERT_EQUAL(target[1], answer[0]);
             expected += target[1] != 'o' ? 1 : 0;
@@ -115,11 +123,13 @@ public:
         Client client = pair.a->connect();
         const std::string big(300'000, 'x');
         const auto post = [](std::string_view path, const std::string& body) {
-            return "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Length: " +
-                   std::to_string(body.size()) + "\r\n\r\n" + body;
+            return "POST " + std::string(path) +
+                   " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+                   "\r\n\r\n" + body;
         };
         client.send(post("/b1", big) + post("/a2", "small") + post("/b3", big) +
-                    "POST /a4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" +
+                    "POST /a4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" +
                     get("/b5"));
         expect(client, "b /b1 " + big);
         expect(client, "a /a2 small");
@@ -132,7 +142,8 @@ public:
         Pair pair;
         Client client = pair.a->connect();
         for (int i = 0; i < 2; ++i) {
-            client.send("POST /b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+            client.send(
+                "POST /b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
             const std::string interim = "HTTP/1.1 100 Continue\r\n\r\n";
             CPPUNIT_ASSERT_EQUAL(interim, client.read(interim.size()));
             client.send("body");
@@ -189,7 +200,8 @@ public:
         };
         Client client(pair.a->port(), 4096);
         std::string requests;
-        for (int i = 0; i < 200; ++i) requests += get((i % 4 < 3 ? "/a" : "/b") + std::to_string(i));
+        for (int i = 0; i < 200; ++i)
+            requests += get((i % 4 < 3 ? "/a" : "/b") + std::to_string(i));
         std::thread sender([&] { client.send(requests); });
         std::this_thread::sleep_for(milliseconds(50));
         for (int i = 0; i < 200; ++i)
