@@ -11,6 +11,7 @@
 #include "explain.hpp"
 #include "handler.hpp"
 #include "packages.hpp"
+#include "precompile.hpp"
 #include "probe.hpp"
 #include "wanted.hpp"
 
@@ -94,6 +95,7 @@ public:
         const auto wanted = readWanted(function);
         for (const auto& remark : wanted.remarks)
             if (!remark.warning) throw Failed(CF_INVALID, remark.message);
+        precompile(host(), x_interpreter, job, function, sourceDir, artifactDir);
         namespace fs = std::filesystem;
         if (wanted.any()) {
             const auto layer =

@@ -60,6 +60,15 @@ def handler(event):
         self.assertEqual(201, created.status, created)
         self.assertEqual('Hello you', self.result(created.json['name'], 'you'))
 
+    def test_many_sources_are_compiled_when_they_are_saved(self):
+        self.needs('python')
+        large = 'value = 1\n' + '# what makes it large enough\n' * 5000
+        created = self.create('python', handler='main.handler', files={
+            'main.py': 'import large\ndef handler(event):\n    import os\n'
+                       '    return os.path.exists(large.__spec__.cached), large.value\n', 'large.py': large})
+        self.assertEqual(201, created.status, created)
+        self.assertEqual([True, 1], self.result(created.json['name']))
+
     def test_state_stays_in_a_warm_worker(self):
         name = self.function('python', 'n = 0\ndef handler():\n    global n\n    n += 1\n    return n\n')
         self.assertEqual([1, 2, 3], [self.result(name) for _ in range(3)])

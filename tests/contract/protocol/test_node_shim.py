@@ -228,6 +228,26 @@ class Loading(Base):
         self.assertEqual(7, shim.invoke().value)
 
 
+class Starting(Base):
+    SCRIPT = "const vm = require('vm'); const source = 'function f() { return 1; } f();';\n"
+
+    def test_what_is_compiled_already_is_used_while_loading(self):
+        """V8 takes no cached code after one of its flags has changed, that of Node.js's own modules included."""
+        self.write({'make.js': self.SCRIPT + 'process.stdout.write(new vm.Script(source).createCachedData());'})
+        cache = subprocess.run([self.node] + FLAGS + [os.path.join(self.folder, 'make.js')], stdout=subprocess.PIPE,
+                               check=True, timeout=60).stdout
+        with open(os.path.join(self.folder, 'cache'), 'wb') as file:
+            file.write(cache)
+        source = self.SCRIPT + (
+            "const cachedData = require('fs').readFileSync(__dirname + '/cache');\n"
+            'const rejected = () => new vm.Script(source, { cachedData }).cachedDataRejected;\n'
+            'const loading = rejected();\n'
+            'exports.handler = () => [loading, rejected()];\n')
+        self.assertEqual([False, True], self.loaded(source, memory_mb=128).invoke().value,
+                         'with little memory the heap grows in small steps, but from the load on only')
+        self.assertEqual([False, False], self.loaded(source, memory_mb=1024).invoke().value)
+
+
 class Invoking(Base):
     def test_context(self):
         shim = self.loaded('const handler = (event, context) => context;', name='orders', version=12, memory_mb=256)
@@ -679,7 +699,7 @@ def load_tests(loader, _tests, _pattern):
     suite = unittest.TestSuite()
     for node in nodes:
         name = 'Node' + '_'.join(map(str, version_of(node)))
-        for base in (Contract, Loading, Invoking, Errors, Output, Checking, Transpiled):
+        for base in (Contract, Loading, Starting, Invoking, Errors, Output, Checking, Transpiled):
             suite.addTests(loader.loadTestsFromTestCase(
                 type(name + base.__name__, (base, unittest.TestCase), {'node': node})))
     if not nodes:

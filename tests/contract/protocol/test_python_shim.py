@@ -1122,6 +1122,36 @@ class Start(ShimCase):
             file.write('\n')
         self.assertEqual(self.compiled('find'), 'worker.py')
 
+    def test_sources_that_were_compiled_ahead_are_not_compiled_again(self):
+        self.write({'main.py': 'from parts.deep import value\nfound = 1\ndef handler(event): return [found, value]\n',
+                    'parts/__init__.py': '', 'parts/deep.py': 'value = 2\n', 'parts/broken.py': 'def f(:\n',
+                    'parts/raises.py': 'def fail():\n    raise KeyError(1)\n'})
+        tool = os.path.join(os.path.dirname(SHIM), '..', 'packages', 'compile_sources.py')
+        said = subprocess.run([self.python, '-I', '-S', '-B', '-W', 'ignore', tool, self.folder, self.folder],
+                              stdout=subprocess.PIPE, check=True).stdout.decode()
+        self.assertIn('parts/broken.py is not compiled ahead', said)
+        for name in ('main.py', 'parts/deep.py'):
+            path = os.path.join(self.folder, name)
+            with open(path) as file:
+                source = file.read()
+            with open(path, 'w') as file:
+                file.write(source.replace('= 1', '= 10').replace('= 2', '= 20'))
+        shim = self.start()
+        self.assertTrue(shim.load(self.folder, 'handler').ok)
+        self.assertEqual(shim.invoke().value, [1, 2])
+
+    def test_errors_of_compiled_sources_name_the_files_of_the_function(self):
+        self.write('def handler(event):\n    raise KeyError(1)\n')
+        tool = os.path.join(os.path.dirname(SHIM), '..', 'packages', 'compile_sources.py')
+        elsewhere = os.path.join(self.folder, 'artifact')
+        subprocess.run([self.python, '-I', '-S', '-B', tool, self.folder, elsewhere], check=True)
+        shutil.copy(os.path.join(self.folder, 'main.py'), elsewhere)
+        shim = self.start()
+        self.assertTrue(shim.load(elsewhere, 'handler').ok)
+        document = shim.invoke().document
+        self.assertEqual((document['file'], document['line']), ('main.py', 2))
+        self.assertIn('raise KeyError(1)', document['stack'][-1])
+
 
 def load_tests(loader, _tests, _pattern):
     """Every case on every interpreter."""

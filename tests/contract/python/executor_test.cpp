@@ -27,6 +27,7 @@ struct TestHost {
     std::map<std::string, std::string>
         remarks;  // answers to CHECK, by file; sound where there is none
     std::vector<std::string> checked, diagnostics;
+    std::vector<std::string> program;  // of the last tool
     int tools = 0;
     cf_host table = prefixed<cf_host>();
 } host;
@@ -43,8 +44,10 @@ void setUpHost() {
     t.get_extension = [](void*, cf_view) -> const void* { return nullptr; };
     t.cancelled = [](cf_job*) -> int32_t { return 0; };
     t.tool_mount = [](cf_job*, cf_view, cf_view, uint32_t) {};
-    t.run_tool = [](cf_job*, const cf_tool*, cf_tool_result*, cf_error*) -> cf_status {
+    t.run_tool = [](cf_job*, const cf_tool* tool, cf_tool_result*, cf_error*) -> cf_status {
         ++host.tools;
+        host.program.clear();
+        for (uint64_t i = 0; i < tool->argc; ++i) host.program.push_back(string(tool->argv[i]));
         return CF_FAILED;
     };
     t.check = [](cf_job*, cf_view file, cf_view, const cf_sink* remarks, cf_error*) -> cf_status {
@@ -129,6 +132,7 @@ class ExecutorTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(startTimeVariablesCostAWorkerOfItsOwn);
     CPPUNIT_TEST(withoutAnInterpreterThereIsNoPlan);
     CPPUNIT_TEST(preparingCopiesAndStartsNothing);
+    CPPUNIT_TEST(manySourcesAreCompiledAhead);
     CPPUNIT_TEST(preparingReportsWhatIsWrong);
     CPPUNIT_TEST(endsAreExplained);
     CPPUNIT_TEST(probingAsksTheInterpreterItself);
@@ -238,8 +242,7 @@ public:
                                  x_executor->plan(x_self, f, &plan.table, &x_error));
             CPPUNIT_ASSERT_EQUAL(std::string{"/opt/python/bin/python3.9"}, plan.arguments.front());
             CPPUNIT_ASSERT_EQUAL(
-                std::string{
-                    "/opt/cloudfunction/python/__pycache__/worker.cpython-39.opt-2.pyc"},
+                std::string{"/opt/cloudfunction/python/__pycache__/worker.cpython-39.opt-2.pyc"},
                 plan.arguments.back());
             CPPUNIT_ASSERT(plan.has("-I") && plan.has("-S") && plan.has("-B") && plan.has("utf8"));
             CPPUNIT_ASSERT_EQUAL(std::string{"/home/of/python"},
@@ -288,6 +291,28 @@ public:
         CPPUNIT_ASSERT_EQUAL(size_t{1}, host.checked.size());
         CPPUNIT_ASSERT_EQUAL(std::string{"main.py"}, host.checked.front());
         CPPUNIT_ASSERT_EQUAL(0, host.tools);
+    }
+
+    // That the tool fails here, as it does in a test without a sandbox, is no reason to refuse.
+    void manySourcesAreCompiledAhead() {
+        Function function;
+        function.files.emplace_back("data.txt", std::string(200 * 1024, 'x'));
+        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, prepare(function));
+        CPPUNIT_ASSERT_EQUAL(0, host.tools);
+        function.files.emplace_back("large.py", std::string(128 * 1024, '\n'));
+        CPPUNIT_ASSERT_EQUAL(cf_status{CF_OK}, prepare(function));
+        CPPUNIT_ASSERT_EQUAL(1, host.tools);
+        const std::vector<std::string> expected{"/opt/python/bin/python3.9",
+                                                "-I",
+                                                "-S",
+                                                "-B",
+                                                "-W",
+                                                "ignore",
+                                                "/home/of/python/compile_sources.py",
+                                                x_folder / "source",
+                                                x_folder / "artifact"};
+        CPPUNIT_ASSERT(expected == host.program);
+        CPPUNIT_ASSERT_EQUAL(std::string(128 * 1024, '\n'), read("artifact/large.py"));
     }
 
     void preparingReportsWhatIsWrong() {
