@@ -10,7 +10,7 @@
 
 namespace cf::python {
 
-// From here on a start would compile for longer than the build sandbox takes to be set up once.
+// From here on a start compiles for 15 ms or more; the tool takes 23 ms once, besides compiling.
 inline constexpr size_t worthPrecompiling = 128 * 1024;
 
 // Writes the bytecode of the function's own sources into the artifact when they are that large.
