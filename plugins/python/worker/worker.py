@@ -72,6 +72,8 @@ def main():
     wire.hello('%d.%d.%d' % sys.version_info[:3], 100)
     faulthandler.enable(file=2)
     _warm_up(wire)
+    gc.freeze()
+    gc.enable()
     while True:
         kind, _, payload = wire.receive()
         if kind == wire.LOAD:
@@ -81,8 +83,6 @@ def main():
         elif kind in (None, wire.STOP):
             os._exit(0)
     part('output').install()
-    gc.freeze()
-    gc.enable()
     function = part('loading').load(payload)
     if function is not None:
         gc.freeze()

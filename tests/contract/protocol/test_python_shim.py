@@ -1074,6 +1074,9 @@ class Start(ShimCase):
                               stdout=subprocess.PIPE, check=True).stdout.decode()
         return {name.partition('.')[0] for name in said.split()}
 
+    def test_garbage_is_collected_in_functions(self):
+        self.assertIs(self.result('import gc\ndef handler(): return gc.isenabled()\n'), True)
+
     def test_one_that_waits_imports_what_most_functions_want(self):
         self.write('import sys\nfound = "json" in sys.modules\ndef handler(): return found\n')
         deadline = time.monotonic() + 20
