@@ -109,6 +109,15 @@ bool TaskCgroup::kill() const {
     return !unified_.empty() && writeFile(unified_ + "/cgroup.kill", "1");
 }
 
+base::UniqueFd TaskCgroup::joinV2() const {
+    return base::UniqueFd(::openat(birthplace_.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
+}
+
+void TaskCgroup::forgetJoin() {
+    join_.clear();
+    birthplace_.reset();
+}
+
 bool TaskCgroup::remove() {
     std::erase_if(directories_, [](const std::string& directory) {
         if (::rmdir(directory.c_str()) == 0 || errno == ENOENT) return true;
@@ -186,7 +195,7 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance,
         return false;
     }
     addParent(parent);
-    unified_ = memory_ = parent;
+    unified_ = v2_ = memory_ = parent;
     if (enabled(parent, "pids")) pids_ = parent;
     if (enabled(parent, "cpu")) cpu_ = parent;
     memoryV2_ = swap_ = true;
@@ -199,7 +208,7 @@ void CgroupTree::findV2(const std::string& mount, const std::string& own,
         const std::string parent = mount + "/cloudfunction-" + instance;
         if (!makeDirectory(parent)) return;
         addParent(parent);
-        unified_ = parent;
+        unified_ = v2_ = parent;
         return;
     }
     // The platform's own group, or the next one above it that may be used.
@@ -291,9 +300,17 @@ base::Result<TaskCgroup> CgroupTree::create(TaskId task, const Limits& limits) c
     }
     if (auto limited = limit(group, limits); !limited) return failed(limited.failure());
     for (const std::string& directory : group.directories_) {
-        base::UniqueFd procs(::open((directory + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-        if (!procs) return failed(groupFailure(directory + "/cgroup.procs"));
-        group.join_.push_back(std::move(procs));
+        if (directory == v2_ + group.name_) {
+            group.birthplace_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            if (!group.birthplace_) return failed(groupFailure(directory));
+            continue;
+        }
+        // One thread that moves itself needs no lock against the whole machine's forks, as a
+        // process does; taking that one begins with a grace period.
+        const std::string tasks = directory + "/tasks";
+        base::UniqueFd file(::open(tasks.c_str(), O_WRONLY | O_CLOEXEC));
+        if (!file) return failed(groupFailure(tasks));
+        group.join_.push_back(std::move(file));
     }
     watchMemory(group);
     return group;

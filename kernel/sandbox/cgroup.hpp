@@ -19,10 +19,14 @@ namespace cf::sandbox {
 // outlive launchers.
 class TaskCgroup {
 public:
-    // cgroup.procs of every group, for the task's first process to write "0" into. Closed with
-    // forgetJoin().
-    const std::vector<base::UniqueFd>& join() const { return join_; }
-    void forgetJoin() { join_.clear(); }
+    // How the task's first process gets into its groups, without waiting for a grace period of
+    // RCU. The v2 group is an open directory in which clone3 can make it (CLONE_INTO_CGROUP), -1
+    // without; a process made elsewhere writes "0" into joinV2(). For each v1 group it writes "0",
+    // while it is its only thread. Closed with forgetJoin().
+    int birthplace() const { return birthplace_.get(); }
+    base::UniqueFd joinV2() const;
+    const std::vector<base::UniqueFd>& joinV1() const { return join_; }
+    void forgetJoin();
     // Becomes readable (v1: EPOLLIN of an eventfd; v2: EPOLLPRI of memory.events) when memory ran
     // out; -1 without.
     int oomEvent() const { return oomEvent_.get(); }
@@ -50,6 +54,7 @@ private:
     std::string unified_;  // folder with cgroup.kill; empty without
     bool memoryV2_ = false;
     std::vector<base::UniqueFd> join_;
+    base::UniqueFd birthplace_;
     base::UniqueFd oomControl_;
     base::UniqueFd oomEvent_;
 };
@@ -105,6 +110,7 @@ private:
     base::UniqueFd claim_;  // locked (flock(2)): the first of parents_
     std::string memory_, pids_, cpu_,
         unified_;       // parents by what they control; several may be the same folder
+    std::string v2_;    // the parent in the v2 tree; empty without
     std::string leaf_;  // where the platform's own processes are, on pure v2
     bool memoryV2_ = false;
     bool swap_ = false;

@@ -12,7 +12,8 @@
 
 namespace cf::sandbox {
 
-pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pidfd) {
+pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, int cgroup, base::UniqueFd& pidfd,
+                          bool& inCgroup) {
     int fd = -1;
     sys::CloneArguments arguments;
     // The cgroup namespace comes after the groups have been joined: its root is the group of that
@@ -24,16 +25,33 @@ pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pid
         arguments.flags |= CLONE_PARENT;
     else
         arguments.exitSignal = SIGCHLD;
+    const uint64_t flags = arguments.flags;
+    inCgroup = cgroup >= 0;
+    if (inCgroup) {
+        arguments.flags |= sys::cloneIntoCgroup;
+        arguments.cgroup = static_cast<uint64_t>(cgroup);
+    }
     pid_t pid = sys::clone3(arguments);
+    // Linux before 5.7 does not know the flag; a group may be one that takes nobody who is born in
+    // it. What is wrong all the same is said by the attempt to join.
+    if (pid < 0 && inCgroup && errno != EAGAIN && errno != ENOMEM) {
+        inCgroup = false;
+        arguments.flags = flags;
+        arguments.cgroup = 0;
+        pid = sys::clone3(arguments);
+    }
     // Container engines refuse clone3, whose arguments their filter cannot see.
     if (pid < 0 && errno == ENOSYS) pid = sys::clone(arguments.flags | arguments.exitSignal, fd);
     if (pid > 0) pidfd.reset(fd);
     return pid;
 }
 
-void joinCgroup(const Launch& launch, const Setup& setup) {
-    for (const auto& procs : launch.cgroup.join())
-        setup.check(::write(procs.get(), "0", 1) == 1, "joining its control groups");
+void joinCgroup(const Launch& launch, const Setup& setup, bool inCgroup) {
+    const auto join = [&](const base::UniqueFd& list) {
+        setup.check(list && ::write(list.get(), "0", 1) == 1, "joining its control groups");
+    };
+    if (!inCgroup && launch.cgroup.birthplace() >= 0) join(launch.cgroup.joinV2());
+    for (const auto& tasks : launch.cgroup.joinV1()) join(tasks);
     if ((launch.namespaces & CLONE_NEWCGROUP) != 0)
         setup.check(::unshare(CLONE_NEWCGROUP) == 0, "making a cgroup namespace");
 }

@@ -102,6 +102,10 @@ int Netlink::addPair(const LinkEnd& here, const LinkEnd& there, int peerNamespac
         message.add(IFLA_IFNAME, std::string_view(end.name.c_str(), end.name.size() + 1));
         message.add(IFLA_MTU, mtu);
         message.add(IFLA_ADDRESS, end.address);
+        // Said here, because Linux would otherwise make more of them and take them back, which
+        // waits for a grace period of RCU each time.
+        message.add(IFLA_NUM_TX_QUEUES, uint32_t{1});
+        message.add(IFLA_NUM_RX_QUEUES, uint32_t{1});
     };
     message.fixed(upInterface(0));
     describe(here);

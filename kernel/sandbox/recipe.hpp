@@ -86,9 +86,11 @@ private:
 
 // 1  namespaces.cpp: a process in new namespaces; 0 in the child, -1 and errno on failure. As
 // `sibling` it is a child of
-//    the supervisor, so that it outlives the launcher and its end is always heard.
-pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, base::UniqueFd& pidfd);
-void joinCgroup(const Launch& launch, const Setup& setup);
+//    the supervisor, so that it outlives the launcher and its end is always heard. `cgroup` is where
+//    it should be born, -1: nowhere; `inCgroup` says whether it was.
+pid_t cloneIntoNamespaces(uint64_t namespaces, bool sibling, int cgroup, base::UniqueFd& pidfd,
+                          bool& inCgroup);
+void joinCgroup(const Launch& launch, const Setup& setup, bool inCgroup);
 void nameHost(const Launch& launch, const Setup& setup);
 // 2  root_filesystem.cpp, device_files.cpp, proc_files.cpp, etc_files.cpp, overlay.cpp,
 // ownership.cpp

@@ -41,9 +41,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     return list;
 }
 
-[[noreturn]] void runChild(const Launch& launch, const Setup& setup) {
+[[noreturn]] void runChild(const Launch& launch, const Setup& setup, bool inCgroup) {
     resetSignals();
-    joinCgroup(launch, setup);
+    joinCgroup(launch, setup, inCgroup);
     enterNetwork(launch, setup);
     if ((launch.namespaces & CLONE_NEWNS) != 0)
         buildRoot(launch, setup);
@@ -179,10 +179,11 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& ask
                         socket.task.get(), options.inspect,     options.network};
     // One that was made ahead is entered by the new process itself.
     const uint64_t madeAhead = options.network >= 0 ? CLONE_NEWNET : 0;
-    starting.pid =
-        cloneIntoNamespaces(launch.namespaces & ~madeAhead, options.sibling, starting.pidfd);
+    bool inCgroup = false;
+    starting.pid = cloneIntoNamespaces(launch.namespaces & ~madeAhead, options.sibling,
+                                       starting.cgroup.birthplace(), starting.pidfd, inCgroup);
     if (starting.pid < 0) return undo("clone3");
-    if (starting.pid == 0) runChild(launch, Setup(setupEnds.task.get()));
+    if (starting.pid == 0) runChild(launch, Setup(setupEnds.task.get()), inCgroup);
     starting.cgroup.forgetJoin();
     starting.setup = std::move(setupEnds.kernel);
     starting.socket = std::move(socket.kernel);

@@ -26,6 +26,8 @@ struct CloneArguments {
     uint64_t cgroup = 0;
 };
 
+constexpr uint64_t cloneIntoCgroup = 0x200000000ULL;
+
 // mount_setattr(2).
 struct MountAttributes {
     uint64_t set = 0;
