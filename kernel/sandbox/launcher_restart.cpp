@@ -1,9 +1,11 @@
 // A launcher that follows a dead one: the kernel tells it of every task that lives on, and the rest
 // is swept away. What it is told may be wrong or hostile, so a process counts as a task only when
 // it is a child of the supervisor.
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 #include "base/log.hpp"
@@ -11,6 +13,13 @@
 #include "sandbox/process_tree.hpp"
 
 namespace cf::sandbox {
+
+namespace {
+
+// A supervisor that is about to write a report needs a processor for it, no more.
+constexpr std::chrono::milliseconds lateReport{50};
+
+}  // namespace
 
 bool Launcher::isOurs(int pidfd) const {
     // A pidfd names one process for ever, so what is found out about it here stays true.
@@ -50,12 +59,23 @@ void Launcher::adopt(Packet& packet) {
     task->announced = true;
     if (task->kind != TaskKind::probe) task->cgroup = machine_.cgroups.open(task->id);
     Task& known = *task;
-    tasks_.emplace(known.id, std::move(task));
-    readReports();
-    if (const auto early = earlyStatuses_.find(known.id); early != earlyStatuses_.end())
+    const TaskId id = known.id;
+    tasks_.emplace(id, std::move(task));
+    if (const auto early = earlyStatuses_.find(id); early != earlyStatuses_.end())
         known.programStatus = early->second;
     if (const auto early = earlyEnds_.find(known.pid); early != earlyEnds_.end())
         return finish(known, early->second);
+    readReports();
+    // A moment lies between the supervisor's reaping a process and its saying so.
+    const auto deadline = base::EventLoop::Clock::now() + lateReport;
+    // One that finished in readReports may be here still, giving files back, or be no more.
+    const auto isOver = [&] { return find(id) == nullptr || known.pid < 0; };
+    while (gone && !isOver() && base::EventLoop::Clock::now() < deadline) {
+        pollfd report{machine_.reportsIn.get(), POLLIN, 0};
+        ::poll(&report, 1, static_cast<int>(lateReport.count()));
+        readReports();
+    }
+    if (isOver()) return;
     // Its end was heard by the launcher that died and told to nobody: how it ended is lost.
     if (gone) return finish(known, -1);
     watchMemory(known);
