@@ -44,7 +44,8 @@ bool readName(std::string_view message, size_t& at, std::string& name) {
             const size_t target = word(message, here) & 0x3FFF;
             if (!jumped) at = here + 2;
             jumped = true;
-            if (target >= here) return false;
+            // What the header holds is no name, and changes with the message's number.
+            if (target >= here || target < headerSize) return false;
             here = target;
             continue;
         }

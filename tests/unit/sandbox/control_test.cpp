@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <chrono>
 #include <cstring>
 #include <random>
 
@@ -166,6 +167,7 @@ class ControlTest : public CppUnit::TestFixture {
         const int fd = process->control.get();
         std::mt19937 random(4711);
         const std::string valid = encode(good());
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         for (int i = 0; i < 2000; ++i) {
             std::string bytes;
             if (i % 2 == 0) {
@@ -191,6 +193,8 @@ class ControlTest : public CppUnit::TestFixture {
             header->cmsg_len = CMSG_LEN(sizeof(int));
             std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
             while (::sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EAGAIN) {
+                CPPUNIT_ASSERT_MESSAGE("the launcher reads no more",
+                                       std::chrono::steady_clock::now() < deadline);
                 char answer[4096];
                 while (::recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {
                 }

@@ -61,6 +61,7 @@ class DnsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!dns::readQuery(with(7, '\x01')));   // with an answer
         CPPUNIT_ASSERT(!dns::readQuery(with(12, '\xC0')));  // a pointer ahead
         CPPUNIT_ASSERT(!dns::readQuery(with(12, '\x7F')));  // no such label
+        CPPUNIT_ASSERT(!dns::readQuery(good.substr(0, 12) + "\xC0\x06\x00\x01\x00\x01"s));  // the header
         std::string longName = good.substr(0, 12);
         for (int i = 0; i < 10; ++i) longName += "\x3F" + std::string(63, 'a');
         CPPUNIT_ASSERT(!dns::readQuery(longName + "\x00\x00\x01\x00\x01"s));
