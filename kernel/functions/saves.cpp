@@ -28,6 +28,8 @@ std::string newId() {
 Failure asBuildFailure(Failure failure) {
     if (failure.reason != "load_failed") return failure;
     failure.reason = "build_failed";
+    constexpr std::string_view said = "the function could not be loaded: ";
+    if (failure.detail.starts_with(said)) failure.detail.erase(0, said.size());
     failure.detail = "the code was built but cannot be loaded: " + failure.detail;
     return failure;
 }
@@ -342,10 +344,13 @@ Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, 
 FunctionPtr FunctionService::State::publish(FunctionEntry entry, uint64_t revision) {
     entry.function.revision = revision;
     auto shared = std::make_shared<const FunctionEntry>(std::move(entry));
-    registry.put(shared);
     activator.commit(liveFunction(shared));
-    const std::lock_guard lock(mutex);
-    withheld.erase(shared->function.id);
+    {
+        const std::lock_guard lock(mutex);
+        withheld.erase(shared->function.id);
+    }
+    // Last, so that whoever reads that a version is ready can call it.
+    registry.put(shared);
     return shared;
 }
 
