@@ -62,7 +62,8 @@ public:
     }
     void remark(const base::SourceRemark& given) override {
         const auto remark = asShown(given, spec_);
-        log((remark.file == given.file ? place(remark) : "dependencies") + (remark.warning ? ": warning: " : ": error: ") + remark.message);
+        log((remark.file == given.file ? place(remark) : "dependencies") +
+            (remark.warning ? ": warning: " : ": error: ") + remark.message);
         const std::lock_guard lock(mutex_);
         if (remarks_.size() < 1000) remarks_.push_back(remark);
     }

@@ -326,9 +326,8 @@ class ServiceTest : public CppUnit::TestFixture {
 
     void aFirstVersionIsSeenWhileItIsBuilt() {
         base::Result<Saved> made = base::Failure{};
-        std::thread creation([&] {
-            made = domain_.create("{'name':'hello','runtime':'toy','code':'WAIT'}");
-        });
+        std::thread creation(
+            [&] { made = domain_.create("{'name':'hello','runtime':'toy','code':'WAIT'}"); });
         domain_.builder.untilWaiting();
         const auto read = domain_.service->read("hello");
         const std::string why = test::why(read);
@@ -352,7 +351,8 @@ class ServiceTest : public CppUnit::TestFixture {
     void whatBecameOfARefusedOneIsTold() {
         std::string failed;
         std::thread creation([&] {
-            failed = reason(domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}"));
+            failed =
+                reason(domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}"));
         });
         domain_.builder.untilWaiting();
         const auto entry = domain_.registry->find("hello");
@@ -386,9 +386,8 @@ class ServiceTest : public CppUnit::TestFixture {
     }
 
     void aPutBehindAFailingCreationCreates() {
-        std::thread creation([&] {
-            domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}");
-        });
+        std::thread creation(
+            [&] { domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}"); });
         domain_.builder.untilWaiting();
         base::Result<Saved> put = base::Failure{};
         std::thread second([&] { put = domain_.put("hello", simple); });

@@ -141,19 +141,20 @@ class StoreTest : public CppUnit::TestFixture {
         Change change = newFunction("old", "code");
         CPPUNIT_ASSERT((*SqliteStore::open({.path = newer.string()}))->apply(change));
         for (const char* statement : migrations()[0]) execute(file(), statement);
-        execute(file(), "CREATE TABLE schema_version (only INTEGER PRIMARY KEY CHECK (only = 1),"
-                        " version INTEGER NOT NULL)");
+        execute(file(),
+                "CREATE TABLE schema_version (only INTEGER PRIMARY KEY CHECK (only = 1),"
+                " version INTEGER NOT NULL)");
         execute(file(), "INSERT INTO schema_version VALUES (1, 1)");
         const std::string columns =
             "function_id, number, runtime, runtime_alias, handler, from_code, environment, network,"
             " sources_hash, state, artifact_key, remarks, failure, build_log, created_at_ms,"
             " created_by, revision";
-        execute(file(), "ATTACH '" + newer.string() + "' AS newer",
-                {"INSERT INTO function SELECT * FROM newer.function",
-                 "INSERT INTO version SELECT " + columns + " FROM newer.version",
-                 "INSERT INTO content SELECT * FROM newer.content",
-                 "INSERT INTO source SELECT * FROM newer.source",
-                 "UPDATE sequence SET revision = 1"});
+        execute(
+            file(), "ATTACH '" + newer.string() + "' AS newer",
+            {"INSERT INTO function SELECT * FROM newer.function",
+             "INSERT INTO version SELECT " + columns + " FROM newer.version",
+             "INSERT INTO content SELECT * FROM newer.content",
+             "INSERT INTO source SELECT * FROM newer.source", "UPDATE sequence SET revision = 1"});
         auto store = open();
         CPPUNIT_ASSERT_EQUAL(std::to_string(migrations().size()),
                              query(file(), "SELECT version || '' FROM schema_version"));
