@@ -11,7 +11,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <string>
+#include <thread>
 
 #include "platform.hpp"
 
@@ -49,6 +51,7 @@ void measure(Platform& platform, const TemporaryFolder& artifact, Kind& kind) {
     spec.network = kind.started;
     auto run = std::make_shared<Run>();
     Clock::time_point began, started, done;
+    std::promise<void> known, mounted;
     platform.onLoop([&](LauncherClient& client) {
         began = Clock::now();
         client.startWorker(
@@ -59,24 +62,23 @@ void measure(Platform& platform, const TemporaryFolder& artifact, Kind& kind) {
                 if (!result) std::exit(1);
                 run->worker = std::move(*result);
                 run->task = run->worker.task;
-                run->answered = true;
+                known.set_value();
             },
             [](const Ended&) {});
     });
-    platform.until([&] { return run->answered; }, "a worker");
+    known.get_future().wait();
     kind.answered.add(began, started);
     pollfd ready{run->worker.socket.get(), POLLIN, 0};
     ::poll(&ready, 1, 5000);
     kind.hello.add(began, Clock::now());
-    bool mounted = false;
     platform.onLoop([&](LauncherClient& client) {
         began = Clock::now();
         client.attach(run->task, {.artifactDir = artifact.path.string(), .network = kind.attached}, [&](auto) {
             done = Clock::now();
-            mounted = true;
+            mounted.set_value();
         });
     });
-    platform.until([&] { return mounted; }, "attach");
+    mounted.get_future().wait();
     kind.bound.add(began, done);
     const auto killed = Clock::now();
     platform.kill(*run);
