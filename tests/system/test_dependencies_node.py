@@ -95,6 +95,7 @@ class Install(RegistryTest):
         self.assertEqual(200, answer.status, answer)
         self.assertEqual(2, answer.json['version'])
         self.assertEqual((1, asked), (self.result(name), len(self.registry.requests)))
+        self.assertIn('the dependencies are installed already', self.log_of(name, 2))
         lock = self.get(f'/api/v1/functions/{name}/versions/2').json['locks']['package-lock.json']
         self.assertIn('"1.0.0"', lock)
         self.assertNotIn(self.registry.host, lock)
