@@ -42,9 +42,10 @@ std::string timingHeaders(const workers::Invocation& call, const workers::Outcom
 HttpInvocation::HttpInvocation(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, workers::TargetPtr function)
     : dependencies_(dependencies), exchange_(std::move(exchange)) {
     static thread_local base::UlidGenerator ids;
+    static thread_local base::WallFromSteady wall;
     target = std::move(function);
     received = workers::Clock::now();
-    ids.next(base::unixMs(base::WallClock::now()), id);
+    ids.next(wall.unixMs(received), id);
     requestId = saneRequestId(exchange_->request().header("X-Request-Id"));
     if (requestId.empty()) requestId = idText();
 }

@@ -41,9 +41,7 @@ void RecordInsert::bind(const std::string& text) {
                         hasNul ? SQLITE_TRANSIENT : SQLITE_STATIC);
 }
 
-void RecordInsert::bind(int64_t number) {
-    ::sqlite3_bind_int64(statement_, ++column_, number);
-}
+void RecordInsert::bind(int64_t number) { ::sqlite3_bind_int64(statement_, ++column_, number); }
 
 void RecordInsert::operator()(const InvocationRecord& record) {
     column_ = 0;

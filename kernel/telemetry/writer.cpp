@@ -27,9 +27,9 @@ void Writer::flush(std::chrono::milliseconds limit) {
 }
 
 void Writer::run() {
-    // Of this thread alone, as Linux has it (setpriority(2), "C library/kernel differences"): a call
-    // that needs the core goes first, records can wait. Not the lowest there is: whoever asks for
-    // records shall not wait for long on a busy machine.
+    // Of this thread alone, as Linux has it (setpriority(2), "C library/kernel differences"): a
+    // call that needs the core goes first, records can wait. Not the lowest there is: whoever asks
+    // for records shall not wait for long on a busy machine.
     ::setpriority(PRIO_PROCESS, 0, niceness);
     std::unique_lock lock(mutex_);
     for (bool last = false; !last;) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
 #include "sandbox/worker_launcher.hpp"
@@ -67,6 +68,7 @@ struct Context {
     Places places{options.maxWorkers, options.memoryBytes};
     Starts starts{std::max<size_t>(1, size_t{2} * options.cores / options.dispatchers)};
     Crowding crowding{options.cores};
+    base::WallFromSteady wall{};
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };
 

@@ -101,7 +101,7 @@ void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor
     for (auto& call : queued) {
         if (successor != nullptr) {
             call->target = successor->target();
-            successor->submit(std::move(call));
+            successor->submit(std::move(call), Clock::now());
         } else {
             Outcome outcome;
             outcome.failure = {.reason = "not_found",
@@ -123,8 +123,10 @@ void Dispatcher::poolEmpty(VersionPool& pool) {
 
 void Dispatcher::invoke(InvocationPtr invocation) {
     const auto at = functions_.find(invocation->target->functionId);
-    if (at != functions_.end() && at->second.live)
-        return at->second.live->submit(std::move(invocation));
+    if (at != functions_.end() && at->second.live) {
+        const auto now = invocation->received;
+        return at->second.live->submit(std::move(invocation), now);
+    }
     Outcome outcome;
     outcome.failure = {.reason = "not_found", .detail = "the function does not exist any more"};
     invocation->finished(outcome);

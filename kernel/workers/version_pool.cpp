@@ -45,9 +45,9 @@ size_t VersionPool::busy() const {
                                              [](const auto& w) { return w->load() > 0; }));
 }
 
-void VersionPool::submit(InvocationPtr invocation) {
+void VersionPool::submit(InvocationPtr invocation, Clock::time_point now) {
     if (Worker* worker = queue_.empty() ? pick() : nullptr)
-        return worker->send(std::move(invocation));
+        return worker->send(std::move(invocation), now);
     if (queue_.size() >= context_.options.queueSize)
         return fail(std::move(invocation),
                     {.reason = "queue_full",
@@ -128,7 +128,7 @@ Worker* VersionPool::pickShared() {
     return least != nullptr && least->load() < target_->concurrency ? least : idle;
 }
 
-void VersionPool::feed() {
+void VersionPool::feed(Clock::time_point now) {
     while (!queue_.empty()) {
         if (queue_.front()->abandoned) {
             fail(std::exchange(queue_.front(), nullptr),
@@ -140,7 +140,7 @@ void VersionPool::feed() {
         if (worker == nullptr) return startMissing(SIZE_MAX, workers_.size());
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
-        worker->send(std::move(call));
+        worker->send(std::move(call), now);
     }
 }
 
@@ -149,9 +149,9 @@ void VersionPool::feed() {
 // a long one.
 void VersionPool::grow(size_t most) {
     // Workers that hang in a long call are no help to those that wait: they do not count.
-    startMissing(most, static_cast<size_t>(std::count_if(
-                           workers_.begin(), workers_.end(),
-                           [&](const auto& worker) { return !stuck(*worker); })));
+    startMissing(most, static_cast<size_t>(
+                           std::count_if(workers_.begin(), workers_.end(),
+                                         [&](const auto& worker) { return !stuck(*worker); })));
 }
 
 // Starts workers for what waits where `helpful` ones are there or on their way.
@@ -180,7 +180,7 @@ void VersionPool::armGrow() {
     if (growTimer_ != 0) return;
     growTimer_ = context_.loop.after(growDelay, [this] {
         growTimer_ = 0;
-        feed();
+        feed(Clock::now());
         grow();
     });
 }
@@ -210,7 +210,7 @@ void VersionPool::workerReady(Worker& worker) {
     loadFailures_ = 0;
     if (preloadLeft_ > 0 && --preloadLeft_ == 0) loaded({});
     if (draining_) return worker.stop();
-    feed();
+    feed(Clock::now());
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
@@ -219,7 +219,8 @@ void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& ou
         if (worker.load() == 0) worker.stop();
     } else {
         if (context_.starving > 0 && source_.takesBack(*this, worker)) worker.stop();
-        if (!queue_.empty()) feed();
+        // Its answer was just timed, unless it was given up for it.
+        if (!queue_.empty()) feed(std::max(worker.lastUsed(), context_.loop.now()));
         if (context_.starving > 0 && worker.load() == 0) source_.workerIdle();
     }
     finish(std::move(call), outcome);
@@ -332,7 +333,7 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     }
     if (workers_.empty()) source_.poolEmpty(*this);
     if (draining_) return;
-    feed();
+    feed(Clock::now());
 }
 
 void VersionPool::requeue(std::vector<InvocationPtr> calls) {

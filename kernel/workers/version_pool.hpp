@@ -41,7 +41,8 @@ public:
     ~VersionPool() override;
 
     const TargetPtr& target() const { return target_; }
-    void submit(InvocationPtr invocation);
+    // `now`: the time, which the caller mostly knows already.
+    void submit(InvocationPtr invocation, Clock::time_point now);
     // The caller does not want it any more: drops it where it waits, ends its worker where it runs.
     void cancel(Invocation& invocation);
     // Starts `count` workers before any call, and tells how it went.
@@ -89,7 +90,7 @@ private:
     double perCore() const;
     bool stuck(const Worker& worker) const;
     size_t depthNow() const;
-    void feed();
+    void feed(Clock::time_point now);
     void startMissing(size_t most, size_t helpful);
     void startOne();
     void learn(const Outcome& outcome, bool othersWaited);

@@ -157,8 +157,7 @@ void Worker::sendLoad() {
     flush();
 }
 
-void Worker::send(InvocationPtr invocation) {
-    const auto now = Clock::now();
+void Worker::send(InvocationPtr invocation, Clock::time_point now) {
     Invocation& call = *invocation;
     call.frameId = base::randomBits() | 1;
     if (inFlight_.empty()) refusalLines_.begin();
@@ -169,7 +168,7 @@ void Worker::send(InvocationPtr invocation) {
     const bool begins = target_->concurrency > 1 || inFlight_.empty();
     if (begins) call.begun = now;
     const auto timeout = target_->timeout;
-    const auto wall = base::unixMs(base::WallClock::now());
+    const auto wall = context_.wall.unixMs(now);
     protocol::putInvoke(out_, call.frameId, call.event, call.context,
                         {static_cast<uint64_t>(timeout.count()), call.idText(), call.requestId,
                          static_cast<uint64_t>(wall + timeout.count())});

@@ -87,7 +87,8 @@ public:
     // Takes new settings of the same version; they count from the next invocation on.
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
-    void send(InvocationPtr invocation);
+    // `now`: the time, which the caller mostly knows already.
+    void send(InvocationPtr invocation, Clock::time_point now);
     // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
     // False: not here.
     bool cancel(Invocation& invocation);

@@ -2,12 +2,15 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <cstdlib>
+
 namespace cf::base {
 
 class ClockTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(ClockTest);
     CPPUNIT_TEST(testRfc3339);
     CPPUNIT_TEST(testMilliseconds);
+    CPPUNIT_TEST(testWallFromSteady);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -20,6 +23,19 @@ public:
     void testMilliseconds() {
         for (const int64_t ms : {int64_t{0}, int64_t{-5}, int64_t{1709251199007}})
             CPPUNIT_ASSERT_EQUAL(ms, unixMs(fromUnixMs(ms)));
+    }
+    void testWallFromSteady() {
+        using std::chrono::seconds;
+        WallFromSteady wall;
+        const auto now = std::chrono::steady_clock::now();
+        const int64_t first = wall.unixMs(now);
+        // Far more than a machine that others use needs between two lines, far less than an error
+        // of epochs would be.
+        CPPUNIT_ASSERT(std::abs(first - unixMs(WallClock::now())) < 10'000);
+        CPPUNIT_ASSERT_EQUAL(first + 7, wall.unixMs(now + std::chrono::milliseconds(7)));
+        // Asked anew, and of an hour ahead all the same.
+        const int64_t ahead = wall.unixMs(now + seconds(3600)) - first;
+        CPPUNIT_ASSERT(std::abs(ahead - 3'600'000) < 10'000);
     }
 };
 
