@@ -25,7 +25,8 @@ public:
             ahead_ = std::chrono::duration_cast<std::chrono::nanoseconds>(wall) -
                      std::chrono::steady_clock::now().time_since_epoch();
         }
-        return std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch() + ahead_)
+        return std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch() +
+                                                                     ahead_)
             .count();
     }
 

@@ -143,8 +143,8 @@ struct RecordStore::State {
           reader(std::move(readSession)),
           insert(writer, columns),
           insertPrinted(writer) {
-        insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)",
-            use(id), use(printed);
+        insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)", use(id),
+            use(printed);
     }
 
     std::string file;
