@@ -123,8 +123,8 @@ class LimitsTest : public CppUnit::TestFixture {
         limits.openFiles = 16;
         limits.fileBytes = 65536;
         auto run = platform.runScript(
-            "ulimit -n; ulimit -f; ulimit -c; head -c 100000 /dev/zero >/tmp/big; ls -l /tmp/big | "
-            "cut -d' ' -f5",
+            "ulimit -n; ulimit -f; ulimit -c; big=${TMPDIR:-/tmp}/big; "
+            "head -c 100000 /dev/zero >$big; ls -l $big | cut -d' ' -f5",
             limits);
         CPPUNIT_ASSERT_EQUAL(std::string("16\n128\n0\n65536\n"), run->output);
     }
