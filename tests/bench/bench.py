@@ -51,6 +51,7 @@ def parse():
     parser.add_argument('--rounds', type=int, help='measurements of each kind (5; quick: 1)')
     parser.add_argument('--seconds', type=int, help='of one measurement (3; quick: 1)')
     parser.add_argument('--unit', help='the program unitd of NGINX Unit')
+    parser.add_argument('--unit-http', type=pathlib.Path, help="the folder of NGINX Unit's package for Node.js, built")
     parser.add_argument('--python', help='the Python of the platform and the probe, for example the one that Unit was built '
                                          'with; the one on PATH otherwise')
     parser.add_argument('--cache', type=pathlib.Path, default=SOURCE / 'build/bench',

@@ -100,7 +100,7 @@ class Probe(Side):
 
 class Unit(Side):
     """NGINX Unit with a WSGI application; no access log, two processes, one thread each. Its Python also stands beside
-    functions in JavaScript: Unit serves Python faster than Node.js."""
+    functions in JavaScript, as the fastest that Unit has."""
 
     name = 'unit'
     languages = ('python', 'node')
@@ -119,11 +119,15 @@ def application(environ, start_response):
         if not binary:
             raise Missing('no unitd on PATH; --unit names one')
         modules = pathlib.Path(binary).resolve().parents[1] / 'lib/unit/modules'
-        (self.home / 'app.py').write_text(self.application)
+        self.write(bench)
         (self.home / 'state').mkdir()
         return [str(binary), '--no-daemon', '--control', f'unix:{self.home}/control', '--pid', f'{self.home}/pid',
                 '--log', f'{self.home}/unit.log', '--statedir', f'{self.home}/state',
                 *(['--modulesdir', str(modules)] if modules.is_dir() else [])]
+
+    def write(self, bench):
+        (self.home / 'app.py').write_text(self.application)
+        self.kind = {'type': 'python', 'path': str(self.home), 'module': 'app'}
 
     def up(self):
         return (self.home / 'control').exists()
@@ -131,12 +135,28 @@ def application(environ, start_response):
     def configure(self):
         settings = {'listeners': {f'127.0.0.1:{self.port}': {'pass': 'applications/hello'}},
                     'settings': {'http': {'log_route': False, 'max_body_size': 16 << 20}},
-                    'applications': {'hello': {'type': 'python', 'path': str(self.home), 'module': 'app',
-                                               'processes': WORKERS}}}
+                    'applications': {'hello': {**self.kind, 'processes': WORKERS}}}
         done = subprocess.run(['curl', '-s', '-X', 'PUT', '--unix-socket', f'{self.home}/control', '-d',
                                json.dumps(settings), 'http://localhost/config'], stdout=subprocess.PIPE, check=True)
         if b'success' not in done.stdout:
             raise AssertionError(f'Unit refused its configuration: {done.stdout.decode()}')
+
+
+class UnitNode(Unit):
+    """NGINX Unit with its own package for Node.js, unit-http, in two processes."""
+
+    name = 'unit-node'
+    languages = ('node',)
+
+    def write(self, bench):
+        package = bench.options.unit_http
+        if not package:
+            raise Missing("no unit-http; --unit-http names the folder of NGINX Unit's package for Node.js, built")
+        (self.home / 'node_modules').mkdir()
+        (self.home / 'node_modules/unit-http').symlink_to(package.resolve())
+        (self.home / 'server.js').write_text(NodeHttp.program.replace("require('http')", "require('unit-http')"))
+        self.kind = {'type': 'external', 'working_directory': str(self.home), 'executable': bench.interpreter('node'),
+                     'arguments': ['server.js']}
 
 
 class NodeHttp(Side):
@@ -212,4 +232,4 @@ const config :Workerd.Config = (
         return [str(binaries[0]), 'serve', str(self.home / 'config.capnp')]
 
 
-SIDES = {side.name: side for side in (Probe, Unit, NodeHttp, FunctionsFramework, Workerd)}
+SIDES = {side.name: side for side in (Probe, Unit, UnitNode, NodeHttp, FunctionsFramework, Workerd)}

@@ -5,6 +5,7 @@ from records import Verdict
 NAME = 'warm'
 TITLE = 'Warm calls, closed loop'
 CONNECTIONS = (1, 8, 32, 128)
+UNITS = {'python': {'unit': 'Python'}, 'node': {'unit': 'Python', 'unit-node': 'Node.js'}}  # language: {side: its language}
 
 
 def run(bench):
@@ -31,13 +32,14 @@ def verdicts(records):
                                  probe, at_least=True))
         if language == 'go':
             continue
-        for case in ('c=32', 'c=128'):
-            unit = records.ratio(NAME, language, case, 'per_second', 'platform', 'unit')
-            found.append(Verdict(f'{language} {case}: throughput to Unit (Python)', 1.5, unit, at_least=True))
+        for side, name in UNITS[language].items():
+            for case in ('c=32', 'c=128'):
+                unit = records.ratio(NAME, language, case, 'per_second', 'platform', side)
+                found.append(Verdict(f'{language} {case}: throughput to Unit ({name})', 1.5, unit, at_least=True))
     for language in ('python', 'node', 'go'):
-        if language != 'go':
-            found.append(Verdict(f'{language} c=1: p50 to that of Unit (Python)', 1.0,
-                                 records.ratio(NAME, language, 'c=1', 'p50_us', 'platform', 'unit')))
+        for side, name in UNITS.get(language, {}).items():
+            found.append(Verdict(f'{language} c=1: p50 to that of Unit ({name})', 1.0,
+                                 records.ratio(NAME, language, 'c=1', 'p50_us', 'platform', side)))
         p50, p99 = (records.by_round(NAME, language, 'c=1', 'platform', n) for n in ('p50_us', 'p99_us'))
         if p50:
             ratios = sorted(p99[r] / p50[r] for r in p50)
