@@ -387,7 +387,7 @@ class ServiceTest : public CppUnit::TestFixture {
 
     void aPutBehindAFailingCreationCreates() {
         std::thread creation(
-            [&] { domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}"); });
+            [&] { static_cast<void>(domain_.create("{'name':'hello','runtime':'toy','code':'WAIT BROKEN'}")); });
         domain_.builder.untilWaiting();
         base::Result<Saved> put = base::Failure{};
         std::thread second([&] { put = domain_.put("hello", simple); });
