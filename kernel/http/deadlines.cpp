@@ -24,7 +24,9 @@ void Deadlines::remove(DeadlineEntry& entry) {
 }
 
 void Deadlines::link(DeadlineEntry& entry, uint64_t at) {
-    if (linked_ == 0)
+    // An empty wheel need not be turned; one that is being turned stays where it is, or an entry
+    // that goes round once more could come back to the very slot that is being emptied.
+    if (linked_ == 0 && !turning_)
         turned_ =
             std::max(turned_, tickOf(loop_.now()) - std::min<uint64_t>(tickOf(loop_.now()), 1));
     at = std::clamp(at, turned_ + 1, turned_ + slots - 1);
@@ -61,6 +63,7 @@ void Deadlines::turn() {
     timer_ = 0;
     const auto past = static_cast<uint64_t>((now - start_) / tick);
     // Entries that stay go to slots behind `turned_`, so that each slot is emptied.
+    turning_ = true;
     for (; turned_ < past && linked_ > 0;) {
         Slot& slot = wheel_[++turned_ % slots];
         while (slot.first != nullptr) {
@@ -75,6 +78,7 @@ void Deadlines::turn() {
             entry.onDeadline();
         }
     }
+    turning_ = false;
     if (linked_ == 0) return;
     for (uint64_t at = turned_ + 1; at < turned_ + slots; ++at)
         if (wheel_[at % slots].first != nullptr) return arm(at);

@@ -64,6 +64,7 @@ private:
     uint64_t armed_ = 0;   // tick of the timer; 0 without one
     base::TimerId timer_ = 0;
     size_t linked_ = 0;
+    bool turning_ = false;
 };
 
 }  // namespace cf::http

@@ -1,6 +1,8 @@
 // The wheel: never early, at most a tick late, whatever is moved, removed or added meanwhile.
 #include "http/deadlines.hpp"
 
+#include <thread>
+
 #include "support.hpp"
 
 namespace cf::http {
@@ -30,6 +32,7 @@ class DeadlinesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testClearedAndRemoved);
     CPPUNIT_TEST(testRemovalOfOthers);
     CPPUNIT_TEST(testSetAgainWhenFired);
+    CPPUNIT_TEST(testALateTurnEnds);
     CPPUNIT_TEST_SUITE_END();
 
     base::EventLoop loop_;
@@ -116,6 +119,23 @@ public:
         runFor(milliseconds(600));
         CPPUNIT_ASSERT(entry.fired >= 3);
         deadlines.remove(entry);
+    }
+
+    // The only entry, with a deadline that is further away than the wheel is long, met by a loop
+    // that was held up: it must go to another slot than the one that is being emptied.
+    void testALateTurnEnds() {
+        for (milliseconds late{0}; late <= milliseconds(200); late += milliseconds(10)) {
+            base::EventLoop loop;
+            Deadlines deadlines(loop);
+            Entry entry;
+            deadlines.set(entry, Clock::now() + milliseconds(40));
+            deadlines.set(entry, Clock::now() + Deadlines::tick * 2 * Deadlines::slots);
+            loop.post([&] { std::this_thread::sleep_for(milliseconds(60) + late); });
+            loop.after(milliseconds(250) + late, [&] { loop.stop(); });
+            loop.run();
+            CPPUNIT_ASSERT_EQUAL(0, entry.fired);
+            deadlines.remove(entry);
+        }
     }
 };
 
