@@ -60,6 +60,7 @@ Platform::~Platform() {
 http::ServerOptions Platform::serverOptions() {
     http::ServerOptions options;
     options.maxConnections = settings_.maxConnections;
+    options.maxPerAddress = settings_.maxConnectionsPerAddress;
     options.headerTimeout = settings_.headerTimeout;
     options.idleTimeout = settings_.idleTimeout;
     options.limits.bodyBytes = settings_.maxBodyBytes;

@@ -18,6 +18,7 @@ struct Settings {
     std::vector<std::string> allowedHosts{};
     uint32_t loops = 0;  // 0: as many as the machine's cores ask for
     uint32_t maxConnections = 0;
+    uint32_t maxConnectionsPerAddress = 0;
     uint32_t maxFollowers = 0;
     uint32_t maxBodyBytes = 0;
     std::chrono::milliseconds headerTimeout{0};

@@ -113,6 +113,7 @@ const std::vector<Key>& keys() {
                          return text == "auto" || (settings.loops >= 1 && settings.loops <= 64);
                      }});
         k.push_back(number("server.max_connections", &Settings::maxConnections, 10'200, 16, 1'000'000));
+        k.push_back(number("server.max_connections_per_address", &Settings::maxConnectionsPerAddress, 1'024, 4, 1'000'000));
         k.push_back(number("server.max_followers", &Settings::maxFollowers, 256, 1, 100'000));
         k.push_back(number("server.max_body_bytes", &Settings::maxBodyBytes, 6'291'456, 1024, 16'777'216));
         k.push_back(seconds("server.header_timeout", &Settings::headerTimeout, "10", 1, 600, "1-600"));
