@@ -11,11 +11,8 @@
 #include "app/settings.hpp"
 #include "app/unpack.hpp"
 #include "executors/probe.hpp"
-#include "sandbox/launcher_client.hpp"
 
 namespace {
-
-constexpr int controlSocket = 3;
 
 int usage(std::FILE* out) {
     std::fputs(
@@ -55,7 +52,6 @@ int main(int argc, char** argv) {
         sigprocmask(SIG_UNBLOCK, &signals, nullptr);
         std::signal(SIGPIPE, SIG_DFL);
     }
-    if (command == "launcher") return cf::sandbox::launcherMain(controlSocket);
     if (command == "probe-executor") cf::executors::probeMain({arguments.begin() + 1, arguments.end()});
     if (command == "unpack") return cf::app::unpackMain({arguments.begin() + 1, arguments.end()});
     if (command == "--version") return std::printf("cloudfunction %s\n", cf::app::platformVersion), 0;

@@ -36,6 +36,7 @@ namespace cf::app {
 // Where things lie beside the executable, in a build folder as well as in an installation.
 struct Places {
     std::string binary{};
+    std::string launcher{};  // the programs beside the executable
     std::string stub{};
     std::string executors{};
     std::string openapi{};  // the text of the API description

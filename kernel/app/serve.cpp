@@ -52,6 +52,7 @@ Places findPlaces(const Settings& settings) {
             if (std::filesystem::exists(candidate)) return std::filesystem::weakly_canonical(candidate).string();
         return std::filesystem::weakly_canonical(*candidates.begin()).string();
     };
+    places.launcher = first({bin / "cloudfunction-launcher", bin / "../libexec/cloudfunction/cloudfunction-launcher"});
     places.stub = first({bin / "cloudfunction-stub", bin / "../libexec/cloudfunction/cloudfunction-stub"});
     places.executors = settings.executorsDir.empty() ? first({bin / "../executors", bin / "../lib/cloudfunction/executors"}) : settings.executorsDir;
     places.web = first({bin / "../web", bin / "../share/cloudfunction/web"});
@@ -111,6 +112,7 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     options.kernelUid = user.uid;
     options.kernelGid = user.gid;
     options.strict = settings.strict;
+    options.launcher = places.launcher;
     options.execStub = places.stub;
     const std::string dataDir = std::filesystem::absolute(settings.dataDir).lexically_normal();
     options.taskFolders = dataDir + "/sandboxes";

@@ -40,6 +40,7 @@ struct LauncherOptions {
     uid_t kernelUid = 0;  // user the kernel process will run as: gets back what tools wrote
     gid_t kernelGid = 0;
     bool strict = false;     // refuse to start when a layer is missing
+    std::string launcher{};  // path of the launcher's program; empty: this same executable
     std::string execStub{};  // path of the stub executable
     // Where workers and tools get folders of their own on machines without mount namespaces: a
     // path that the launcher alone uses, on the file system of artifacts and layers.
@@ -61,12 +62,12 @@ struct LauncherProcess {
 // "container" (own users), "bare".
 std::string tierOf(const std::vector<Layer>& layers);
 
-// Starts the launcher (posix_spawn of this same executable with the argument "launcher") and waits
-// for its report of layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is
-// missing, or it does not start).
+// Starts the launcher (posix_spawn of its program, with the argument "launcher") and waits for its
+// report of layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is missing, or
+// it does not start).
 base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
 
-// What `cloudfunction launcher` runs: the launcher process itself. `control` is its socket. Returns
+// What `cloudfunction-launcher` runs: the launcher process itself. `control` is its socket. Returns
 // an exit code.
 int launcherMain(int control);
 

@@ -39,16 +39,17 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     ::posix_spawnattr_init(&attributes);
     // Its own session: the terminal's Ctrl-C is the kernel's to answer.
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-    char name[] = "cloudfunction";
+    char name[] = "cloudfunction-launcher";
     char verb[] = "launcher";
     char* const arguments[] = {name, verb, nullptr};
     LauncherProcess process;
+    const std::string program = options.launcher.empty() ? "/proc/self/exe" : options.launcher;
     const int error =
-        ::posix_spawn(&process.pid, "/proc/self/exe", &actions, &attributes, arguments, ::environ);
+        ::posix_spawn(&process.pid, program.c_str(), &actions, &attributes, arguments, ::environ);
     ::posix_spawn_file_actions_destroy(&actions);
     ::posix_spawnattr_destroy(&attributes);
     if (error != 0)
-        return unavailable(std::string("The launcher could not be started: ") +
+        return unavailable("The launcher could not be started: " + program + ": " +
                            std::strerror(error) + ".");
     theirs.reset();
 

@@ -20,6 +20,7 @@ class Install(unittest.TestCase):
             installed.rename(moved)
             binary = moved / 'bin/cloudfunction'
             self.assertTrue(os.access(moved / 'bin/cloudfunction-stub', os.X_OK))
+            self.assertTrue(os.access(moved / 'bin/cloudfunction-launcher', os.X_OK))
             self.assertTrue((moved / 'share/cloudfunction/http-api.yaml').exists())
             properties = moved / 'etc/cloudfunction/cloudfunction.properties'
             shown = subprocess.run([binary, 'config', '--config', properties], capture_output=True, text=True, timeout=60)
