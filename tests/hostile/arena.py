@@ -11,9 +11,11 @@ An attack is a function that takes the arena:
 import json
 import os
 import pathlib
+import re
 import secrets
 import statistics
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -27,7 +29,7 @@ ATTACKS = []
 # counts; a platform that is held up misses them in each.
 HEALTH_SECONDS = 0.1
 SLOWDOWN = 2
-NOISE_SECONDS = 0.025
+NOISE_SECONDS = 0.01
 ROUNDS = 5
 VICTIM_CALLS = 60
 
@@ -37,6 +39,7 @@ VICTIM = 'import os\ndef handler(event):\n    return os.getpid()\n'
 USERS = range(700000, 700000 + 4096)  # sandbox.uid_base and sandbox.uid_count
 CANARY = 'canary-' + secrets.token_hex(8)
 SANITIZED = os.environ.get('CLOUDFUNCTION_TEST_SANITIZE')
+TASK = re.compile('[0-9a-f]{6,}')  # a control group of one worker or tool
 FOLDERS = ('/tmp', '/var/tmp', '/dev/shm', '/run')
 
 
@@ -133,6 +136,31 @@ class Arena:
         assert answer.status in (200, 502, 504), answer
         return answer
 
+    def ends(self, answer):
+        """It was ended from outside, by its timeout or by one of its limits."""
+        return self.problem(answer, answer.status, 'function_timeout', 'memory_exceeded', 'worker_crashed')
+
+    def invoke_watched(self, name, event=None):
+        """The answer, and how many tasks (processes and their threads) the platform had at most meanwhile, beyond
+        those that it had before."""
+        answer, most = [], 0
+        before = self.tasks()
+        call = threading.Thread(target=lambda: answer.append(self.invoke(name, event)))
+        call.start()
+        while call.is_alive():
+            most = max(most, self.tasks() - before)
+            call.join(0.02)
+        return answer[0], most
+
+    def tasks(self):
+        found = 0
+        for pid in descendants(self.platform.process.pid):
+            try:
+                found += len(os.listdir(f'/proc/{pid}/task'))
+            except OSError:
+                pass
+        return found
+
     def fresh(self, name, event=None):
         """The next call gets a worker that knows nothing of the attack. One that outlived it, because the function
         caught what was refused, may still fall to it once."""
@@ -156,13 +184,31 @@ class Arena:
         data = self.platform.data
         return {
             'processes': len(descendants(self.platform.process.pid)),
-            'control groups': sum(1 for path in cgroups() if self.instance in path and os.path.basename(path).isdigit()),
-            'mounts': sum(1 for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
-                          if str(self.platform.home) in line),
+            'control groups': sum(1 for path in cgroups() if self.instance in path and TASK.fullmatch(os.path.basename(path))),
+            'mounts': sum(self.mounts(pid) for pid in ('self', *self.helpers())),
             'files': [str(path) for folder in FOLDERS for path in sorted(pathlib.Path(folder).iterdir())
                       if self.is_workers(path)],
             'task folders': sorted(path.name for path in (data / 'sandboxes').glob('[0-9]*')),
+            'build folders': sorted(path.name for path in (data / '.cloudfunction/build').glob('*')),
         }
+
+    def helpers(self):
+        """The platform's processes outside of sandboxes, whose mounts would be left for good."""
+        found = []
+        for pid in descendants(self.platform.process.pid):
+            try:
+                if pathlib.Path(f'/proc/{pid}/comm').read_text().startswith('cf-'):
+                    found.append(pid)
+            except OSError:
+                pass
+        return found
+
+    def mounts(self, pid):
+        try:
+            lines = pathlib.Path(f'/proc/{pid}/mountinfo').read_text().splitlines()
+        except OSError:
+            return 0
+        return sum(1 for line in lines if str(self.platform.home) in line)
 
     @staticmethod
     def is_workers(path):
@@ -197,12 +243,13 @@ class Arena:
         while len(health) < ROUNDS and min(health, default=1) > HEALTH_SECONDS:
             health.append(self.health_seconds())
         assert min(health) <= HEALTH_SECONDS, f'/api/health took {min(health) * 1000:.0f} ms'
-        self.clear()
+        # While the attacker's function is still there, with whatever its workers are at.
         allowed = SLOWDOWN * self.baseline + NOISE_SECONDS
         slow = []
         while len(slow) < ROUNDS and min(slow, default=1e9) > allowed:
             slow.append(self.victim_p99())
         assert min(slow) <= allowed, f'another function got slower: {min(slow) * 1000:.1f} ms, {allowed * 1000:.1f} allowed'
+        self.clear()
         last = {}
 
         def as_before():

@@ -100,6 +100,14 @@ def _(arena, runtime):
     arena.fresh(name)
 
 
+@attack('processes that spin after the reply', 'python')
+def _(arena, runtime):
+    name = arena.function(runtime, 'import os\ndef handler(event):\n    for _ in range(40):\n        if os.fork() == 0:\n'
+                          '            while True: pass\n    return "fine"\n')
+    arena.fresh(name)
+    # Its worker is idle and still there: the look at the other function comes before it is deleted.
+
+
 @attack('holding the worker\'s pipes open in a child', 'python')
 def _(arena, runtime):
     name = arena.function(runtime, 'import os, time\ndef handler(event):\n    if not event: return "fine"\n    if os.fork() == 0: time.sleep(100)\n    os._exit(1)\n')
