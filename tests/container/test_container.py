@@ -2,6 +2,7 @@
 so without namespaces, mounts and control groups. Functions work, and what is not theirs stays out of their reach."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -53,8 +54,8 @@ class InContainer(OwnPlatformTest):
         if tried.returncode != 0:
             raise unittest.SkipTest(tried.stderr.decode())
 
-    def start(self, properties=None, **more):
-        platform = ContainerPlatform(properties, **more)
+    def start(self, properties=None, kind=ContainerPlatform, **more):
+        platform = kind(properties, **more)
         self.addCleanup(platform.remove)
         self.addCleanup(self.stop, platform)
         platform.start()
@@ -64,6 +65,23 @@ class InContainer(OwnPlatformTest):
     def layers(self):
         sandbox = self.get('/api/health').json['sandbox']
         return sandbox['tier'], {layer['name']: layer for layer in sandbox['layers']}
+
+    def test_with_what_the_manifests_leave(self):
+        """deploy/k8s-manifests.yaml: fewer capabilities than an engine's own, and no new privileges."""
+        text = (HERE.parents[1] / 'deploy/k8s-manifests.yaml').read_text()
+        kept = re.search(r'add: \[(.+)\]', text).group(1).lower().replace(' ', '').split(',')
+        self.assertIn('allowPrivilegeEscalation: false', text)
+
+        class Pod(ContainerPlatform):
+            def command(self):
+                return [IN_CONTAINER, PROFILE, 'setpriv', '--no-new-privs', '--bounding-set=-all,+' + ',+'.join(kept),
+                        *Platform.command(self)]
+        self.start(kind=Pod)
+        tier, layers = self.layers()
+        self.assertEqual('container', tier)
+        self.assertTrue(layers['own_user']['active'], layers['own_user'])
+        users = {self.result(self.function('python', 'import os\ndef handler(event):\n    return os.getuid()\n')) for _ in range(2)}
+        self.assertEqual(2, len(users), 'each worker has a user of its own')
 
     def test_functions_in_each_language(self):
         self.start()

@@ -1,14 +1,20 @@
 """What deploy/ holds, as far as a machine without Docker, Kubernetes and systemd as its first process can tell."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
 SOURCE = pathlib.Path(os.environ.get('CLOUDFUNCTION_SOURCE', pathlib.Path(__file__).resolve().parents[2]))
 BINARY = os.environ.get('CLOUDFUNCTION_BINARY', str(SOURCE / 'build/ci/bin/cloudfunction'))
 DEPLOY = SOURCE / 'deploy'
+os.environ.setdefault('CLOUDFUNCTION_BINARY', BINARY)
+sys.path.insert(0, str(SOURCE / 'tests/system'))
+
+from platform_fixture import OwnPlatformTest, Platform  # noqa: E402
 
 
 def run(*command, **options):
@@ -46,6 +52,32 @@ class Unit(Folder):
             self.assertIn('\n' + line, self.text)
         properties = (SOURCE / 'config/cloudfunction.properties').read_text()
         self.assertIn('data.dir', properties)
+
+
+class WithTheUnitsCapabilities(OwnPlatformTest):
+    """As root with what CapabilityBoundingSet leaves of it."""
+
+    def test_every_layer_that_root_can_have_is_there(self):
+        if os.geteuid() != 0:
+            self.skipTest('needs root')
+        names = re.search(r'^CapabilityBoundingSet=(.+)$', (DEPLOY / 'cloudfunction.service').read_text(), re.M).group(1)
+        kept = ','.join('+' + name.removeprefix('CAP_').lower() for name in names.split())
+
+        class Unit(Platform):
+            def command(self):
+                return ['setpriv', '--bounding-set=-all,' + kept, *super().command()]
+
+        def layers(platform):
+            self.addCleanup(platform.remove)
+            self.addCleanup(self.stop, platform)
+            platform.start()
+            self.url = platform.url
+            sandbox = self.get('/api/health').json['sandbox']
+            return sandbox['tier'], {layer['name'] for layer in sandbox['layers'] if layer['active']}
+        everything = layers(Platform())
+        self.assertEqual(everything, layers(Unit()))
+        name = self.function('python', 'import os\ndef handler(event):\n    return os.getuid()\n')
+        self.assertGreater(self.result(name), 1000)
 
 
 class Manifests(Folder):
