@@ -25,6 +25,7 @@ import cold
 import cpu
 import create
 import functions
+import instructions
 import loops
 import many
 import memory
@@ -39,7 +40,7 @@ from harness import SOURCE, Bench
 from records import Records
 from sides import SIDES
 
-SECTIONS = [warm, open_loop, cpu, loops, observability, payload, waiting, cold, burst, create, many, memory]
+SECTIONS = [warm, open_loop, cpu, instructions, loops, observability, payload, waiting, cold, burst, create, many, memory]
 
 
 def parse():

@@ -30,6 +30,8 @@ class Sections(unittest.TestCase):
             self.assertIn('<svg', (folder / 'out.svg').read_text())
         records = Records(run['measurements'])
         for section in bench.SECTIONS:
+            if section.NAME in run['missing']:
+                continue
             with self.subTest(section.NAME):
                 entries = [e for e in records.entries if e['section'] == section.NAME]
                 self.assertTrue(entries, said)
