@@ -75,6 +75,7 @@ fuzz() {
 }
 
 ensure_dependencies build tests
+[ "$extent" = quick ] || ensure_user  # what is tested is what the first command starts
 case "$extent" in
     quick) run ci -L quick -j "$(nproc)" "$@" ;;
     normal)

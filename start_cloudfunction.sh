@@ -23,9 +23,6 @@ if [ ! -x "$binary" ] || [ "$(ninja -C "$build" -n 2>/dev/null | tail -n 1)" != 
     cmake --build --preset release
 fi
 
-# The kernel process runs as this user; only the launcher keeps root.
-if [ "$(id -u)" -eq 0 ] && ! getent passwd cloudfunction >/dev/null; then
-    useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin cloudfunction
-fi
+ensure_user
 
 exec "$binary" serve --config config/cloudfunction.properties "$@"

@@ -5,6 +5,7 @@
 #   ensure_dependencies build tests      and what the tests need
 #   ensure_dependencies fuzz             what the fuzzers need
 #   ensure_dependencies image            what building the container image without an engine needs
+#   ensure_user                          the user that the kernel process becomes when root starts it
 #
 # Asks nothing. Touches the package manager only when something is missing.
 
@@ -87,6 +88,13 @@ run_apt() {
         sudo "${apt[@]}" "$@" >/dev/null
     else
         sudo -n "${apt[@]}" "$@" </dev/null >/dev/null
+    fi
+}
+
+# Without it the kernel process keeps root. Only root can make it, and only root needs it.
+ensure_user() {
+    if [ "$(id -u)" -eq 0 ] && ! getent passwd cloudfunction >/dev/null; then
+        useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin cloudfunction
     fi
 }
 
