@@ -15,15 +15,16 @@ namespace {
 
 constexpr std::array<const char*, 3> needed = {"dependencies", "optionalDependencies",
                                                "peerDependencies"};
-constexpr std::array<const char*, 9> decides = {"dependencies",
-                                                "optionalDependencies",
-                                                "peerDependencies",
-                                                "peerDependenciesMeta",
-                                                "devDependencies",
-                                                "overrides",
-                                                "engines",
-                                                "bundleDependencies",
-                                                "bundledDependencies"};
+constexpr std::array<const char*, 10> decides = {"dependencies",
+                                                 "optionalDependencies",
+                                                 "peerDependencies",
+                                                 "peerDependenciesMeta",
+                                                 "devDependencies",
+                                                 "overrides",
+                                                 "engines",
+                                                 "bundleDependencies",
+                                                 "bundledDependencies",
+                                                 "acceptDependencies"};
 
 // Where `"name":` begins in `json`, behind the first `"dependencies"`-like word when there is one.
 size_t placeOf(std::string_view json, std::string_view name) {
@@ -52,6 +53,14 @@ PackageJson::PackageJson(std::string_view content) {
                      "see whether a comma or a quote is missing; JSON has no comments");
     }
     for (const char* section : decides) {
+        // Of two npm takes the last: others with the first alone would get this one's packages.
+        if (std::count_if(object.begin(), object.end(),
+                          [&](const auto& member) { return member.key == section; }) > 1) {
+            throw Failed(CF_INVALID,
+                         std::string("package.json has ") + cloudfunction::jsonString(section) +
+                             " twice",
+                         "put what both ask for into one of them");
+        }
         simdjson::dom::element member;
         if (object[section].get(member) != simdjson::SUCCESS) continue;
         decisive_ += cloudfunction::jsonString(section) + ":" + simdjson::minify(member) + "\n";

@@ -57,7 +57,12 @@ public:
         refuseWhatCannotBe();
         const File* sent = findFile(function_, shrinkwrap);
         if (sent == nullptr) sent = findFile(function_, lockFile);
-        if (sent != nullptr) return layerOf(std::string(sent->name), std::string(sent->content));
+        if (sent != nullptr) {
+            const std::string name(sent->name), content(sent->content);
+            const Lock lock(name, content);
+            refuseUnpinned(name, lock);
+            return layerOf(name, content, lock);
+        }
         for (const char* other : {"yarn.lock", "pnpm-lock.yaml", "bun.lock"}) {
             if (findFile(function_, other) != nullptr)
                 warn(std::string(other) +
@@ -108,11 +113,35 @@ private:
         return packages;
     }
 
+    // A lock of the author's has to say which bytes it means: what two functions share must not
+    // depend on who of them asked first, and whom.
+    void refuseUnpinned(const std::string& name, const Lock& lock) {
+        std::string first;
+        for (const auto& one : lock.unpinned()) {
+            const std::string message =
+                one.place + " has no checksum (\"integrity\"), so any bytes would do for it";
+            job_.report({.file = name, .line = one.line, .column = one.column, .message = message});
+            if (first.empty()) first = name + ": " + message;
+        }
+        if (lock.unpinned().size() > 1)
+            first += " (and " + std::to_string(lock.unpinned().size() - 1) + " more)";
+        if (!first.empty()) {
+            throw Failed(CF_INVALID, first,
+                         "make the lock anew with `npm install --package-lock-only`, which writes "
+                         "checksums, or leave it out: the platform makes one and keeps it");
+        }
+    }
+
     Packages layerOf(const std::string& name, const std::string& content) {
-        const Lock lock(name, content);
-        const std::string key = "node_modules 1\nscripts " +
+        return layerOf(name, content, Lock(name, content));
+    }
+
+    Packages layerOf(const std::string& name, const std::string& content, const Lock& lock) {
+        // What the author's .npmrc says is part of it: it decides whom npm asks.
+        const std::string key = "node_modules 2\nscripts " +
                                 std::string(rules_.scripts ? "yes" : "no") + "\n" +
-                                package_.decisive() + lock.decisive();
+                                cloudfunction::jsonString(config_) + "\n" + package_.decisive() +
+                                lock.decisive();
         const auto layer = job_.layer(key, 0, [&](const std::string& directory) {
             npm_.install(directory, manifest_, name, content);
             npm_.forget();
@@ -176,7 +205,7 @@ Packages providePackages(const Job& job, const FunctionInfo& function, const Too
         job.mount(artifactDir, artifactDir, CF_MOUNT_READ_ONLY);
         return installation.run();
     } catch (const Failed& failure) {
-        if (failure.status == CF_INVALID && failure.message.starts_with("package.json is not"))
+        if (failure.status == CF_INVALID && failure.message.starts_with("package.json "))
             job.report(
                 {.file = "package.json", .line = 1, .column = 1, .message = failure.message});
         throw;

@@ -238,6 +238,105 @@ class Failures(PackagesTest):
                                                             '.npmrc': 'legacy-peer-deps=true\n'})))
 
 
+class Pinned(PackagesTest):
+    """What functions share is decided by what they asked for, whoever of them came first."""
+
+    def setUp(self):
+        super().setUp()
+        self.evil = Registry()
+        self.addCleanup(self.evil.close)
+        self.evil.add('left', '1.0.0', 'module.exports = "evil";')
+        self.evil.add('right', '1.0.0', 'module.exports = "evil";', dependencies={'left': '^1.0.0'})
+
+    def locked(self, entry, name='package-lock.json', **more):
+        """A function with a lock that has `entry` for left."""
+        lock = {'name': 'x', 'lockfileVersion': 3, 'requires': True,
+                'packages': {'': {'dependencies': {'left': '1'}}, 'node_modules/left': entry, **more}}
+        return self.uses(**{'package.json': manifest(left='1'), name: json.dumps(lock, indent=1)})
+
+    def entry(self, registry=None, name='left', **more):
+        dist = (registry or self.registry).packages[name]['1.0.0']['dist']
+        return {'version': '1.0.0', 'resolved': dist['tarball'], 'integrity': dist['integrity'], **more}
+
+    def test_a_lock_without_checksums(self):
+        for integrity in None, '', 'none', 'sha512-', 'sha512-AAAA', 'md5-1B2M2Y8AsgTpgAmY7PhCfg==':
+            for name in 'package-lock.json', 'npm-shrinkwrap.json':
+                with self.subTest(integrity=integrity, name=name):
+                    entry = self.entry()
+                    del entry['integrity']
+                    if integrity is not None:
+                        entry['integrity'] = integrity
+                    refused = self.refused(self.locked(entry, name))
+                    self.assertIn(name + ': node_modules/left has no checksum', str(refused))
+                    self.assertIn('npm install --package-lock-only', refused.hint)
+                    self.assertEqual([(name, 11, 3)], [d[:3] for d in self.plugin.diagnostics])
+        self.assertEqual([], self.plugin.tools)
+
+    def test_all_of_them_are_named(self):
+        refused = self.refused(self.locked({'version': '1.0.0'}, **{'node_modules/right': {'version': '1.0.0'}}))
+        self.assertIn('(and 1 more)', str(refused))
+        self.assertEqual(2, len(self.plugin.diagnostics))
+
+    def test_the_form_of_npm_6(self):
+        lock = {'name': 'x', 'lockfileVersion': 1, 'requires': True,
+                'dependencies': {'left': {'version': '1.0.0', 'dependencies': {'right': {'version': '1.0.0'}}}}}
+        files = self.uses(**{'package.json': manifest(left='1'), 'package-lock.json': json.dumps(lock)})
+        self.refused(files)
+        self.assertEqual(['node_modules/left', 'node_modules/left/node_modules/right'],
+                         [d[4].split()[0] for d in self.plugin.diagnostics])
+        lock['dependencies'] = {'left': self.entry()}
+        self.assertEqual('left 1', self.result({**files, 'package-lock.json': json.dumps(lock)}))
+
+    def test_what_needs_no_checksum(self):
+        bundled = {'node_modules/left/node_modules/inner': {'version': '1.0.0', 'inBundle': True}}
+        own = {'node_modules/mine': {'resolved': 'mine', 'link': True}, 'mine': {'version': '1.0.0'}}
+        dev = {'node_modules/tool': {'version': '1.0.0', 'dev': True}}
+        for more in bundled, own, dev:
+            with self.subTest(more):
+                try:
+                    self.build(self.locked(self.entry(), **more))
+                except Refused as refused:  # npm may have its own opinion
+                    self.assertNotIn('checksum', str(refused))
+                self.assertNotEqual([], self.plugin.tools)
+        outside = {'node_modules/mine': {'resolved': '../mine', 'link': True}}
+        self.assertIn('node_modules/mine has no checksum', str(self.refused(self.locked(self.entry(), **outside))))
+        top = {'node_modules/inner': {'version': '1.0.0', 'inBundle': True}}
+        self.assertIn('node_modules/inner has no checksum', str(self.refused(self.locked(self.entry(), **top))))
+
+    def test_another_registry_is_another_layer(self):
+        files = self.locked(self.entry())
+        self.build(files)
+        self.build({**files, '.npmrc': f'registry={self.evil.url}\n'})
+        self.assertEqual(2, self.plugin.layers_made)
+        self.build({**files, '.npmrc': 'color=always\n'})
+        self.assertEqual(2, self.plugin.layers_made, 'what does not count does not count')
+
+    def test_a_package_that_is_said_to_be_for_developers(self):
+        """An entry that npm, having found the lock a little wrong, takes for one of the function's own."""
+        sly = {'': {'dependencies': {'right': '1', 'gone': '1'}},
+               'node_modules/right': self.entry(name='right', dependencies={'left': '^1.0.0'}),
+               'node_modules/right/node_modules/left': self.entry(self.evil, dev=True)}
+        honest = {'': {'dependencies': {'right': '1'}}, 'node_modules/right': sly['node_modules/right']}
+        files = {name: self.uses('right', **{
+            'package.json': manifest(right='1'), 'package-lock.json': json.dumps(
+                {'lockfileVersion': 3, 'requires': True, 'packages': {**packages, 'node_modules/left': self.entry()}})})
+            for name, packages in (('sly', sly), ('honest', honest))}
+        try:
+            self.build(files['sly'])
+        except Refused:
+            pass
+        self.assertEqual('right, left 1', self.result(files['honest']))
+
+    def test_members_that_stand_there_twice(self):
+        good, bad = (json.dumps({'node_modules/left': self.entry(registry)}) for registry in (self.registry, self.evil))
+        lock = '{"lockfileVersion": 3, "packages": %s, "packages": %s}' % (good, bad)
+        refused = self.refused(self.uses(**{'package.json': manifest(left='1'), 'package-lock.json': lock}))
+        self.assertIn('package-lock.json has "packages" twice', str(refused))
+        package = '{"dependencies": {"left": "1"}, "dependencies": {"left": "npm:right@1"}}'
+        self.assertIn('package.json has "dependencies" twice', str(self.refused(self.uses(**{'package.json': package}))))
+        self.assertEqual([], self.plugin.tools)
+
+
 class Scripts(PackagesTest):
     def script(self, source, name='built', **more):
         self.registry.add(name, '1.0.0', 'module.exports = require("./made.json");', {'make.js': source},
