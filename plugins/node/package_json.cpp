@@ -71,7 +71,8 @@ PackageJson::PackageJson(std::string_view content) {
         for (const auto [name, value] : packages) {
             std::string_view range;
             if (value.get(range) == simdjson::SUCCESS)
-                wanted_.push_back({std::string(name), std::string(range)});
+                wanted_.push_back({std::string(name), std::string(range),
+                                   std::string_view(section) == "dependencies"});
         }
     }
     hasWorkspaces_ = object["workspaces"].error() == simdjson::SUCCESS;

@@ -13,7 +13,8 @@ namespace node_executor {
 // A package that is asked for.
 struct Wanted {
     std::string name;
-    std::string range;  // "^1.2", "latest", a URL, ...
+    std::string range;      // "^1.2", "latest", a URL, ...
+    bool required = false;  // one of `dependencies`: nothing works without it
 };
 
 class PackageJson {

@@ -39,6 +39,28 @@ std::vector<std::string> vendored(const FunctionInfo& function) {
     return names;
 }
 
+// Refuses what package.json asks for and node_modules/ lacks: nothing fetches it, and the function
+// would find out when it runs.
+void refuseMissing(const Job& job, std::string_view manifest,
+                   const std::vector<std::string>& present) {
+    std::string missing;
+    const PackageJson package(manifest);
+    for (const auto& wanted : package.wanted()) {
+        if (!wanted.required ||
+            std::find(present.begin(), present.end(), wanted.name) != present.end())
+            continue;
+        job.report(remarkOn(manifest, wanted.name,
+                            wanted.name + " is asked for, and is not in node_modules/"));
+        missing += (missing.empty() ? "" : ", ") + wanted.name;
+    }
+    if (missing.empty()) return;
+    throw Failed(CF_INVALID,
+                 "the files bring node_modules/ along, so nothing is installed, and it lacks " +
+                     missing,
+                 "put it into node_modules/ as well (`npm ci --omit=dev` fills the folder), leave "
+                 "node_modules/ out to have everything installed, or do not ask for it");
+}
+
 class Installation {
 public:
     Installation(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
@@ -196,10 +218,14 @@ private:
 
 Packages providePackages(const Job& job, const FunctionInfo& function, const Toolchain& toolchain,
                          const PackageRules& rules, const std::string& artifactDir) {
-    if (auto names = vendored(function); !names.empty()) return {{}, std::move(names)};
     const File* manifest = findFile(function, "package.json");
-    if (manifest == nullptr) return {};
+    auto names = vendored(function);
+    if (manifest == nullptr) return {{}, std::move(names)};
     try {
+        if (!names.empty()) {
+            refuseMissing(job, manifest->content, names);
+            return {{}, std::move(names)};
+        }
         Installation installation(job, function, toolchain, rules, *manifest);
         if (!installation.needed()) return {};
         job.mount(artifactDir, artifactDir, CF_MOUNT_READ_ONLY);

@@ -21,6 +21,9 @@ func (t *tree) checkModule(goroot string) []remark {
 			remarks = append(remarks, remark{file: "vendor/modules.txt", message: "vendor/ counts only beside the go.mod it was made from: add that go.mod"})
 		}
 	}
+	if t.vendored {
+		remarks = append(remarks, t.checkVendored()...)
+	}
 	for _, f := range t.files {
 		remarks = append(remarks, t.checkImports(goroot, f, f.ast, visited)...)
 		for _, importPath := range f.added {
@@ -28,6 +31,38 @@ func (t *tree) checkModule(goroot string) []remark {
 				t.external[importPath] = true
 			}
 		}
+	}
+	return remarks
+}
+
+// checkVendored finds what is asked for and was not sent: beside vendor/ nothing is fetched.
+func (t *tree) checkVendored() []remark {
+	text, err := os.ReadFile(filepath.Join(t.dir, "vendor", "modules.txt"))
+	if err != nil {
+		return nil
+	}
+	var sent []string
+	for _, line := range strings.Split(string(text), "\n") {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "#" {
+			sent = append(sent, words[1])
+		}
+	}
+	var remarks []remark
+	for _, r := range t.manifest.remoteRequires() {
+		found := r.indirect
+		for _, module := range sent {
+			// "dependencies" may name a package of the module.
+			found = found || r.path == module || t.manifest.made && isWithin(r.path, module)
+		}
+		if found {
+			continue
+		}
+		problem := remark{file: "go.mod", line: r.line, column: 1,
+			message: r.path + " is required, and vendor/modules.txt does not have it: run `go mod vendor` and send what it wrote, or leave vendor/ out to have modules fetched"}
+		if t.manifest.made {
+			problem = remark{message: r.path + " is among the dependencies, and not in vendor/, beside which nothing is fetched: leave vendor/ out, or send go.mod with what `go mod vendor` wrote"}
+		}
+		remarks = append(remarks, problem)
 	}
 	return remarks
 }

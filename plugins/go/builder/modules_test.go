@@ -176,6 +176,17 @@ func TestVendoredPackages(t *testing.T) {
 	if !tree.vendored || tree.mode() != "vendor" || len(remarks) != 1 || remarks[0].line != 4 || !strings.Contains(remarks[0].message, "go mod vendor") {
 		t.Fatal(remarks)
 	}
+	vendored := map[string]string{"vendor/modules.txt": "# example.com/a v1.0.0\n", "vendor/example.com/a/a.go": "package a\n", "main.go": "package main\n"}
+	vendored["go.mod"] = "module m\nrequire example.com/a v1.0.0\nrequire example.com/b v1.0.0\nrequire example.com/c v1.0.0 // indirect\n"
+	_, remarks = checked(t, vendored)
+	if len(remarks) != 1 || remarks[0].file != "go.mod" || remarks[0].line != 3 || !strings.Contains(remarks[0].message, "example.com/b is required") {
+		t.Fatal(remarks)
+	}
+	vendored["go.mod"] = madeOf + "\nmodule m\nrequire example.com/a/sub latest\nrequire example.com/b latest\n"
+	_, remarks = checked(t, vendored)
+	if len(remarks) != 1 || remarks[0].file != "" || !strings.Contains(remarks[0].message, "example.com/b is among the dependencies, and not in vendor/") {
+		t.Fatal(remarks)
+	}
 	_, remarks = checked(t, map[string]string{"vendor/modules.txt": "", "main.go": "package main\n"})
 	if len(remarks) != 1 || remarks[0].file != "vendor/modules.txt" {
 		t.Fatal(remarks)

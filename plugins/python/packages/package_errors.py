@@ -15,7 +15,7 @@ SPELLING = ('check the spelling; the name to install can differ from the name to
 SOURCE_BUILDS = ('ask for a version that has a wheel, put a wheel into a folder wheels/ of the files, or have the '
                  'operator set executor.python.source_builds=true')
 NETWORK = ('what builds may reach is set by build.network, and the package index by pip.conf or PIP_INDEX_URL of the '
-           'user who starts the platform')
+           'user who starts the platform; how long is waited for an answer is executor.python.registry_timeout')
 
 
 def result(kind, message, hint='', name=''):
@@ -41,7 +41,16 @@ def distribution_of(module):
     return 'the module %s is installed as %s' % (module, found) if found else ''
 
 
-def explain(said, log, locked=False):
+def explain(said, log, locked=False, vendored=False):
+    """`locked`: a lock named the files. `vendored`: they had to be among the function's own wheels."""
+    missing = missing_version(said, log, locked) if vendored else None
+    if missing and missing['kind'] == 'not_found':
+        name = name_in(missing['requirement'])
+        by = re.search(r'there is no package "[^"]*" in the package index( \(.*? needs it\))?', missing['message'])
+        return dict(missing, message='%s is not among the wheels in wheels/, beside which nothing is fetched%s'
+                    % (name, by.group(1) or '' if by else ''),
+                    hint='put its wheel into wheels/ as well (`pip download -d wheels -r requirements.txt` fills the '
+                         'folder), or leave wheels/ out to have everything installed')
     for judge in (hashes, conflict, missing_version, refused_access, unreachable, compiler, disk):
         found = judge(said, log, locked)
         if found:

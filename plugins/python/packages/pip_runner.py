@@ -103,4 +103,5 @@ def wheels_in(folder):
 
 def fail(pip, request):
     """Ends the task with what pip's last run said, in words."""
-    raise Stop(package_errors.explain(pip.text, pip.details(), request.get('task') == 'fetch'))
+    raise Stop(package_errors.explain(pip.text, pip.details(), request.get('task') == 'fetch',
+                                      'wheels' in request))

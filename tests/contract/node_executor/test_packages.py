@@ -146,6 +146,19 @@ class Install(PackagesTest):
         self.assertEqual(['node_modules'], os.listdir(layer))
         self.assertEqual(['left', 'right'], sorted(n for n in os.listdir(link) if not n.startswith('.bin')))
 
+    def test_packages_under_files_lack_one_that_is_asked_for(self):
+        files = self.uses(**{'package.json': manifest(left='1', right='1'), 'node_modules/left/index.js': ''})
+        refused = self.refused(files)
+        self.assertIn('it lacks right', str(refused))
+        self.assertIn('node_modules/', refused.hint)
+        self.assertEqual([('package.json', 4, 'right is asked for, and is not in node_modules/')],
+                         [(d[0], d[1], d[4]) for d in self.plugin.diagnostics])
+        # What may be missing may be missing.
+        package = json.dumps({'dependencies': {'left': '1'}, 'optionalDependencies': {'right': '1'},
+                              'peerDependencies': {'right': '1'}, 'devDependencies': {'right': '1'}})
+        self.build({**files, 'package.json': package})
+        self.assertEqual([], self.plugin.tools)
+
     def test_packages_under_files_need_no_npm(self):
         files = self.uses(**{'package.json': manifest(left='1'), 'node_modules/left/index.js': 'module.exports = 7;'})
         self.assertEqual(7, self.result(files))

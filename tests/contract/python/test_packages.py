@@ -33,6 +33,14 @@ class Words(unittest.TestCase):
         found = self.explain(MISSING % ('absent>=1', 'none'))
         self.assertEqual(('not_found', 'absent'), (found['kind'], found['name']))
 
+    def test_not_among_the_wheels_that_were_sent(self):
+        for requirement, words in (('absent>=1', 'absent is not among the wheels in wheels/, beside which nothing is fetched'),
+                                   ('inner (from outer)', 'nothing is fetched (outer needs it)')):
+            found = errors.explain(MISSING % (requirement, 'none'), '', vendored=True)
+            self.assertEqual('not_found', found['kind'])
+            self.assertIn(words, found['message'])
+            self.assertIn('leave wheels/ out', found['hint'])
+
     def test_no_version_names_the_newest(self):
         found = self.explain(MISSING % ('thing==99', '1.0, 1.1, 2.0'))
         self.assertEqual('no_version', found['kind'])
