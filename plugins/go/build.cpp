@@ -29,10 +29,10 @@ struct Clearing {
 }  // namespace
 
 void build(const Job& job, const FunctionInfo& function, const Toolset& tools, const OperatorSettings& settings,
-           const std::string& sourceDir, const std::string& artifactDir) {
+           unsigned registryTimeout, const std::string& sourceDir, const std::string& artifactDir) {
     const ReadyTools ready = tools.provide(job, artifactDir);
     const std::string program = artifactDir + "/main";
-    const BuilderRun builder(job, function, ready, sourceDir, artifactDir);
+    const BuilderRun builder(job, function, ready, sourceDir, artifactDir, registryTimeout);
     {
         const Clearing clearing{job, artifactDir};
         Dependencies dependencies(builder, settings);

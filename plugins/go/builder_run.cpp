@@ -102,6 +102,7 @@ Report BuilderRun::run(const Command& command) const {
     tool.argv = {tools_.builder, command.name, "-source", sourceDir_, "-handler", std::string(function_.handler),
                  "-goroot", tools_.root, "-home", tools_.home, "-cache", tools_.cache, "-scratch", artifactDir_ + "/.build"};
     tool.argv.insert(tool.argv.end(), command.arguments.begin(), command.arguments.end());
+    if (command.network) tool.argv.insert(tool.argv.end(), {"-patience", std::to_string(registryTimeout_) + "s"});
     if (!command.input.empty()) tool.argv.emplace_back("-input");
     if (command.logged) tool.argv.insert(tool.argv.end(), {"-report", reportFile});
     tool.environment = {{"PATH", "/usr/bin:/bin"}, {"TMPDIR", artifactDir_}};

@@ -31,8 +31,9 @@ class BuilderRun {
 public:
     // All of them outlive it.
     BuilderRun(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function,
-               const ReadyTools& tools, std::string sourceDir, std::string artifactDir)
-        : job_(job), function_(function), tools_(tools), sourceDir_(std::move(sourceDir)), artifactDir_(std::move(artifactDir)) {}
+               const ReadyTools& tools, std::string sourceDir, std::string artifactDir, unsigned registryTimeout)
+        : job_(job), function_(function), tools_(tools), sourceDir_(std::move(sourceDir)),
+          artifactDir_(std::move(artifactDir)), registryTimeout_(registryTimeout) {}
 
     // `environment` comes on top of the builder's own; `input` is an archive (builder/archive.go) or empty. With `network`
     // the run may fetch, and what it says is shown in the build log as it comes.
@@ -62,6 +63,7 @@ private:
     const ReadyTools& tools_;
     std::string sourceDir_;
     std::string artifactDir_;
+    unsigned registryTimeout_;  // seconds that proxies may stay silent
 };
 
 }  // namespace go_executor

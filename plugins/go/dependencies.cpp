@@ -67,6 +67,7 @@ void Dependencies::resolve() {
         if (auto old = builder_.job().recallLock(lockName, madeFrom_, CF_LOCK_OF_ANY_AGE)) {
             builder_.job().log("No module proxy answers: the versions of an earlier build are used.");
             lock_ = std::move(*old);
+            unreachable_ = std::move(report);
             return;
         }
     }
@@ -91,6 +92,8 @@ void Dependencies::recall() {
 // The folder of module sources.
 std::string Dependencies::modules() {
     const Layer layer = builder_.job().layer("modules\n" + madeFrom_ + "\n" + lock_, CF_LAYER_BUILD_ONLY, [&](const std::string& folder) {
+        // Who did not answer a moment ago is not waited for a second time.
+        if (unreachable_) builder_.passOn(*unreachable_);
         builder_.job().log("Fetching modules");
         std::vector<std::string> arguments{"-modules", folder + "/modules"};
         if (!downloaded_.empty()) arguments.insert(arguments.end(), {"-downloaded", downloaded_});

@@ -50,6 +50,7 @@ private:
     std::string madeFrom_;
     std::string lock_;        // empty: the user's go.mod and go.sum are as good as one
     std::string downloaded_;  // module cache of this job's `resolve`
+    std::optional<Report> unreachable_;  // of a `resolve` that nobody answered, and an old lock took its place
     bool resolved_ = false;
     bool incomplete_ = false;  // said by a run inside of a layer's filling
 };

@@ -1,6 +1,7 @@
 // The Go executor. Each operation lies in a file of its own beside this one.
 #include "cloudfunction/executor.hpp"
 
+#include "../registry_timeout.hpp"
 #include "build.hpp"
 #include "dependencies.hpp"
 #include "exits.hpp"
@@ -26,9 +27,15 @@ public:
     GoExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),
           tools_(Toolchain::fromJson(foundBefore), host().property("home"), host().property("cache")),
-          settings_(OperatorSettings::fromJson(foundBefore)) {}
+          settings_(OperatorSettings::fromJson(foundBefore)) {
+        // In the probe the reason would get lost here.
+        if (!foundBefore.empty()) registryTimeout_ = cloudfunction::registryTimeout(host(), id);
+    }
 
-    std::string probe() override { return findToolchain(host()).toJson(); }
+    std::string probe() override {
+        cloudfunction::registryTimeout(host(), id);  // refuses what is no number
+        return findToolchain(host()).toJson();
+    }
 
     std::string describe() override { return manifest(); }
 
@@ -36,7 +43,7 @@ public:
 
     void prepare(const Job& job, const FunctionInfo& function, const std::string& sourceDir,
                  const std::string& artifactDir) override {
-        build(job, function, tools_, settings_, sourceDir, artifactDir);
+        build(job, function, tools_, settings_, registryTimeout_, sourceDir, artifactDir);
     }
 
     cloudfunction::ManifestFile writeDependencies(const FunctionInfo& /*function*/,
@@ -61,6 +68,7 @@ private:
 
     Toolset tools_;
     OperatorSettings settings_;
+    unsigned registryTimeout_ = 20;
 };
 
 }  // namespace go_executor

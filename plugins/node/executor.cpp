@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../registry_timeout.hpp"
 #include "build.hpp"
 #include "launch.hpp"
 #include "manifest.hpp"
@@ -34,9 +35,15 @@ public:
           toolchain_(Toolchain::fromJson(foundBefore)) {
         rules_.scripts = host().property("install_scripts", "true") != "false";
         rules_.scriptsNetwork = host().property("install_scripts_network", "false") == "true";
+        // In the probe the reason would get lost here.
+        if (!foundBefore.empty())
+            rules_.registryTimeout = cloudfunction::registryTimeout(host(), id);
     }
 
-    std::string probe() override { return probeToolchain(host()).json(); }
+    std::string probe() override {
+        cloudfunction::registryTimeout(host(), id);  // refuses what is no number
+        return probeToolchain(host()).json();
+    }
 
     std::string describe() override { return manifest(); }
 

@@ -23,11 +23,13 @@ using cloudfunction::ToolRun;
 namespace {
 
 // Of npm's own settings; the operator's come behind them and win.
-constexpr const char* settings =
-    "fetch-retries=2\n"
-    "fetch-retry-mintimeout=1000\n"
-    "fetch-retry-maxtimeout=5000\n"
-    "fetch-timeout=60000\n";
+std::string settings(unsigned registryTimeout) {
+    return "fetch-retries=1\n"
+           "fetch-retry-mintimeout=1000\n"
+           "fetch-retry-maxtimeout=5000\n"
+           "fetch-timeout=" +
+           std::to_string(registryTimeout) + "000\n";
+}
 
 void write(const fs::path& file, std::string_view content) {
     const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -75,8 +77,12 @@ std::string shownOf(std::string_view line) {
 
 }  // namespace
 
-Npm::Npm(const Job& job, const Toolchain& toolchain, std::string userConfig)
-    : job_(job), toolchain_(toolchain), userConfig_(std::move(userConfig)) {}
+Npm::Npm(const Job& job, const Toolchain& toolchain, std::string userConfig,
+         unsigned registryTimeout)
+    : job_(job),
+      toolchain_(toolchain),
+      userConfig_(std::move(userConfig)),
+      registryTimeout_(registryTimeout) {}
 
 void Npm::prepareFolders() {
     if (!folder_.empty()) return;
@@ -90,7 +96,7 @@ void Npm::prepareFolders() {
     for (const char* name : {"cache", "config", "project"})
         fs::create_directories(fs::path(folder_) / name, failed);
     if (failed) throw Failed(CF_FAILED, "cannot make folders for npm: " + failed.message());
-    write(folder_ + "/config/user", settings + toolchain_.config.userConfig);
+    write(folder_ + "/config/user", settings(registryTimeout_) + toolchain_.config.userConfig);
     write(folder_ + "/config/global", toolchain_.config.globalConfig);
     job_.mount(folder_, folder_, CF_MOUNT_WRITABLE);
     toolchain_.mountForTools(job_);

@@ -19,8 +19,10 @@ struct Unreachable : cloudfunction::Failed {
 // Belongs to one build. Its files lie in the job's scratch folder.
 class Npm {
 public:
-    // `userConfig`: what counts of the .npmrc that came with the function.
-    Npm(const cloudfunction::Job& job, const Toolchain& toolchain, std::string userConfig);
+    // `userConfig`: what counts of the .npmrc that came with the function. `registryTimeout`:
+    // seconds that a registry may stay silent.
+    Npm(const cloudfunction::Job& job, const Toolchain& toolchain, std::string userConfig,
+        unsigned registryTimeout);
 
     // A lock for `packageJson`. Throws Failed when npm finds none; its remarks are reported.
     std::string resolve(std::string_view packageJson);
@@ -44,6 +46,7 @@ private:
     const cloudfunction::Job& job_;
     const Toolchain& toolchain_;
     std::string userConfig_;
+    unsigned registryTimeout_;
     std::string folder_;  // below the scratch folder; empty until it is needed
 };
 

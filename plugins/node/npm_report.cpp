@@ -58,10 +58,31 @@ bool isOneOf(std::string_view code, std::initializer_list<std::string_view> code
     return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
+// Codes of the libraries that npm has used for HTTP, for time that passed without an answer.
+bool isSilence(std::string_view code) {
+    return isOneOf(code, {"ETIMEDOUT", "ESOCKETTIMEDOUT", "ERR_SOCKET_TIMEOUT", "EIDLETIMEOUT",
+                          "ECONNECTIONTIMEOUT", "ERESPONSETIMEOUT", "ETRANSFERTIMEOUT"});
+}
+
 bool isUnreachable(std::string_view code) {
     return isOneOf(code, {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH",
-                          "EHOSTUNREACH", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "FETCH_ERROR", "EPIPE",
-                          "EACCES_NETWORK", "UND_ERR_CONNECT_TIMEOUT", "ENONET"});
+                          "EHOSTUNREACH", "FETCH_ERROR", "EPIPE", "EACCES_NETWORK",
+                          "UND_ERR_CONNECT_TIMEOUT", "ENONET"}) ||
+           isSilence(code);
+}
+
+// The host that npm asked in vain, behind a space; nothing when it does not say.
+std::string hostOf(const Lines& lines) {
+    for (const std::string_view before : {"network timeout at: ", "request to ", "trying to fetch "}) {
+        const std::string_view address =
+            between(lineWith(lines, std::string(before) + "http"), before, " ,");
+        const size_t scheme = address.find("://");
+        if (scheme == std::string_view::npos) continue;
+        std::string_view host = address.substr(scheme + 3);
+        host = host.substr(0, host.find_first_of("/?#"));
+        return " " + std::string(host.substr(host.rfind('@') + 1));
+    }
+    return {};
 }
 
 bool isCertificate(std::string_view code) {
@@ -200,10 +221,13 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
         problem.users = false;
         if (isUnreachable(code)) {
             problem.unreachable = true;
-            problem.message = "the package registry cannot be reached (" + code + ")";
+            const bool silent = isSilence(code) || !lineWith(lines, "network timeout").empty();
+            problem.message = "the package registry" + hostOf(lines) +
+                              (silent ? " does not answer (" : " cannot be reached (") + code + ")";
             problem.hint =
                 "see whether the property build.network lets builds reach it, and whether this "
-                "machine has a way out; a proxy stands in HTTPS_PROXY or ~/.npmrc. Packages can "
+                "machine has a way out; a proxy stands in HTTPS_PROXY or ~/.npmrc. How long is "
+                "waited for an answer is executor.node.registry_timeout. Packages can "
                 "also lie under files as node_modules/";
         } else if (isCertificate(code)) {
             problem.message = "the registry's certificate is not trusted (" + code + ")";

@@ -71,7 +71,7 @@ public:
           manifest_(manifest.content),
           package_(manifest.content),
           config_(userConfig(function)),
-          npm_(job, toolchain, config_) {}
+          npm_(job, toolchain, config_, rules.registryTimeout) {}
 
     bool needed() const { return !package_.wanted().empty(); }
 
@@ -100,6 +100,7 @@ public:
             const auto old = job_.recallLock(lockFile, madeFrom, CF_LOCK_OF_ANY_AGE);
             if (!old) throw;
             warn(failure.message + "; the versions of an earlier build are used");
+            unreachable_ = failure;
             return keep(madeFrom, *old);
         }
         return keep(madeFrom, lock);
@@ -165,6 +166,8 @@ private:
                                 cloudfunction::jsonString(config_) + "\n" + package_.decisive() +
                                 lock.decisive();
         const auto layer = job_.layer(key, 0, [&](const std::string& directory) {
+            // Who did not answer a moment ago is not waited for a second time.
+            if (unreachable_) throw Failed(*unreachable_);
             npm_.install(directory, manifest_, name, content);
             npm_.forget();
             runScripts(directory, lock);
@@ -212,6 +215,7 @@ private:
     PackageJson package_;
     std::string config_;
     Npm npm_;
+    std::optional<Failed> unreachable_;
 };
 
 }  // namespace

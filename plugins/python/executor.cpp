@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../registry_timeout.hpp"
 #include "describe.hpp"
 #include "explain.hpp"
 #include "handler.hpp"
@@ -64,6 +65,7 @@ public:
         : Executor(host, found), x_interpreter(Interpreter::fromJson(found)) {}
 
     std::string probe() override {
+        registryTimeout(host(), id);  // refuses what is no number
         return findInterpreter(host().property("path"), host().property("home")).toJson();
     }
 

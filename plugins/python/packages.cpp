@@ -9,6 +9,8 @@
 #include <map>
 #include <sstream>
 
+#include "../registry_timeout.hpp"
+
 namespace cf::python {
 
 namespace {
@@ -103,9 +105,15 @@ Packages::Answer Packages::runIn(const std::string& folder, const std::string& t
     if (network) {
         std::map<std::string, std::string> settings;
         // An index that does not answer should be known to be so before the build's time is over.
-        settings["PIP_RETRIES"] = "2";
+        const std::map<std::string, std::string> patience = {
+            {"PIP_RETRIES", "1"},
+            {"PIP_TIMEOUT", std::to_string(registryTimeout(x_host, "python"))}};
+        settings = patience;
         for (const auto& [name, value] : x_interpreter.installer.environment)
             settings[name] = value;
+        // What was said to the platform counts more than what pip was told.
+        if (!x_host.property("registry_timeout").empty())
+            for (const auto& [name, value] : patience) settings[name] = value;
         tool.environment.insert(tool.environment.end(), settings.begin(), settings.end());
     }
     tool.directory = folder;

@@ -26,12 +26,15 @@ class GoProxy:
         self.modules = {}   # (path, version) -> {file: bytes}
         self.asked = []     # paths, in order
         self.status = None  # answer everything with this
+        self.open = threading.Event()  # clear it, and answers wait
+        self.open.set()
         self.tampered = set()  # (path, version) whose zip has one more file than its sum says
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 proxy.asked.append(self.path)
+                proxy.open.wait(60)
                 status, body = proxy.answer(urllib.parse.unquote(self.path).lstrip('/'))
                 self.send_response(status)
                 self.send_header('Content-Type', 'text/plain; charset=utf-8')
@@ -47,6 +50,7 @@ class GoProxy:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
+        self.open.set()
         self.server.shutdown()
         self.server.server_close()
 

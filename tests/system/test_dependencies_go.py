@@ -188,6 +188,13 @@ class Files(ProxyTest):
         name = self.built(files)
         self.assertEqual('vendored', self.result(name))
         self.assertEqual(asked, len(self.proxy.asked))
+        error = self.refused({**files, 'go.mod': manifest('example.com/vendored v1.5.0', 'example.com/greeting v1.0.0')})
+        self.assertEqual(('go.mod', 6), (error['file'], error['line']))
+        self.assertIn('example.com/greeting is required, and vendor/modules.txt does not have it', error['message'])
+        del files['go.mod']
+        error = self.refused(files, dependencies=['example.com/vendored@v1.5.0', 'example.com/greeting'])
+        self.assertIn('example.com/greeting is among the dependencies, and not in vendor/', error['message'])
+        files['go.mod'] = manifest('example.com/vendored v1.5.0')
         del files['vendor/example.com/vendored/greeting.go']
         error = self.refused(files)
         self.assertEqual(('main.go', 3), (error['file'], error['line']))
@@ -249,6 +256,54 @@ class Problems(ProxyTest):
         error = self.refused(code='package main\n\nimport "example.com/c"\n\nfunc handler() int { return c.X() }\n',
                              dependencies=['example.com/c'])
         self.assertIn('cgo', error['message'])
+
+
+class Sharing(ProxyTest):
+    """Equal locks share modules: nobody may decide for others what they are."""
+
+    def test_settings_of_the_function_do_not_count(self):
+        evil = GoProxy()
+        self.addCleanup(evil.close)
+        evil.add('example.com/wanted', 'v1.0.0', greeting('"evil"'))
+        self.proxy.add('example.com/wanted', 'v1.0.0', greeting('"real"'))
+        settings = f'GOPROXY={evil.url}\nGOFLAGS=-mod=mod\nGONOSUMDB=*\n'
+        code = greets('example.com/wanted').replace('"example', 'greeting "example')
+        files = {'main.go': code, 'go.mod': manifest('example.com/wanted v1.0.0')}
+        attacker = self.built(
+            {**files, 'go.env': settings, '.config/go/env': settings, '.netrc': 'machine 127.0.0.1 login a password b\n',
+             'go.work': 'go 1.18\n\nuse .\n\nreplace example.com/wanted => ./own\n',
+             'own/go.mod': manifest(module='example.com/wanted'), 'own/own.go': greeting('"evil"')['greeting.go']},
+            environment={'GOPROXY': evil.url, 'GOFLAGS': '-mod=mod', 'GONOSUMDB': '*'})
+        self.assertEqual(('real', []), (self.result(attacker), evil.asked))
+        self.assertEqual('real', self.result(self.built(files)))
+
+    def test_a_module_replaced_by_ones_own_is_nobody_elses(self):
+        self.proxy.add('example.com/asked', 'v1.0.0', greeting('"real"'))
+        self.proxy.add('example.com/evil', 'v1.0.0', greeting('"evil"'))
+        code = greets('example.com/asked').replace('"example', 'greeting "example')
+        attacker = self.built({'main.go': code, 'go.mod': manifest(
+            'example.com/asked v1.0.0', replaces=['example.com/asked => example.com/evil v1.0.0'])})
+        self.assertEqual('evil', self.result(attacker), 'its own choice')
+        victim = self.built({'main.go': code, 'go.mod': manifest('example.com/asked v1.0.0')})
+        self.assertEqual('real', self.result(victim))
+
+
+class Silent(ProxyTest):
+    """A proxy that takes connections and says nothing."""
+
+    properties = {**ProxyTest.properties, 'executor.go.registry_timeout': 5}
+
+    def test_it_is_named_and_an_old_lock_helps(self):
+        code = greets()
+        name = self.built(code=code, dependencies=['example.com/greeting'])
+        self.proxy.open.clear()
+        self.addCleanup(self.proxy.open.set)
+        self.update(name, locks=None)
+        self.assertEqual('two', self.result(name))
+        self.assertIn('No module proxy answers', self.log_of(name, 2))
+        error = self.refused(code=code, dependencies=['example.com/greeting@v1.0.0'])
+        self.assertIn(f'{self.proxy.url[7:]} does not answer', error['message'])
+        self.assertIn('executor.go.registry_timeout', error['message'])
 
 
 class Offline(ProxyTest):

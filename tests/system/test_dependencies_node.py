@@ -106,6 +106,12 @@ class Install(RegistryTest):
                            'node_modules/left/index.js': 'module.exports = "brought along";'})
         self.assertEqual(('brought along', asked), (self.result(name), len(self.registry.requests)))
 
+    def test_packages_under_files_lack_one_that_is_asked_for(self):
+        answer = self.create('node', files={'index.js': uses('left'), 'node_modules/left/index.js': ''},
+                             dependencies=['left', 'right'])
+        document = self.assertProblem(answer, 422, 'build_failed')
+        self.assertIn('it lacks right', document['detail'])
+
     def test_a_typescript_project(self):
         self.needs('typescript')
         name = self.built({
@@ -205,6 +211,67 @@ class Refusals(RegistryTest):
                           scripts={'postinstall': 'node make.js'})
         document = self.failed({'index.js': uses('broken'), 'package.json': manifest(broken='1')}, 'no luck')
         self.assertIn('broken', document['detail'])
+
+
+class Sharing(RegistryTest):
+    """Equal locks share a layer: nobody may decide for others what lies in it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.evil = Registry()
+        cls.addClassCleanup(cls.evil.close)
+        cls.registry.add('shared', '1.0.0', 'module.exports = "real";')
+        cls.evil.add('shared', '1.0.0', 'module.exports = "evil";')
+
+    def files(self, lock=None, evil=False):
+        files = {'index.js': uses('shared'), 'package.json': manifest(shared='1')}
+        if lock:
+            files['package-lock.json'] = json.dumps(
+                {'lockfileVersion': 3, 'packages': {'': {'dependencies': {'shared': '1'}}, 'node_modules/shared': lock}},
+                indent=1)
+        if evil:
+            files['.npmrc'] = f'registry={self.evil.url}\n'
+        return files
+
+    def test_a_lock_without_checksums_is_refused(self):
+        for evil in True, False:
+            answer = self.create('node', files=self.files({'version': '1.0.0'}, evil))
+            document = self.assertProblem(answer, 422, 'build_failed')
+            self.assertIn('node_modules/shared has no checksum', document['detail'])
+            self.assertIn('npm install --package-lock-only', document['hint'])
+            self.assertEqual(('package-lock.json', 9), tuple(document['errors'][0][k] for k in ('file', 'line')))
+
+    def test_a_registry_of_ones_own_is_nobody_elses(self):
+        self.assertEqual('evil', self.result(self.built(self.files(evil=True))), 'its own choice')
+        self.assertEqual('real', self.result(self.built(self.files())))
+
+    def test_other_bytes_for_a_locked_package(self):
+        dist = self.registry.packages['shared']['1.0.0']['dist']
+        lock = {'version': '1.0.0', 'integrity': dist['integrity']}
+        answer = self.create('node', files=self.files(lock, evil=True))
+        self.assertIn('shared is not what the lock file says', self.assertProblem(answer, 422, 'build_failed')['detail'])
+        self.assertEqual('real', self.result(self.built(self.files(lock))))
+
+
+class Silent(RegistryTest):
+    """A registry that takes connections and says nothing."""
+
+    properties = {**RegistryTest.properties, 'executor.node.registry_timeout': 3}
+
+    def test_it_is_named_and_an_old_lock_helps(self):
+        self.registry.add('quiet', '1.0.0', 'module.exports = 1;')
+        files = {'index.js': uses('quiet'), 'package.json': manifest(quiet='1')}
+        name = self.built(files)
+        self.registry.open.clear()
+        self.addCleanup(self.registry.open.set)
+        answer = self.update(name, locks=None)
+        self.assertEqual(200, answer.status, answer)
+        self.assertIn(f'the package registry {self.registry.host} does not answer', self.log_of(name, 2))
+        answer = self.create('node', files={**files, 'package.json': manifest(quiet='1', left='1')})
+        document = self.assertProblem(answer, 422, 'build_failed')
+        self.assertIn(f'the package registry {self.registry.host} does not answer', document['detail'])
+        self.assertIn('executor.node.registry_timeout', document['hint'])
 
 
 class Offline(RegistryTest):

@@ -1,5 +1,6 @@
 """Packages of Python functions: installed from an index that the test serves itself, locked, shared, and isolated."""
 import base64
+import functools
 import hashlib
 import http.client
 import http.server
@@ -7,15 +8,19 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 import unittest
 import zipfile
 
 from platform_fixture import SystemTest, wait_until
+from test_build_log import Events
+from test_dependencies_node import own_address
 
 # pip's settings of the machine that runs the tests must not count.
 NO_SETTINGS = {name: '' for name in (
@@ -64,13 +69,15 @@ class Index:
         self.login = login
         self.failing = False
         self.open = threading.Event()  # clear it, and answers wait
+        self.held = '/'  # those to addresses that begin so
         self.open.set()
         index = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 index.asked.append(self.path)
-                index.open.wait(60)
+                if self.path.startswith(index.held):
+                    index.open.wait(60)
                 index.answer(self)
 
             def log_message(self, *_):
@@ -109,6 +116,7 @@ class Index:
         return send(200, f'<!DOCTYPE html><html><body>{links}</body></html>'.encode(), Content_Type='text/html')
 
     def close(self):
+        self.open.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -127,7 +135,8 @@ class IndexTest(SystemTest):
     def setUpClass(cls):
         cls.index = Index(cls.login)
         cls.addClassCleanup(cls.index.close)
-        cls.environment = {**NO_SETTINGS, 'PIP_INDEX_URL': cls.index.url()}
+        # The platform's own setting has to win over pip's.
+        cls.environment = {**NO_SETTINGS, 'PIP_INDEX_URL': cls.index.url(), 'PIP_TIMEOUT': '100', 'PIP_RETRIES': '3'}
         cls.properties = {'build.network': 'host', **cls.settings}
         super().setUpClass()
 
@@ -135,8 +144,9 @@ class IndexTest(SystemTest):
         self.needs('python')
         self.index.failing = False
 
-    def with_requirements(self, code, requirements, **files):
-        return self.create('python', handler='handler', files={'main.py': code, 'requirements.txt': requirements, **files})
+    def with_requirements(self, code, requirements, environment=None, **files):
+        return self.create('python', handler='handler', files={'main.py': code, 'requirements.txt': requirements, **files},
+                           **({'environment': environment} if environment else {}))
 
     def made(self, answer):
         self.assertEqual(201, answer.status, answer)
@@ -276,6 +286,14 @@ class Installing(IndexTest):
         self.assertEqual('7.0', self.result(document['name']))
         self.assertEqual([], self.index.asked)
 
+    def test_wheels_of_the_function_itself_lack_one_that_is_asked_for(self):
+        name, data = module('brought', '1.0')
+        self.index.add(module('forgotten', '1.0'))
+        answer = self.create('python', files={'main.py': HANDLER.format('brought'),
+                                              'wheels/' + name: {'base64': base64.b64encode(data).decode()}},
+                             dependencies=['brought', 'forgotten'])
+        self.refused(answer, 'forgotten is not among the wheels in wheels/', 'leave wheels/ out')
+
     def test_large_wheels_of_the_function_itself(self):
         self.needs('python')
         name, data = wheel('weighty', '1.0', {'weighty/__init__.py': 'version = "1.0"\n', 'weighty/data': 'x' * 70_000_000})
@@ -314,6 +332,65 @@ class Installing(IndexTest):
         self.assertEqual('1.0', self.result(name))
         answer = self.with_requirements(HANDLER.format('lasting'), 'lasting>=1\n')
         self.refused(answer, 'the package index', '127.0.0.1')
+
+
+class Sharing(IndexTest):
+    """Equal locks share a folder of packages: nobody may decide for others what lies in it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.evil = Index()
+        cls.addClassCleanup(cls.evil.close)
+        cls.index.add(module('wanted', '1.0', extra='origin = "real"\n'))
+        cls.evil.add(module('wanted', '1.0', extra='origin = "evil"\n'))
+
+    CODE = 'import wanted\ndef handler(event):\n    return wanted.origin\n'
+
+    def test_an_index_of_ones_own_is_nobody_elses(self):
+        attacker = self.made(self.with_requirements(self.CODE, f'--index-url {self.evil.url()}\nwanted==1.0\n'))
+        self.assertEqual('evil', self.result(attacker), 'its own choice')
+        self.assertEqual('real', self.result(self.made(self.with_requirements(self.CODE, 'wanted==1.0\n'))))
+
+    def test_a_lock_without_hashes_is_refused(self):
+        for index in f'--index-url {self.evil.url()}\n', '':
+            answer = self.with_requirements(self.CODE, 'wanted\n', **{'requirements.lock': index + 'wanted==1.0\n'})
+            self.assertEqual(422, answer.status, answer)
+            self.assertIn('--hash=sha256', answer.text)
+
+    def test_other_bytes_for_a_locked_package(self):
+        (_, data), = self.index.packages['wanted'].items()
+        locked = f'wanted==1.0 --hash=sha256:{hashlib.sha256(data).hexdigest()}\n'
+        answer = self.with_requirements(self.CODE, 'wanted\n',
+                                        **{'requirements.lock': f'--index-url {self.evil.url()}\n{locked}'})
+        self.refused(answer, 'is not the one that was asked for')
+        name = self.made(self.with_requirements(self.CODE, 'wanted\n', **{'requirements.lock': locked}))
+        self.assertEqual('real', self.result(name))
+
+    def test_settings_of_pip_among_the_files_do_not_count(self):
+        self.evil.asked.clear()
+        settings = f'[global]\nindex-url = {self.evil.url()}\n'
+        name = self.made(self.with_requirements(
+            self.CODE, '--pre\nwanted==1.0\n', environment={'PIP_INDEX_URL': self.evil.url()},
+            **{path: settings for path in ('pip.conf', '.pip/pip.conf', '.config/pip/pip.conf', 'pip.ini')}))
+        self.assertEqual(('real', []), (self.result(name), self.evil.asked))
+
+
+class Silent(IndexTest):
+    """An index that takes connections and says nothing."""
+
+    settings = {'executor.python.registry_timeout': 3}
+
+    def test_it_is_named_and_an_old_lock_helps(self):
+        self.index.add(module('quiet', '1.0'))
+        name = self.made(self.with_requirements(HANDLER.format('quiet'), 'quiet\n'))
+        self.index.open.clear()
+        self.addCleanup(self.index.open.set)
+        answer = self.call('PATCH', f'/api/v1/functions/{name}', {'locks': None})
+        self.assertEqual(200, answer.status, answer)
+        self.assertIn('it does not answer', self.get(f'/api/v1/functions/{name}/versions/2/build-log').text)
+        answer = self.with_requirements(HANDLER.format('quiet'), 'quiet>=1\n')
+        self.refused(answer, f'127.0.0.1:{self.index.port}: it does not answer', 'executor.python.registry_timeout')
 
 
 class Waiting(IndexTest):
@@ -361,6 +438,23 @@ class Waiting(IndexTest):
         self.assertIn('"state":"failed"', told)
         self.assertIn('there is no package \\"absent\\"', told)
         self.assertEqual(404, self.get(f'/api/v1/functions/{name}').status, 'the caller was told, and nothing is left')
+
+    def test_its_log_is_told_while_it_is_made(self):
+        """The index holds a file back until the follower has read that it is being fetched."""
+        self.index.held = '/files/awaited/'
+        self.addCleanup(setattr, self.index, 'held', '/')
+        name, connection = self.begin('awaited')
+        events = Events(f'http://127.0.0.1:{self.platform.port}', f'/api/v1/functions/{name}/versions/1/build-log?follow=true')
+        self.addCleanup(events.close)
+        told = iter(events)
+        first = next(line for event, _, line in told if event == 'log' and 'awaited' in line)
+        self.assertFalse(self.index.open.is_set())
+        self.assertEqual('building', self.state(name), first)
+        self.index.open.set()
+        self.assertEqual(201, connection.getresponse().status)
+        rest = list(told)
+        self.assertEqual({'state': 'ready', 'version': 1}, json.loads(rest[-1][2]))
+        self.assertTrue([line for event, _, line in rest if event == 'log'], 'and there was more to tell')
 
     def test_a_caller_who_goes_loses_nothing(self):
         name, connection = self.begin('awaited')
@@ -547,25 +641,116 @@ class WithoutNetwork(IndexTest):
         self.refused(answer, 'cannot be reached', 'build.network')
 
 
+class Native(IndexTest):
+    """Wheels with machine code, compiled here and now for the very interpreter of the platform."""
+
+    MODULE = r'''
+        #include <Python.h>
+        static PyObject *multiply(PyObject *self, PyObject *args) {
+            long a, b;
+            return PyArg_ParseTuple(args, "ll", &a, &b) ? PyLong_FromLong(a * b) : NULL;
+        }
+        static PyMethodDef methods[] = {{"multiply", multiply, METH_VARARGS, ""}, {NULL, NULL, 0, NULL}};
+        static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", "", -1, methods};
+        PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&module); }
+    '''
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which('gcc'):
+            self.skipTest('there is no gcc on this machine')
+        self.include, self.suffix, self.python, machine = self.result(self.function(
+            'python', 'import sys, sysconfig\ndef handler(event):\n'
+            '    return [sysconfig.get_paths()["include"], sysconfig.get_config_var("EXT_SUFFIX"), "cp%d%d" % sys.version_info[:2],\n'
+            '            sysconfig.get_platform().replace("-", "_").replace(".", "_")]\n'))
+        self.tag = f'{self.python}-{self.python}-{machine}'
+
+    def compiled(self, source, *options):
+        """A shared library as bytes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, 'library.so')
+            done = subprocess.run(['gcc', '-shared', '-fPIC', '-O1', *options, '-x', 'c', '-', '-o', path],
+                                  input=source.encode(), stderr=subprocess.PIPE)
+            self.assertEqual(0, done.returncode, done.stderr.decode())
+            with open(path, 'rb') as file:
+                return file.read()
+
+    def test_an_extension_module(self):
+        if not os.path.exists(os.path.join(self.include, 'Python.h')):
+            self.skipTest(f'there is no Python.h in {self.include}')
+        library = self.compiled(self.MODULE, '-I', self.include)
+        self.index.add(wheel('native', '1.0', {'native/__init__.py': 'from ._native import multiply\n',
+                                               f'native/_native{self.suffix}': library}, tag=self.tag))
+        name = self.function('python', 'import native\ndef handler(event):\n    return native.multiply(*event)\n',
+                             dependencies=['native'])
+        self.assertEqual(42, self.result(name, [6, 7]))
+
+    def test_a_library_beside_a_module(self):
+        library = self.compiled('long add(long a, long b) { return a + b; }\n')
+        self.index.add(wheel('linked', '1.0', {
+            'linked/__init__.py': 'import ctypes, os\nadd = ctypes.CDLL(os.path.join(os.path.dirname(__file__), "libadd.so")).add\n',
+            'linked/libadd.so': library}, tag=self.tag))
+        name = self.function('python', 'import linked\ndef handler(event):\n    return linked.add(*event)\n',
+                             dependencies=['linked'])
+        self.assertEqual(13, self.result(name, [6, 7]))
+
+    def test_a_wheel_for_another_interpreter(self):
+        self.index.add(wheel('foreign', '1.0', {'foreign.py': ''}, tag=self.tag.replace(self.python, 'cp36')))
+        self.refused(self.with_requirements('def handler(event): pass\n', 'foreign\n'), 'no wheel of foreign fits Python')
+
+
+@functools.lru_cache(maxsize=1)
+def why_no_index():
+    """Why the package index that this machine uses cannot be used; empty: it answers."""
+    with tempfile.TemporaryDirectory(prefix='cloudfunction-probe-') as folder:
+        try:
+            done = subprocess.run([sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', '-d', folder, '--retries', '0',
+                                   '--timeout', '10', 'six'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+        except subprocess.TimeoutExpired:
+            return 'the package index does not answer in 60 s'
+    said = done.stderr.decode(errors='replace').strip()
+    return '' if done.returncode == 0 else f'the package index does not answer: {said.splitlines()[-1] if said else "pip failed"}'
+
+
 class RealPackages(SystemTest):
     """From the package index that this machine uses, where it answers."""
 
     own_platform = True
-    properties = {'build.network': 'host'}
 
     @classmethod
     def setUpClass(cls):
-        probe = subprocess.run([sys.executable, '-m', 'pip', 'download', '-q', '--no-deps', '-d', '/tmp/cloudfunction-probe',
-                                '--retries', '0', '--timeout', '10', 'six'], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, timeout=60)
-        if probe.returncode != 0:
-            raise unittest.SkipTest('the package index does not answer')
+        if why_no_index():
+            raise unittest.SkipTest(why_no_index())
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                got = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+                body = json.dumps({'got': got, 'agent': self.headers['User-Agent'].partition('/')[0]}).encode()
+                self.send_response(200)
+                self.send_header('Content-Type', 'application/json')
+                self.send_header('Content-Length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        cls.server = http.server.ThreadingHTTPServer(('0.0.0.0', 0), Handler)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(cls.server.server_close)
+        cls.addClassCleanup(cls.server.shutdown)
+        cls.address = f'{own_address()}:{cls.server.server_port}'
+        cls.properties = {'build.network': 'host', 'sandbox.network.allow': cls.address}
         super().setUpClass()
 
     def test_requests(self):
-        name = self.function('python', 'import requests\ndef handler(event):\n    return requests.__name__\n',
+        """It fetches, from a server of the test."""
+        for layer in self.get('/api/health').json['sandbox']['layers']:
+            if layer['name'] == 'outbound_network' and not layer['active']:
+                self.skipTest('functions have no network here: ' + layer['detail'])
+        name = self.function('python', 'import requests\ndef handler(event):\n'
+                             f'    return requests.post("http://{self.address}/data", json=event, timeout=10).json()\n',
                              dependencies=['requests'])
-        self.assertEqual('requests', self.result(name))
+        self.assertEqual({'got': {'value': [1, 'two']}, 'agent': 'python-requests'}, self.result(name, {'value': [1, 'two']}))
 
     def test_numpy_within_the_default_memory(self):
         begun = time.monotonic()

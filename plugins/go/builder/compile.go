@@ -17,10 +17,11 @@ import (
 // but for `online`.
 type toolchain struct {
 	root, home, cache, scratch string
-	modules                    string   // module cache; empty: an empty one
-	mode                       string   // -mod of builds: mod, readonly or vendor; empty: mod
-	settings                   []string // environment of the go command while it is online; see fetch.go
-	temporaryHome              string   // while it is online; has passwords
+	modules                    string        // module cache; empty: an empty one
+	mode                       string        // -mod of builds: mod, readonly or vendor; empty: mod
+	settings                   []string      // environment of the go command while it is online; see fetch.go
+	temporaryHome              string        // while it is online; has passwords
+	patience                   time.Duration // how long nothing may come from the network while it is online
 }
 
 // language is what a go.mod says for this toolchain, e.g. 1.19. The builder is compiled by the toolchain it uses.

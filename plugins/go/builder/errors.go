@@ -24,6 +24,8 @@ var moduleProblems = []moduleProblem{
 	{regexp.MustCompile(`verifying .*(dial tcp|no such host|timeout|refused| 50\d )`), "{module} could not be verified, because the checksum database does not answer: {said}. " +
 		"It has to be within what the property build.network allows; GONOSUMDB or GOPRIVATE of the operator name modules that it does not know", true},
 	{regexp.MustCompile(`verifying .*(404|410|not found)`), "{module} could not be verified, because the checksum database does not know it: {said}. GONOSUMDB or GOPRIVATE of the operator name such modules", false},
+	{regexp.MustCompile(`does not answer: nothing came for`), "modules could not be fetched: {said}. Builds reach what the property build.network allows, and ask the proxies of GOPROXY; " +
+		"how long they wait for an answer is executor.go.registry_timeout. A vendor/ folder needs neither", true},
 	{regexp.MustCompile(`dial tcp|no such host|network is unreachable|connection refused|connection reset|i/o timeout|TLS handshake timeout|server misbehaving|deadline exceeded|proxyconnect|Temporary failure in name resolution|[Cc]ould not resolve host`),
 		"{module} could not be fetched: {said}. Builds reach what the property build.network allows, and ask the proxies of GOPROXY; a vendor/ folder needs neither", true},
 	{regexp.MustCompile(`disabled by GOPROXY=off`), "{module} could not be fetched, because GOPROXY of this platform is off: send a vendor/ folder, or have the operator set it", true},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // Whatever needs the network. Nothing of what is fetched runs here or later in the build: no cgo, no generators, no
@@ -83,12 +84,12 @@ func proxies(list string, git bool) string {
 // online runs a go command that may use the network; what it says is passed on as it comes. Gives that text when it
 // failed.
 func (c *toolchain) online(dir string, show func(line string) string, arguments ...string) (string, error) {
-	return follow(c.prepared(dir, c.settings, arguments), show)
+	return follow(c.prepared(dir, c.settings, arguments), show, &watch{patience: c.patience, read: readByOthers})
 }
 
 // follow runs a command, passes on what `show` makes of what it says on standard error, and gives all of that when it
-// failed.
-func follow(cmd *exec.Cmd, show func(line string) string) (string, error) {
+// failed, without a trace of requests. One whose proxies stay silent is ended, and the text says so.
+func follow(cmd *exec.Cmd, show func(line string) string, silence *watch) (string, error) {
 	reader, writer := io.Pipe()
 	cmd.Stderr = writer
 	var text strings.Builder
@@ -107,16 +108,33 @@ func follow(cmd *exec.Cmd, show func(line string) string) (string, error) {
 			}
 		}
 	}()
-	err := cmd.Run()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err := cmd.Start()
+	ended := false
+	switch {
+	case err == nil && silence != nil:
+		silence.begin(cmd)
+		err = cmd.Wait()
+		ended = silence.end()
+	case err == nil:
+		err = cmd.Wait()
+	}
 	_ = writer.Close()
 	<-done
 	if err == nil {
 		return "", nil
 	}
+	if ended {
+		return nothingCame(text.String(), silence.patience), nil
+	}
 	if _, exited := err.(*exec.ExitError); !exited {
 		return "", fmt.Errorf("the go command could not be started: %v", err)
 	}
-	return text.String() + fmt.Sprintf("\n(%v)", err), nil
+	said := text.String()
+	if silence != nil {
+		said = withoutTrace(said)
+	}
+	return said + fmt.Sprintf("\n(%v)", err), nil
 }
 
 // lock finds a version and the sums for everything that the function imports. Gives the lock: go.mod and go.sum.
@@ -138,7 +156,7 @@ func (t *tree) lock(c *toolchain, dir string) (string, []remark, error) {
 		return t.explainBuild(c, text, dir)
 	}
 	if t.wanted != nil {
-		get := []string{"get"}
+		get := []string{"get", "-x"}
 		if language := c.language(); language == "1.16" || language == "1.17" {
 			get = append(get, "-d")
 		}
@@ -149,7 +167,7 @@ func (t *tree) lock(c *toolchain, dir string) (string, []remark, error) {
 			return "", remarks, err
 		}
 	}
-	if remarks, err := run("list", "-deps", "."); err != nil || len(remarks) > 0 {
+	if remarks, err := run("list", "-x", "-deps", "."); err != nil || len(remarks) > 0 {
 		return "", remarks, err
 	}
 	edit := c.command(dir, "mod", "edit", "-droprequire="+workerModule, "-dropreplace="+workerModule)
@@ -186,13 +204,7 @@ func (t *tree) download(c *toolchain, dir string) ([]remark, error) {
 		return nil, err
 	}
 	if text != "" {
-		var said []string
-		for _, line := range strings.Split(text, "\n") {
-			if !strings.HasPrefix(line, "# ") && !strings.HasPrefix(line, "mkdir ") && !strings.HasPrefix(line, "cd ") {
-				said = append(said, line)
-			}
-		}
-		return t.explainBuild(c, strings.Join(said, "\n"), dir)
+		return t.explainBuild(c, text, dir)
 	}
 	// Builds need what was unpacked, and the sums.
 	return nil, filepath.Walk(filepath.Join(c.modules, "cache"), func(path string, info os.FileInfo, err error) error {

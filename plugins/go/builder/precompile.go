@@ -46,7 +46,7 @@ func (t *tree) precompile(c *toolchain, dir, from, to string) ([]remark, error) 
 		return "compiled " + line
 	}
 	arguments := append(append(c.buildFlags(), "-v"), t.externals()...)
-	text, err := follow(c.command(dir, arguments...), notes)
+	text, err := follow(c.command(dir, arguments...), notes, nil)
 	if err != nil {
 		return nil, err
 	}

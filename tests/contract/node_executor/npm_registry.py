@@ -4,27 +4,42 @@
     registry.add('left', '1.0.0', 'module.exports = 1;')
     ... npm_config_registry=registry.url ...
     registry.close()
+
+    with silence() as url:      # a server that takes connections and never says anything
+        ...
 """
 import base64
+import contextlib
 import hashlib
 import http.server
 import io
 import json
+import socket
 import tarfile
 import threading
 import urllib.parse
+
+
+@contextlib.contextmanager
+def silence():
+    """The kernel completes connections that nobody accepts; requests lie there unread."""
+    with socket.create_server(('127.0.0.1', 0), backlog=128) as server:
+        yield 'http://127.0.0.1:%d/' % server.getsockname()[1]
 
 
 class Registry:
     def __init__(self, token=None):
         """With a `token` every request has to bring it."""
         self.token, self.packages, self.archives, self.requests = token, {}, {}, []
+        self.open = threading.Event()  # clear it, and answers wait
+        self.open.set()
         registry = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
                 registry.requests.append(path)
+                registry.open.wait(60)
                 if registry.token and self.headers.get('Authorization') != 'Bearer ' + registry.token:
                     return self.answer(401, b'{"error":"a token is needed"}')
                 if path[1:] in registry.packages:
@@ -53,6 +68,7 @@ class Registry:
         self.thread.start()
 
     def close(self):
+        self.open.set()
         self.server.shutdown()
         self.server.server_close()
 

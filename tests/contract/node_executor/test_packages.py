@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import unittest
 
-from npm_registry import Registry
+from npm_registry import Registry, silence
 from plugin_host import FAILED, INVALID, UNAVAILABLE, Plugin, Refused
 
 PLUGINS = os.environ.get('CF_PLUGINS', '')
@@ -214,6 +214,41 @@ class Failures(PackagesTest):
         refused = self.refused(files, INVALID)
         self.assertIn('cannot be reached', str(refused))
         self.assertIn('build.network', refused.hint)
+
+    def test_a_registry_that_stays_silent(self):
+        with silence() as url:
+            login = url.replace('//', '//somebody:secret0123456789@')
+            self.environ({'npm_config_registry': login})
+            self.plugin = self.start({'registry_timeout': '1'})
+            refused = self.refused(self.uses(**{'package.json': manifest(left='1')}))
+        self.assertIn(f'the package registry {url[7:-1]} does not answer', str(refused))
+        self.assertIn('registry_timeout', refused.hint)
+        self.assertNotIn('secret0123456789', str(refused) + refused.hint + '\n'.join(self.plugin.log))
+        # It was not asked for ever.
+        self.assertEqual(1, len(self.plugin.tools))
+
+    def test_a_registry_that_stays_silent_and_an_old_lock(self):
+        files = self.uses(**{'package.json': manifest(left='1')})
+        self.build(files)
+        locks, work = self.plugin.locks, self.plugin.work
+        with silence() as url:
+            self.environ({'npm_config_registry': url})
+            self.plugin = self.start({'registry_timeout': '1'})
+            self.plugin.locks, self.plugin.old_locks = locks, True
+            refused = self.refused(files)
+            self.assertIn('does not answer', str(refused))
+            self.assertEqual([['install', '--package-lock-only']], [tool[2:4] for tool in self.plugin.tools],
+                             'without the layer the silence is not waited for again')
+            shutil.copytree(os.path.join(work, 'layers'), os.path.join(self.plugin.work, 'layers'), symlinks=True,
+                            dirs_exist_ok=True)
+            self.assertEqual('left 1', self.result(files))
+            self.assertIn('does not answer', self.plugin.diagnostics[0][4])
+
+    def test_a_timeout_that_is_no_number(self):
+        with self.assertRaises(Refused) as caught:
+            self.start({'registry_timeout': '20s'})
+        self.assertEqual(UNAVAILABLE, caught.exception.status)
+        self.assertIn('executor.node.registry_timeout is "20s"', str(caught.exception))
 
     def test_nobody_answers_and_there_is_an_old_lock(self):
         files = self.uses(**{'package.json': manifest(left='1')})
