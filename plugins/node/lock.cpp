@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "checksum.hpp"
 #include "cloudfunction/executor.hpp"
@@ -26,6 +27,16 @@ std::string_view nameIn(std::string_view path) {
 
 void add(std::vector<std::string>& names, std::string_view name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+}
+
+// How npm reads the rest of a lock depends on these, too.
+void addMembers(simdjson::dom::object object, std::initializer_list<const char*> names,
+                std::string& text) {
+    for (const char* name : names) {
+        simdjson::dom::element member;
+        if (object[name].get(member) == simdjson::SUCCESS)
+            text += cloudfunction::jsonString(name) + ":" + simdjson::minify(member) + "\n";
+    }
 }
 
 // A name that stands twice in one object. Two readers may take two of its values: what was checked
@@ -131,9 +142,18 @@ Lock::Lock(std::string_view file, std::string_view content) {
         locate(content, unpinned_);
         return;
     }
+    addMembers(root, {"lockfileVersion", "requires"}, decisive_);
     for (const auto [path, value] : packages) {
         simdjson::dom::object package;
-        if (path.empty() || value.get(package) != simdjson::SUCCESS) continue;
+        if (value.get(package) != simdjson::SUCCESS) continue;
+        if (path.empty()) {
+            addMembers(package,
+                       {"dependencies", "devDependencies", "optionalDependencies",
+                        "peerDependencies", "peerDependenciesMeta", "bundleDependencies",
+                        "workspaces"},
+                       decisive_);
+            continue;
+        }
         decisive_ += cloudfunction::jsonString(path) + ":" + simdjson::minify(value) + "\n";
         const std::string_view name = nameIn(path);
         if (flag(package, "dev")) continue;

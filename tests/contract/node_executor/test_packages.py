@@ -359,6 +359,14 @@ class Pinned(PackagesTest):
         self.build({**files, '.npmrc': 'color=always\n'})
         self.assertEqual(2, self.plugin.layers_made, 'what does not count does not count')
 
+    def test_how_npm_reads_a_lock_is_part_of_what_it_says(self):
+        files = self.locked(self.entry())
+        for made, (old, new) in enumerate((('"x"', '"another name"'), ('"lockfileVersion": 3', '"lockfileVersion": 2'),
+                                           ('"left": "1"', '"left": "*"')), 1):
+            self.build(files)
+            self.build({**files, 'package-lock.json': files['package-lock.json'].replace(old, new)})
+            self.assertEqual(made, self.plugin.layers_made, new)
+
     def test_a_package_that_is_said_to_be_for_developers(self):
         """An entry that npm, having found the lock a little wrong, takes for one of the function's own."""
         sly = {'': {'dependencies': {'right': '1', 'gone': '1'}},
