@@ -6,6 +6,7 @@
     proxy.close()
 """
 import base64
+import contextlib
 import hashlib
 import http.server
 import io
@@ -36,11 +37,12 @@ class GoProxy:
                 proxy.asked.append(self.path)
                 proxy.open.wait(60)
                 status, body = proxy.answer(urllib.parse.unquote(self.path).lstrip('/'))
-                self.send_response(status)
-                self.send_header('Content-Type', 'text/plain; charset=utf-8')
-                self.send_header('Content-Length', str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who waited may have gone
+                    self.send_response(status)
+                    self.send_header('Content-Type', 'text/plain; charset=utf-8')
+                    self.send_header('Content-Length', str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *_):
                 pass

@@ -52,11 +52,12 @@ class Registry:
                 self.answer(404, b'{}')
 
             def answer(self, status, body, kind='application/json'):
-                self.send_response(status)
-                self.send_header('Content-Type', kind)
-                self.send_header('Content-Length', str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who waited may have gone
+                    self.send_response(status)
+                    self.send_header('Content-Type', kind)
+                    self.send_header('Content-Length', str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *_):
                 pass
