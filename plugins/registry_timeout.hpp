@@ -12,7 +12,7 @@ namespace cloudfunction {
 // a byte, and try once more at most: so a registry that accepts and never answers is known to be gone before the time
 // of the whole build (build.timeout, 120 s) is over. It is no limit on slow downloads. Throws Failed(CF_UNAVAILABLE).
 inline unsigned registryTimeout(const Host& host, const std::string& executor) {
-    const std::string value = host.property("registry_timeout", "20");
+    const std::string value = host.property("registry_timeout", "30");
     unsigned seconds = 0;
     const auto read = std::from_chars(value.data(), value.data() + value.size(), seconds);
     if (read.ec != std::errc() || read.ptr != value.data() + value.size() || seconds < 1 ||

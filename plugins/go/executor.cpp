@@ -68,7 +68,7 @@ private:
 
     Toolset tools_;
     OperatorSettings settings_;
-    unsigned registryTimeout_ = 20;
+    unsigned registryTimeout_ = 30;
 };
 
 }  // namespace go_executor

@@ -14,7 +14,7 @@ struct PackageRules {
     bool scripts = true;  // install_scripts: run what packages want to run when installed
     bool scriptsNetwork =
         false;  // install_scripts_network: let these scripts reach what builds may
-    unsigned registryTimeout = 20;  // registry_timeout: seconds that a registry may stay silent
+    unsigned registryTimeout = 30;  // registry_timeout: seconds that a registry may stay silent
 };
 
 // What a function's own code finds.

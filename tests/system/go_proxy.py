@@ -13,6 +13,7 @@ import io
 import json
 import re
 import threading
+import time
 import urllib.parse
 import zipfile
 
@@ -29,6 +30,7 @@ class GoProxy:
         self.status = None  # answer everything with this
         self.open = threading.Event()  # clear it, and answers wait
         self.open.set()
+        self.pace = 0       # seconds between the pieces of a zip
         self.tampered = set()  # (path, version) whose zip has one more file than its sum says
         proxy = self
 
@@ -42,7 +44,12 @@ class GoProxy:
                     self.send_header('Content-Type', 'text/plain; charset=utf-8')
                     self.send_header('Content-Length', str(len(body)))
                     self.end_headers()
-                    self.wfile.write(body)
+                    if not proxy.pace or not self.path.endswith('.zip'):
+                        self.wfile.write(body)
+                        return
+                    for at in range(0, len(body), 4096):
+                        self.wfile.write(body[at:at + 4096])
+                        time.sleep(proxy.pace)
 
             def log_message(self, *_):
                 pass

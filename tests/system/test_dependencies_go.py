@@ -1,5 +1,6 @@
 """Modules of functions in Go, against a module proxy on this machine."""
 import base64
+import os
 import pathlib
 import shutil
 import tempfile
@@ -304,6 +305,15 @@ class Silent(ProxyTest):
         error = self.refused(code=code, dependencies=['example.com/greeting@v1.0.0'])
         self.assertIn(f'{self.proxy.url[7:]} does not answer', error['message'])
         self.assertIn('executor.go.registry_timeout', error['message'])
+
+    def test_a_download_may_be_slow(self):
+        """It takes twice the time for which nothing at all may come."""
+        self.proxy.add('example.com/slow', 'v1.0.0', {**greeting('"slow"'), 'data.bin': os.urandom(40_000)})
+        self.proxy.pace = 1
+        self.addCleanup(setattr, self.proxy, 'pace', 0)
+        name = self.built(code=greets('example.com/slow').replace('"example', 'greeting "example'),
+                          dependencies=['example.com/slow'])
+        self.assertEqual('slow', self.result(name))
 
 
 class Offline(ProxyTest):

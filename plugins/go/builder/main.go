@@ -66,7 +66,7 @@ func main() {
 	flags.StringVar(&o.chain.home, "home", "", "folder that has the worker's sources in worker/")
 	flags.StringVar(&o.chain.cache, "cache", "", "Go's build cache")
 	flags.StringVar(&o.chain.modules, "modules", "", "Go's module cache")
-	flags.DurationVar(&o.chain.patience, "patience", 20*time.Second, "how long nothing may come from the network")
+	flags.DurationVar(&o.chain.patience, "patience", 30*time.Second, "how long nothing may come from the network")
 	flags.StringVar(&o.chain.scratch, "scratch", "", "folder for work in progress, removed at the end")
 	_ = flags.Parse(os.Args[2:])
 
