@@ -9,6 +9,8 @@ namespace {
 // Open flows of one sandbox; the machine's table of connections is everybody's.
 constexpr const char* maxFlows = "1024";
 
+constexpr const char* refuseHere =
+    "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n";
 constexpr const char* transport = "meta l4proto { tcp, udp } ";
 
 std::string braced(const std::vector<std::string>& items, bool quoted) {
@@ -58,6 +60,27 @@ std::string addressRules(const std::vector<std::string>& destinations, const std
     return rules;
 }
 
+namespace {
+
+// The same of packets whose destination the machine has changed: by where they were sent.
+std::string publishedRules(const std::vector<std::string>& destinations,
+                           const std::string& verdict) {
+    std::string rules;
+    std::string why;
+    for (const auto& text : destinations) {
+        const auto destination = base::parseDestination(text, why);
+        if (!destination || !destination->name.empty()) continue;
+        rules += "ct original ip daddr " +
+                 base::rangeText(destination->address, destination->prefix) + " ";
+        if (destination->port != 0)
+            rules += transport + ("ct original proto-dst " + std::to_string(destination->port) + " ");
+        rules += verdict + "\n";
+    }
+    return rules;
+}
+
+}  // namespace
+
 std::vector<base::Destination> namedDestinations(const std::vector<std::string>& destinations) {
     std::vector<base::Destination> named;
     std::string why;
@@ -81,12 +104,17 @@ std::string machineRules(const std::string& table, const std::string& link,
     rules += "chain machine {\ntype filter hook input priority -10; policy accept;\niifname != \"" +
              link + "\" accept\nct state established,related accept\n" +
              addressRules(options.deny, "drop") + addressRules(options.allow, "accept") +
-             logged(RefusalReason::machine, group) + "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n}\n";
+             logged(RefusalReason::machine, group) + refuseHere + "}\n";
     rules += "chain through {\ntype filter hook forward priority -10; policy accept;\n" + to +
              "ct state established,related accept\n" + to + "drop\n";
     if (!switched.empty())
         rules += "iifname " + braced(switched, true) + " oifname " + braced(switched, true) +
                  " drop\n";
+    // What the machine publishes under its own address for somebody behind it (containers, virtual
+    // machines) is the machine's as well.
+    rules += "iifname != \"" + link + "\" accept\nct status & dnat != dnat accept\n" +
+             publishedRules(options.deny, "drop") + publishedRules(options.allow, "accept") +
+             logged(RefusalReason::machine, group) + refuseHere;
     rules += "}\nchain leaving {\ntype nat hook postrouting priority 100; policy accept;\nip saddr " +
              range.text() + " oifname != \"" + link + "\" masquerade\n}\n}\n";
     return rules;

@@ -1,5 +1,6 @@
 """Whom functions reach: the internet, not the machine, not its neighbours, not each other. Everything happens in network
 namespaces of the test's own (internet.py)."""
+import ctypes
 import os
 import shutil
 import signal
@@ -30,6 +31,18 @@ def handler(targets):
 REFUSAL_MS = 100
 
 world = None
+
+
+def nft(commands):
+    """Changes the rules of the machine, with the library that the platform does it with."""
+    library = ctypes.CDLL('libnftables.so.1')
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.nft_ctx_new(0))
+    try:
+        if library.nft_run_cmd_from_buffer(context, commands.encode()) != 0:
+            raise OSError('nftables refused: ' + commands)
+    finally:
+        library.nft_ctx_free(context)
 
 
 def setUpModule():
@@ -176,7 +189,7 @@ func Handler(urls []string) ([]string, error) {
 
 class Operator(NetworkTest):
     properties = {'sandbox.network.range': '10.77.0.0/20',
-                  'sandbox.network.allow': 'private.example:80, 10.20.0.1:443, 203.0.113.10:4711',
+                  'sandbox.network.allow': 'private.example:80, 10.20.0.1:443, 203.0.113.10:4711, 203.0.113.10:4713',
                   'sandbox.network.deny': '198.51.100.8, api.example:443'}
 
     def test_opens_and_closes(self):
@@ -199,6 +212,21 @@ class Operator(NetworkTest):
                          + ['machine', f'{internet.API} saw {internet.MACHINE}'], [got for got, _ in opened])
         self.assertRefused(name, (internet.OTHER, 80), ('other.example', 443), ('api.example', 443),
                            (internet.MACHINE, 4712))
+
+    def test_what_the_machine_publishes_for_others_is_its_own(self):
+        """As container engines do it: a port of the machine's address leads to somebody behind it."""
+        published = ''.join(f'ip daddr {internet.MACHINE} {kind} dport {port} dnat to {internet.API}:80\n'
+                            for port in (4713, 4714) for kind in ('tcp', 'udp'))
+        nft('table ip published {\nchain arriving {\ntype nat hook prerouting priority -100; policy accept;\n'
+            + published + '}\n}\n')
+        self.addCleanup(nft, 'delete table ip published')
+        name = self.function('python', PROBE)
+        (got, _), = self.tries(name, (internet.MACHINE, 4713))
+        self.assertEqual(f'{internet.API} saw {internet.MACHINE}', got)
+        self.assertRefused(name, (internet.MACHINE, 4714))
+        # The same machine is reached where it really is.
+        (got, _), = self.tries(name, (internet.API, 80))
+        self.assertEqual(f'{internet.API} saw {internet.MACHINE}', got)
 
 
 # As PROBE, and tells how often this worker has been called; stays a moment for what is told of it.
