@@ -78,6 +78,7 @@ base::Result<void> ExecutorBuilder::build(const functions::BuildRequest& request
     job.limits = options_.limits;
     job.diskBytes = options_.diskBytes;
     job.network = options_.network;
+    job.networkFault = options_.networkFault;
     job.deadline = executors::Clock::now() + options_.timeout;
     job.log = [&listener](std::string_view line) { listener.log(line); };
     std::vector<base::SourceRemark> remarks;

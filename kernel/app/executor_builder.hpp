@@ -15,6 +15,7 @@ struct BuildOptions {
     uint64_t diskBytes = 2048ull << 20;          // of a whole build
     std::chrono::milliseconds timeout{300'000};  // of a whole build
     sandbox::NetworkPolicy network{};            // of tools that fetch
+    std::string networkFault{};                  // why they have none here; empty: they have
 };
 
 class ExecutorRuntimes : public functions::RuntimeCatalog {

@@ -144,6 +144,9 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;
     build.diskBytes = uint64_t{settings_.buildDiskMb} << 20;
     build.network = settings_.buildNetwork;
+    for (const auto& layer : layers_)
+        if (layer.name == "outbound_network" && !layer.active && build.network.mode == sandbox::Network::outbound)
+            build.networkFault = "builds have no network here (" + layer.detail + "); start as root, or set build.network = host";
     build.limits.processes = 512;
     build.limits.fileBytes = 512ull << 20;
     build.limits.tmpBytes = 512ull << 20;

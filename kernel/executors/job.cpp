@@ -194,6 +194,7 @@ cf_status BuildJob::run(const cf_tool& given, cf_tool_result* result, cf_error* 
         const auto own = std::chrono::milliseconds(std::min<uint64_t>(tool.timeout_ms, 86'400'000));
         deadline = std::min(deadline, Clock::now() + own);
     }
+    if (tool.network == CF_NETWORK_BUILD && !spec_.networkFault.empty()) log(spec_.networkFault);
     StreamEnd output(tool.output, *this), errors(tool.errors, *this);
     auto outcome = tools_.run(
         *spec, viewText(tool.input),

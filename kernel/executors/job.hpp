@@ -36,6 +36,7 @@ struct JobSpec {
     sandbox::Limits limits{};   // of each tool
     uint64_t diskBytes = 0;     // of all folders of the build together; 0: no limit
     sandbox::NetworkPolicy network{};                 // of tools that ask for the network of builds
+    std::string networkFault{};  // why they have none here, for the build's log; empty: they have
     base::BuildDependencies* dependencies = nullptr;  // outlives the job; null: none are offered
     Clock::time_point deadline{};                     // of the whole build
     std::function<void(std::string_view)>

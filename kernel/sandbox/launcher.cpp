@@ -150,9 +150,13 @@ void Launcher::start(const Packet& packet) {
     task->uid = options.uid;
     const bool wantsOut =
         request->kind != TaskKind::probe && request->network.mode == Network::outbound;
+    // What is fetched during a build is nobody's to see the machine's network with: that has a setting
+    // of its own.
     if (wantsOut && !network_.available())
         request->network.mode =
-            machine_.options.network.hostWithoutRouter ? Network::host : Network::none;
+            machine_.options.network.hostWithoutRouter && request->kind == TaskKind::worker
+                ? Network::host
+                : Network::none;
     task->network = request->network.mode;
     SandboxNetwork::Link link;
     if (wantsOut && network_.available()) {

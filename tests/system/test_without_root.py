@@ -52,6 +52,19 @@ class WithoutRoot(OwnPlatformTest):
         else:
             self.assertProblem(answer, 502, 'memory_exceeded')
 
+    def test_builds_have_no_network_and_say_so(self):
+        """Not even the machine's, which functions have here: that is another setting."""
+        self.start({'sandbox.network.unprivileged': 'host', 'build.network': 'registry.invalid:443'}, user=self.user)
+        layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
+                     if layer['name'] == 'outbound_network')
+        self.assertFalse(layer['active'])
+        self.needs('python')
+        answer = self.create('python', files={'main.py': 'def handler():\n    return 1\n',
+                                              'requirements.txt': 'no-such-package-here==1.0\n'})
+        self.assertNotEqual(201, answer.status, answer)
+        self.assertIn('builds have no network here', answer.text)
+        self.assertIn('build.network = host', answer.text)
+
     def test_strict_refuses(self):
         said = self.refused({'sandbox.strict': 'true'}, user=self.user)
         self.assertIn('sandbox.strict', said)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <optional>
@@ -26,6 +27,7 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testOverlayForgets);
     CPPUNIT_TEST(testWithoutMountsPathsAreTheMachines);
     CPPUNIT_TEST(testHasNoNetwork);
+    CPPUNIT_TEST(testNeverGetsTheMachinesNetworkInstead);
     CPPUNIT_TEST(testProbeSeesTheMachine);
     CPPUNIT_TEST(testProbeIsKilledAsATree);
     CPPUNIT_TEST_SUITE_END();
@@ -260,6 +262,33 @@ class ToolTest : public CppUnit::TestFixture {
         platform.waitStarted(*run);
         platform.waitEnded(*run);
         CPPUNIT_ASSERT_EQUAL(std::string("1\n0\n"), run->output);
+    }
+
+    // What functions get in place of a network of their own is not for builds.
+    void testNeverGetsTheMachinesNetworkInstead() {
+        LauncherOptions options = Platform::defaults();
+        options.network.hostWithoutRouter = true;
+        Platform platform(options);
+        if (platform.hasLayer("outbound_network")) return;
+        for (const auto& allow : {std::vector<std::string>{}, {"registry.example:443"}}) {
+            ToolSpec spec = shellTool("readlink /proc/self/ns/net");
+            if (!platform.hasLayer("network_namespace")) {
+                spec.argv = {SANDBOX_PROBE};
+                spec.mounts = {{SANDBOX_PROBE, SANDBOX_PROBE}};
+            }
+            spec.network = {Network::outbound, allow};
+            auto run = platform.startTool(spec);
+            platform.waitStarted(*run);
+            platform.waitEnded(*run);
+            if (platform.hasLayer("network_namespace")) {
+                std::error_code error;
+                const auto own = std::filesystem::read_symlink("/proc/self/ns/net", error);
+                CPPUNIT_ASSERT(!run->output.empty() && run->output != own.string() + "\n");
+            } else {
+                const std::string refused = "tcp " + std::to_string(EPERM) + "\n";
+                CPPUNIT_ASSERT_MESSAGE(run->output, run->output.find(refused) != std::string::npos);
+            }
+        }
     }
 
     void testProbeSeesTheMachine() {
