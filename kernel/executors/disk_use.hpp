@@ -1,5 +1,6 @@
 // Watches how much room the folders of a build take. A sandbox limits single files only, and a
-// build that fills the disk would stop every other save of the platform.
+// build that fills the disk would stop every other save of the platform. Files that have no name any
+// more are in no folder: they are noticed by the room that they leave.
 //
 // Used by the thread that waits for a tool. Looking means walking all files, so the time between
 // two looks grows with the time that one took.
@@ -12,7 +13,8 @@
 
 namespace cf::executors {
 
-// Bytes on disk of everything below these folders; what cannot be read counts as nothing.
+// Bytes on disk of everything below these folders, 4096 of each entry at least, because empty ones
+// use up a file system, too; what cannot be read counts as nothing.
 uint64_t diskUse(const std::vector<std::string>& folders);
 
 class DiskWatch {
@@ -24,10 +26,12 @@ public:
     bool exceeded(const std::vector<std::string>& folders);
     // Looks now, whenever the last look was.
     bool look(const std::vector<std::string>& folders);
+    // It was not the folders that were too large; the file system is almost full.
+    bool almostFull() const { return almostFull_; }
 
 private:
     uint64_t limit_;
-    bool exceeded_ = false;
+    bool exceeded_ = false, almostFull_ = false;
     std::chrono::steady_clock::time_point next_{};
 };
 

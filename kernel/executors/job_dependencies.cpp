@@ -132,6 +132,11 @@ cf_status BuildJob::noteExcess(const ToolRunner::Outcome& outcome, cf_error* err
                 "need fewer or smaller dependencies, or raise build.disk_mb in the properties "
                 "file",
             .limit = limit};
+        if (disk_.almostFull()) {
+            excess_->detail = "the disk that the build writes to is nearly full, so the build was stopped";
+            excess_->hint = "free some room on that disk";
+            excess_->limit = "5 % free";
+        }
         return fillError(error, CF_CANCELLED, excess_->detail, excess_->hint);
     }
     // No reason to stop: it may have been a step that the build can do without.
