@@ -11,7 +11,9 @@ set(pkgconfig_folder ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(TARGETS cloudfunction RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT platform)
 install(DIRECTORY "${CLOUDFUNCTION_EXECUTORS_OUTPUT}/" DESTINATION ${executors_folder} COMPONENT platform
   USE_SOURCE_PERMISSIONS)
-install(FILES config/cloudfunction.properties DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/cloudfunction COMPONENT platform)
+# It may hold auth.token: whoever installs it reads it, and a group that they give it to.
+install(FILES config/cloudfunction.properties DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/cloudfunction COMPONENT platform
+  PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ)
 install(FILES docs/http-api.yaml DESTINATION share/cloudfunction COMPONENT platform)
 install(DIRECTORY web DESTINATION share/cloudfunction COMPONENT platform)
 install(FILES README.md README.zh-CN.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT platform)

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "sandbox/files.hpp"
 #include "sandbox/recipe.hpp"
 #include "sandbox/syscalls.hpp"
 #include "sandbox/task_folder.hpp"
@@ -21,8 +23,8 @@ namespace {
 // Rights as of linux/landlock.h; spelled out because the header of the oldest supported
 // distribution knows version 2 only.
 constexpr uint64_t execute = 1u << 0;
-constexpr uint64_t writeFile = 1u << 1;
-constexpr uint64_t readFile = 1u << 2;
+constexpr uint64_t writeFiles = 1u << 1;
+constexpr uint64_t readFiles = 1u << 2;
 constexpr uint64_t readDirectory = 1u << 3;
 constexpr uint64_t makeDevice = 1u << 6 | 1u << 11;
 constexpr uint64_t refer = 1u << 13;                // since version 2
@@ -31,9 +33,9 @@ constexpr uint64_t useDevice = 1u << 15;            // since version 5
 constexpr uint64_t scopeAbstractSockets = 1u << 0;  // since version 6, both
 constexpr uint64_t scopeSignals = 1u << 1;
 
-constexpr uint64_t reads = readFile | readDirectory;
+constexpr uint64_t reads = readFiles | readDirectory;
 constexpr uint64_t runs = reads | execute;
-constexpr uint64_t onFiles = execute | writeFile | readFile | truncate | useDevice;
+constexpr uint64_t onFiles = execute | writeFiles | readFiles | truncate | useDevice;
 
 uint64_t rightsOf(int version) {
     uint64_t rights = (refer << 1) - 1;
@@ -87,10 +89,23 @@ void allowOwnRoot(const Fence& fence, const Launch& launch) {
             fence.allow(mount.target.c_str(), fence.everything());
 }
 
+// Rules only add, so a folder that is not to be read is one that no rule names: its neighbours are
+// named one by one. Links are not; where they lead has a rule or none.
+void allowAllBut(const Fence& fence, const std::string& folder, std::string_view closed) {
+    for (const std::string& name : directoryNames(folder)) {
+        const std::string path = folder + "/" + name;
+        struct stat status {};
+        if (name != closed && ::lstat(path.c_str(), &status) == 0 && !S_ISLNK(status.st_mode))
+            fence.allow(path.c_str(), runs);
+    }
+}
+
 // Without a root of its own: what the machine has for every program, what its plan names, and the
 // folder of its own, where artifact and layers appear later.
 void allowMachine(const Fence& fence, const Launch& launch) {
-    for (const char* path : {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"})
+    allowAllBut(fence, "/usr", "local");
+    allowAllBut(fence, "/usr/local", "etc");
+    for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"})
         fence.allow(path, runs);
     for (const char* path :
          {"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
@@ -118,7 +133,7 @@ base::UniqueFd makeFence(const Launch& launch, const Setup& setup, int stub) {
         return {};
     Fence fence(setup, launch.machine.landlock);
     for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
-        fence.allow(path, readFile | writeFile | truncate);
+        fence.allow(path, readFiles | writeFiles | truncate);
     // It is in no file system that the sandbox sees.
     if (stub >= 0) fence.allow(stub, runs);
     if ((launch.namespaces & CLONE_NEWNS) != 0)

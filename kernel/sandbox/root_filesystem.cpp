@@ -36,6 +36,24 @@ void addSystem(const NewRoot& root) {
     }
 }
 
+// The machine's own configuration, which everybody may read outside: tokens of registries, the
+// properties of an installed platform. Nothing is ever in the root's own /function, over which
+// artifacts are mounted.
+void coverConfiguration(const NewRoot& root) {
+    constexpr const char* configuration = "/usr/local/etc";
+    sys::OpenHow how;
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = sys::resolveInRoot | sys::resolveNoMagicLinks;
+    const base::UniqueFd there(sys::openat2(root.fd(), configuration, how));
+    struct stat status {};
+    // A link leads to what the sandbox has at that place.
+    if (!there || ::fstat(there.get(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+    const base::UniqueFd empty(
+        ::openat(root.fd(), "function", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    root.setup().check(static_cast<bool>(empty), "opening an empty directory");
+    root.bindOpen(empty.get(), "an empty directory", configuration, readOnlyAttributes);
+}
+
 }  // namespace
 
 NewRoot::NewRoot(const Launch& launch, const Setup& setup) : launch_(launch), setup_(setup) {
@@ -201,6 +219,7 @@ void buildRoot(const Launch& launch, const Setup& setup) {
     addDevices(root);
     addEtc(root);
     root.directory("/function");
+    coverConfiguration(root);
     // Read-only before the program starts; the launcher makes a place for each layer (attach.cpp).
     root.temporary("/layers", layersOptions);
     root.temporary("/tmp", "mode=1777,size=" + std::to_string(limits.tmpBytes) +

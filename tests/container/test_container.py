@@ -117,7 +117,7 @@ class InContainer(OwnPlatformTest):
             'victim code': ['read', code], 'victim file': ['read', folder + '/secret'], 'victim folder': ['list', folder],
             'data': ['list', str(platform.data)], 'properties': ['read', str(platform.home / 'cloudfunction.properties')],
             'shadow': ['read', '/etc/shadow'], 'root': ['list', '/root'], 'home': ['list', '/'], 'tmp': ['list', '/tmp'],
-            'memory files': ['list', '/dev/shm'], 'environment': ['environ', pid], 'memory': ['memory', pid],
+            'memory files': ['list', '/dev/shm'], 'configuration': ['list', '/usr/local/etc'], 'environment': ['environ', pid], 'memory': ['memory', pid],
             'write tmp': ['write', '/tmp/written-by-a-function'], 'write var': ['write', '/var/tmp/written'],
             'write itself': ['write', str(pathlib.Path(code).parent / 'main.py')],
             'platform': ['connect', '127.0.0.1', platform.port],
@@ -126,7 +126,8 @@ class InContainer(OwnPlatformTest):
         wrong = {name: answer for name, answer in answers.items() if answer not in ('PermissionError', 'FileNotFoundError')}
         self.assertEqual({}, wrong)
         # And the same tries do succeed where they should.
-        own = self.result(attacker, {'libraries': ['read', '/usr/lib/os-release'], 'itself': ['kill', 0]})
+        own = self.result(attacker, {'libraries': ['read', '/usr/lib/os-release'], 'itself': ['kill', 0],
+                                     'programs': ['list', '/usr/local/bin']})
         self.assertNotIn('PermissionError', own.values())
 
     def test_limits(self):
