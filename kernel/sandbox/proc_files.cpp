@@ -14,7 +14,8 @@ namespace {
 
 constexpr const char* covered[] = {"kcore",      "keys",      "key-users",   "kmsg",
                                    "kallsyms",   "modules",   "sched_debug", "sysrq-trigger",
-                                   "timer_list", "interrupts"};
+                                   "timer_list", "interrupts",  "softirqs",    "cmdline",
+                                   "config.gz",  "diskstats",   "partitions",  "locks"};
 constexpr const char* coveredDirectories[] = {"acpi", "scsi", "asound"};
 constexpr const char* readOnly[] = {"bus", "fs", "irq", "sys"};
 
@@ -58,6 +59,10 @@ void addProc(const NewRoot& root) {
             sys::moveMount(tree.get(), "", AT_FDCWD, path.c_str(), sys::moveFromEmptyPath) == 0;
         root.setup().check(done, std::string("making /proc/") + name + " read-only");
     }
+    // A number that is the machine's until it is started again: another one each time it is read.
+    const base::UniqueFd numbers(
+        ::openat(root.fd(), "proc/sys/kernel/random/uuid", O_PATH | O_CLOEXEC));
+    if (numbers) cover(root, "proc/sys/kernel/random/boot_id", numbers.get());
 }
 
 }  // namespace cf::sandbox

@@ -14,6 +14,10 @@ namespace {
 // page of secrets.
 constexpr rlim_t lockedBytes = 64 * 1024;
 constexpr rlim_t pendingSignals = 1024;
+// 0 stops files only; with 1 Linux does not start the machine's handler of core dumps either
+// (core(5)), and no dump is that small.
+constexpr rlim_t noCoreDump = 1;
+constexpr int tenTimesLess = 10;  // nice values; each is a factor of 1.25 (sched(7))
 // Without a process controller, and with one user for everything, this only stops a fork bomb from
 // taking the machine.
 constexpr rlim_t sharedUserProcesses = 4096;
@@ -32,7 +36,7 @@ void limitResources(const Launch& launch, const Setup& setup) {
                     "setting resource limits");
     };
     const Limits& limits = launch.request.limits;
-    set(RLIMIT_CORE, 0);
+    set(RLIMIT_CORE, noCoreDump);
     if (launch.request.kind == TaskKind::probe) return;
     set(RLIMIT_NOFILE, limits.openFiles);
     set(RLIMIT_FSIZE, limits.fileBytes);

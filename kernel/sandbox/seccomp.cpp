@@ -8,9 +8,12 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -64,6 +67,8 @@ scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value) {
 
 void addRules(Rules& rules, SyscallFilter::Allowed allowed) {
     for (const std::string_view name : allowedSyscalls()) rules.add(SCMP_ACT_ALLOW, name);
+    for (const std::string_view name : absentSyscalls()) rules.add(SCMP_ACT_ERRNO(ENOSYS), name);
+    for (const std::string_view name : voidSyscalls()) rules.add(SCMP_ACT_ERRNO(0), name);
 #ifdef __s390x__
     constexpr unsigned cloneFlags = 1;
 #else
@@ -103,17 +108,71 @@ uint32_t newestNumber() {
     return mostNumbers;
 }
 
+// The lower half of a call's argument: Linux looks at no more of a command's number, and a
+// comparison of libseccomp at all of it.
+constexpr uint32_t lowHalf(unsigned argument) {
+    constexpr uint32_t half = std::endian::native == std::endian::big ? sizeof(uint32_t) : 0;
+    return offsetof(seccomp_data, args) + argument * uint32_t{sizeof(uint64_t)} + half;
+}
+
+// One command of a call that is allowed otherwise; answered with EPERM.
+struct RefusedCommand {
+    uint32_t call;
+    unsigned argument;  // which of its arguments is the command
+    uint32_t command;
+};
+constexpr RefusedCommand refusedCommands[] = {
+    // Tells when others use a folder, as inotify does.
+    {__NR_fcntl, 1, F_NOTIFY},
+    // Only the value that it has keeps the machine's handler of core dumps out (core(5)). libc asks
+    // for it with prlimit64 as well, so there the new value is looked at below.
+#ifdef __NR_setrlimit
+    {__NR_setrlimit, 0, RLIMIT_CORE},
+#endif
+    {__NR_prlimit64, 1, RLIMIT_CORE},
+};
+
 // Runs before libseccomp's program. Jumps of BPF are relative, so putting it in front is safe.
-std::vector<sock_filter> unknownCallsPrologue() {
-    const uint32_t refusal = SECCOMP_RET_ERRNO | ENOSYS;
-    return {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ::seccomp_arch_native(), 0, 4),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, x32Bit, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, newestNumber(), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, refusal),
+std::vector<sock_filter> prologue() {
+    const auto refusal = [](uint32_t error) {
+        return sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
     };
+    const auto load = [](uint32_t offset) {
+        return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
+    };
+    std::vector<sock_filter> commands;
+    for (const RefusedCommand& one : refusedCommands) {
+        std::vector<sock_filter> checks;
+        checks.push_back(load(lowHalf(one.argument)));
+        if (one.call == __NR_prlimit64) {
+            // Without a new value it only asks: 0 in both halves of the pointer.
+            const uint32_t pointer = offsetof(seccomp_data, args) + 2 * sizeof(uint64_t);
+            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.command, 0, 5));
+            checks.push_back(load(pointer));
+            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2));
+            checks.push_back(load(pointer + sizeof(uint32_t)));
+            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0));
+        } else {
+            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.command, 0, 1));
+        }
+        checks.push_back(refusal(EPERM));
+        checks.push_back(load(offsetof(seccomp_data, nr)));
+        commands.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.call, 0,
+                                    static_cast<uint8_t>(checks.size())));
+        commands.insert(commands.end(), checks.begin(), checks.end());
+    }
+    const auto skip = static_cast<uint8_t>(commands.size());
+    std::vector<sock_filter> program = {
+        load(offsetof(seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ::seccomp_arch_native(), 0,
+                 static_cast<uint8_t>(skip + 4)),
+        load(offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, x32Bit, static_cast<uint8_t>(skip + 2), 0),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, newestNumber(), 0, 1),
+        refusal(ENOSYS),
+    };
+    program.insert(program.end(), commands.begin(), commands.end());
+    return program;
 }
 
 bool appendProgram(scmp_filter_ctx context, std::vector<sock_filter>& program) {
@@ -145,7 +204,7 @@ SyscallFilter SyscallFilter::compile(Allowed allowed, std::string& why) {
     // As a binary tree a decision takes some 9 comparisons instead of some 200.
     rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
     addRules(rules, allowed);
-    std::vector<sock_filter> program = unknownCallsPrologue();
+    std::vector<sock_filter> program = prologue();
     if (rules.error() != 0) {
         why = std::string("a rule was refused: ") + std::strerror(rules.error());
     } else if (!appendProgram(context.get(), program) || program.size() > BPF_MAXINSNS) {

@@ -37,5 +37,10 @@ private:
 
 // The names of system calls that programs may make, whatever the arguments (seccomp_list.cpp).
 const std::vector<std::string_view>& allowedSyscalls();
+// Those that programs are told do not exist (ENOSYS), because they have another way then.
+const std::vector<std::string_view>& absentSyscalls();
+// Those that succeed without doing anything: they would act on the whole machine, and nothing that
+// a sandbox writes has to outlive a power failure.
+const std::vector<std::string_view>& voidSyscalls();
 
 }  // namespace cf::sandbox

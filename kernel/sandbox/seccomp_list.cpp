@@ -20,9 +20,8 @@ const std::vector<std::string_view>& allowedSyscalls() {
         "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv",
         "removexattr", "removexattrat", "rename", "renameat", "renameat2", "rmdir", "sendfile",
         "setxattr", "setxattrat", "splice", "stat", "statfs", "statx", "symlink", "symlinkat",
-        "sync", "sync_file_range", "syncfs", "tee", "truncate", "umask", "unlink", "unlinkat",
-        "utime", "utimensat", "utimes", "write", "writev", "inotify_add_watch", "inotify_init",
-        "inotify_init1", "inotify_rm_watch", "cachestat",
+        "sync_file_range", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat",
+        "utimes", "write", "writev", "cachestat",
         // memory
         "brk", "madvise", "map_shadow_stack", "membarrier", "mincore", "mlock", "mlock2",
         "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock", "munlockall",
@@ -49,8 +48,7 @@ const std::vector<std::string_view>& allowedSyscalls() {
         "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "select",
         "setitimer", "sigaltstack", "signalfd", "signalfd4", "time", "timer_create", "timer_delete",
         "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create", "timerfd_gettime",
-        "timerfd_settime", "times", "io_cancel", "io_destroy", "io_getevents", "io_pgetevents",
-        "io_setup", "io_submit",
+        "timerfd_settime", "times",
         // sockets that there are
         "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt",
         "listen", "recvfrom", "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt",
@@ -58,6 +56,20 @@ const std::vector<std::string_view>& allowedSyscalls() {
         // the rest
         "getrandom", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self",
         "sysinfo", "uname", "uretprobe"};
+    return names;
+}
+
+const std::vector<std::string_view>& absentSyscalls() {
+    static const std::vector<std::string_view> names = {
+        // a number of requests that all of the machine share
+        "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
+        // tell when others use the files that all sandboxes see
+        "inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch"};
+    return names;
+}
+
+const std::vector<std::string_view>& voidSyscalls() {
+    static const std::vector<std::string_view> names = {"sync", "syncfs"};
     return names;
 }
 

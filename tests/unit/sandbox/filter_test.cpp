@@ -42,6 +42,7 @@ class FilterTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testFenceAroundFiles);
     CPPUNIT_TEST(testToolWritesWhereItMay);
     CPPUNIT_TEST(testProcShowsNothingOfTheMachine);
+    CPPUNIT_TEST(testConfigurationOfTheMachineIsCovered);
     CPPUNIT_TEST_SUITE_END();
 
     // Where workers have no file system of their own, a program may lie anywhere that all can read.
@@ -126,6 +127,10 @@ class FilterTest : public CppUnit::TestFixture {
                                  "clone_ipc",
                                  "clone_cgroup"})
             expect(answers, name, EPERM);
+        for (const char* name : {"fcntl_notify", "fcntl_notify_high", "core_set", "core_set_plain"})
+            expect(answers, name, EPERM);
+        // Programs have another way on this answer.
+        for (const char* name : {"io_setup", "inotify_init1"}) expect(answers, name, ENOSYS);
         // libc takes an older call on this answer.
         expect(answers, "clone3", ENOSYS);
         expect(answers, "unknown", ENOSYS);
@@ -176,7 +181,9 @@ class FilterTest : public CppUnit::TestFixture {
     void testLetsOrdinaryCallsPass() {
         Platform platform;
         const Answers answers = asWorker(platform);
-        for (const char* name : {"clone", "personality_get", "getpid"}) expect(answers, name, 0);
+        for (const char* name : {"clone", "personality_get", "getpid", "fcntl_get", "core_get",
+                                 "files_get", "files_set", "sync", "syncfs"})
+            expect(answers, name, 0);
         // Where only a watchdog looks at memory, there is none that belongs to no mapping.
         expect(answers, "memfd_create", platform.hasLayer("memory_limit") ? 0 : EPERM);
     }
@@ -216,11 +223,30 @@ class FilterTest : public CppUnit::TestFixture {
         if (platform.lacks("mount_namespace")) return;
         auto run = platform.runScript(
             "for f in kcore keys key-users kmsg kallsyms modules sched_debug timer_list "
-            "interrupts; "
+            "interrupts softirqs cmdline config.gz diskstats partitions locks; "
             "do [ -e /proc/$f ] && head -c 10 /proc/$f; done 2>/dev/null; ls /proc/acpi /proc/scsi "
             "2>/dev/null | grep -v :; echo end");
         CPPUNIT_ASSERT_EQUAL(std::string("end\n"),
                              run->output.substr(run->output.find_first_not_of('\n')));
+        run = platform.runScript("cat /proc/sys/kernel/random/boot_id");
+        CPPUNIT_ASSERT_EQUAL(size_t{37}, run->output.size());
+        CPPUNIT_ASSERT(run->output != readFile("/proc/sys/kernel/random/boot_id"));
+    }
+
+    // Where registries' tokens and an installed platform's properties are.
+    void testConfigurationOfTheMachineIsCovered() {
+        if (!exists("/usr/local/etc")) return;
+        Platform platform;
+        const std::string list = "ls -A /usr/local/etc && echo listed; ls -d /usr/local/bin/.";
+        if (platform.hasLayer("mount_namespace")) {
+            const auto run =
+                platform.runScript(list + "; grep -c ' /usr/local/etc ' /proc/self/mountinfo");
+            CPPUNIT_ASSERT_EQUAL(std::string("listed\n/usr/local/bin/.\n1\n"), run->output);
+        } else if (platform.hasLayer("landlock")) {
+            const auto run = platform.runScript(list);
+            CPPUNIT_ASSERT_EQUAL(std::string("/usr/local/bin/.\n"), run->output);
+            CPPUNIT_ASSERT(run->errors.find("Permission denied") != std::string::npos);
+        }
     }
 
     void testToolWritesWhereItMay() {

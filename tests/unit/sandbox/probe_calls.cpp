@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -92,6 +93,28 @@ void calls() {
     attempt("mbind", SYS_mbind, 0, 0, 0, nullptr, 0, 0);
     attempt("move_pages", SYS_move_pages, 0, 0, nullptr, nullptr, nullptr, 0);
     attempt("clone3", SYS_clone3, buffer, 88);
+    unsigned long requests = 0;
+    attempt("io_setup", SYS_io_setup, 16, &requests);
+    attempt("inotify_init1", SYS_inotify_init1, 0);
+    // Done for real, they would say that there is no such file.
+    attempt("syncfs", SYS_syncfs, -1);
+    attempt("sync", SYS_sync);
+    const int here = ::open("/usr/bin", O_RDONLY | O_DIRECTORY);
+    attempt("fcntl_notify", SYS_fcntl, here, F_NOTIFY, DN_ACCESS);
+    // Linux takes the lower half of the number alone.
+    attempt("fcntl_notify_high", SYS_fcntl, here, F_NOTIFY | 1l << 32, DN_ACCESS);
+    attempt("fcntl_get", SYS_fcntl, here, F_GETFL);
+    rlimit core{};
+    attempt("core_get", SYS_prlimit64, 0, RLIMIT_CORE, nullptr, &core);
+    attempt("core_set", SYS_prlimit64, 0, RLIMIT_CORE, &core, nullptr);
+#ifdef SYS_setrlimit
+    attempt("core_set_plain", SYS_setrlimit, RLIMIT_CORE, &core);
+#else
+    std::printf("core_set_plain %d\n", EPERM);
+#endif
+    rlimit files{};
+    attempt("files_get", SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &files);
+    attempt("files_set", SYS_prlimit64, 0, RLIMIT_NOFILE, &files, nullptr);
     // Far above every call there is.
     attempt("unknown", 1000);
     attemptClone("clone_user", CLONE_NEWUSER);
