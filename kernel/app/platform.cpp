@@ -109,6 +109,8 @@ workers::Options Platform::workerOptions(size_t loop) {
     options.queueTimeout = settings_.queueTimeout;
     options.maxResponseBytes = settings_.maxResponseBytes;
     options.limits.processes = settings_.processes;
+    options.limits.cpus = settings_.cpus;
+    options.idleCores = settings_.idleCpu / 100.0;
     options.limits.tmpBytes = settings_.tmpBytes;
     options.onLog = [this](const workers::Target& target, std::string_view invocationId, workers::Stream stream, std::string_view text) {
         logs_->write(target.functionId, invocationId, logStream(stream), text);

@@ -56,6 +56,8 @@ struct Settings {
     uint32_t uidBase = 0;
     uint32_t uidCount = 0;
     uint32_t processes = 0;
+    uint32_t cpus = 0;     // of one worker; 0: all
+    uint32_t idleCpu = 0;  // of an idle worker, in percent of a core; 0: no limit
     uint64_t tmpBytes = 0;
     bool records = true;
     uint32_t recordDays = 0;

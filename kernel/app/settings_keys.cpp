@@ -164,6 +164,8 @@ const std::vector<Key>& keys() {
         k.push_back(number("sandbox.uid_base", &Settings::uidBase, 700'000, 1000, 2'000'000'000));
         k.push_back(number("sandbox.uid_count", &Settings::uidCount, 4096, 16, 65'536));
         k.push_back(number("sandbox.processes", &Settings::processes, 64, 8, 100'000));
+        k.push_back(number("sandbox.cpus", &Settings::cpus, 0, 0, 4096));
+        k.push_back(number("sandbox.idle_cpu", &Settings::idleCpu, 20, 0, 100));
         k.push_back(number("sandbox.tmp_bytes", &Settings::tmpBytes, 67'108'864, 4096, 1'099'511'627'776));
         k.push_back({"sandbox.network.range", "", "empty, or an IPv4 range of private addresses such as 10.99.0.0/20, /16 to /24", [](Settings& settings, const std::string& text) {
                          settings.networkRange = text;

@@ -100,6 +100,11 @@ base::UniqueFd TaskCgroup::openPeak() const {
     return base::UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
+base::UniqueFd TaskCgroup::openProcessorTime() const {
+    if (processorTime_.empty()) return {};
+    return base::UniqueFd(::open(processorTime_.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 uint64_t TaskCgroup::peak() const {
     if (memory_.empty()) return 0;
     return std::strtoull(
@@ -151,6 +156,7 @@ void CgroupTree::useV1(const std::string& mount, const std::string& options,
     }
     if (pids) pids_ = parent;
     if (cpu) cpu_ = parent;
+    if (options.find(",cpuacct,") != std::string::npos) accounting_ = parent;
 }
 
 // Controllers for the children of `top`: memory at least. A group that has them may hold no process
@@ -267,6 +273,11 @@ TaskCgroup CgroupTree::describe(TaskId task) const {
     if (!memory_.empty()) group.memory_ = memory_ + name;
     if (treeKill_) group.unified_ = unified_ + name;
     group.memoryV2_ = memoryV2_;
+    // Every group of v2 has it, whatever controllers there are.
+    if (!v2_.empty())
+        group.processorTime_ = v2_ + name + "/cpu.stat";
+    else if (!accounting_.empty())
+        group.processorTime_ = accounting_ + name + "/cpuacct.usage";
     return group;
 }
 

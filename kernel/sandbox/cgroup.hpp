@@ -38,6 +38,9 @@ public:
     bool ranOutOfMemory() const;
     // A new descriptor of the file whose text is the peak in bytes; -1 without a memory controller.
     base::UniqueFd openPeak() const;
+    // A new descriptor of the file that tells what the task has computed so far (IdleWork reads it);
+    // -1 when no group counts that.
+    base::UniqueFd openProcessorTime() const;
     uint64_t peak() const;
     // SIGKILL to everything inside; false when this Linux has no cgroup.kill (5.14) or there is no
     // v2 tree.
@@ -52,6 +55,7 @@ private:
     std::string name_;     // "/<task>"
     std::string memory_;   // folder with the memory controller's files; empty without
     std::string unified_;  // folder with cgroup.kill; empty without
+    std::string processorTime_;  // cpu.stat or cpuacct.usage; empty without
     bool memoryV2_ = false;
     std::vector<base::UniqueFd> join_;
     base::UniqueFd birthplace_;
@@ -78,6 +82,7 @@ public:
     bool swap() const { return swap_; }
     bool processes() const { return !pids_.empty(); }
     bool cpu() const { return !cpu_.empty(); }
+    bool processorTime() const { return !accounting_.empty() || !v2_.empty(); }
     bool treeKill() const { return treeKill_; }
     bool any() const { return !parents_.empty(); }
     const std::string& description() const {
@@ -111,6 +116,7 @@ private:
     std::string memory_, pids_, cpu_,
         unified_;       // parents by what they control; several may be the same folder
     std::string v2_;    // the parent in the v2 tree; empty without
+    std::string accounting_;  // the parent that has cpuacct beside another controller of v1
     std::string leaf_;  // where the platform's own processes are, on pure v2
     bool memoryV2_ = false;
     bool swap_ = false;

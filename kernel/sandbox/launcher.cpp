@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +30,10 @@ using namespace std::chrono_literals;
 
 constexpr auto setupTimeout = 10s;
 constexpr uint32_t spareNetworks = 4;
+// What the watchdog looks at in one of its ticks, 10 a second, some milliseconds' worth each: starts
+// and kills wait on the same thread.
+constexpr int64_t processesOfTick = 256;
+constexpr int64_t filesOfTick = 2048;
 constexpr auto killRetry = 50ms;
 constexpr auto sweepRetry = 2ms;
 constexpr auto endTimeout = 3s;
@@ -47,6 +52,8 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       network_(loop_, machine.router.get(), spareNetworks,
                [this](uint32_t link, const Refusal& refusal) { tellRefused(link, refusal); }),
       resuming_(restarted),
+      processTurns_(processesOfTick),
+      fileTurns_(filesOfTick),
       supervisorFd_(sys::pidfdOpen(supervisor)) {
     controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
                                                   [this](uint32_t e) { onControl(e); });
@@ -234,8 +241,19 @@ void Launcher::announce(Task& task) {
     fds.push_back(std::move(task.output));
     fds.push_back(std::move(task.errors));
     fds.push_back(duplicate(task.pidfd));
+    base::UniqueFd time;
+    if (task.kind == TaskKind::worker) {
+        time = task.cgroup.openProcessorTime();
+        if (!time) {
+            task.processorTime.reset(::memfd_create("processor time", MFD_CLOEXEC));
+            time = duplicate(task.processorTime);
+        }
+    }
+    const bool hasTime = static_cast<bool>(time);
+    if (hasTime) fds.push_back(std::move(time));
     if (base::UniqueFd peak = task.cgroup.openPeak()) fds.push_back(std::move(peak));
-    send(encode(task.id, StartedReply{task.pid, task.uid, task.link ? *task.link + 1 : 0}),
+    send(encode(task.id,
+                StartedReply{task.pid, task.uid, task.link ? *task.link + 1 : 0, hasTime}),
          std::move(fds));
 }
 

@@ -16,9 +16,11 @@
 #include "base/unique_fd.hpp"
 #include "sandbox/attach.hpp"
 #include "sandbox/control_socket.hpp"
+#include "sandbox/process_tree.hpp"
 #include "sandbox/recipe.hpp"
 #include "sandbox/sandbox_network.hpp"
 #include "sandbox/task.hpp"
+#include "sandbox/turns.hpp"
 #include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox {
@@ -71,6 +73,8 @@ private:
     // watchdog.cpp: memory that runs out, and what stands in for missing controllers
     void watchMemory(Task& task);
     void watch();
+    void lookAtProcesses(Task& task, const TreeUse& use);
+    Turns::Look lookAtFiles(Task& task, int64_t entries);
 
     const Machine& machine_;
     pid_t supervisor_;
@@ -83,6 +87,7 @@ private:
     bool resuming_;
     bool ending_ = false;
     bool watching_ = false;
+    Turns processTurns_, fileTurns_;
     uint64_t refused_ = 0;
     // Ends that were reported before the kernel told a new launcher of the task.
     std::unordered_map<pid_t, int> earlyEnds_;

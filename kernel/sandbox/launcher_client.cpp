@@ -134,7 +134,10 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
             worker.output = std::move(fds[1]);
             worker.errors = std::move(fds[2]);
             worker.pidfd = std::move(fds[3]);
-            if (fds.size() > 4) worker.memoryPeak = std::move(fds[4]);
+            size_t next = 4;
+            if (reply.processorTime && fds.size() > next)
+                worker.processorTime = std::move(fds[next++]);
+            if (fds.size() > next) worker.memoryPeak = std::move(fds[next]);
             workerStarted(std::move(worker));
         } else if (const auto toolStarted = std::move(task.toolStarted)) {
             Tool tool;

@@ -58,6 +58,7 @@ enum class Item : uint16_t {
     port,
     protocol,
     reason,
+    processorTime,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -448,6 +449,7 @@ std::string encode(TaskId task, const StartedReply& reply) {
     put(out, Item::pid, static_cast<uint64_t>(reply.pid));
     put(out, Item::uid, reply.uid);
     put(out, Item::networkLink, reply.link);
+    put(out, Item::processorTime, reply.processorTime ? 1u : 0u);
     return out;
 }
 
@@ -459,6 +461,7 @@ StartedReply decodeStarted(const Packet& packet) {
         if (reader.item() == Item::uid) reply.uid = static_cast<uint32_t>(reader.number());
         if (reader.item() == Item::networkLink)
             reply.link = static_cast<uint32_t>(reader.number());
+        if (reader.item() == Item::processorTime) reply.processorTime = reader.number() != 0;
     }
     return reply;
 }

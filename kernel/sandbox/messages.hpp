@@ -23,14 +23,13 @@ enum class MessageKind : uint16_t {
     start,   // fds: none
     attach,  // items artifact, layers, limits, network, request
     kill,    // fds: the task's pidfd, which works when the launcher that knew the task is gone
-    adopt,  // fds: pidfd, and the peak file where there is one; tells a new launcher of a task that
-            // lives on
+    adopt,  // fds: pidfd; tells a new launcher of a task that lives on
     reclaim,  // items path, request: what an interrupted tool left goes back to the kernel's user
     resume,   // everything has been adopted: carry on with new requests
     // launcher -> kernel
     layers,
-    started,   // fds: worker: socket, output, errors, pidfd[, peak]; others: input, output, errors,
-               // pidfd
+    started,   // fds: worker: socket, output, errors, pidfd[, processor time][, peak]; others:
+               // input, output, errors, pidfd
     failed,    // a start that failed
     attached,  // the answer to attach and reclaim; with a detail it failed
     ended,
@@ -41,7 +40,7 @@ enum class MessageKind : uint16_t {
 enum class TaskKind : uint8_t { worker = 1, tool, probe };
 
 constexpr size_t maxMessage = 128 * 1024;
-constexpr size_t maxMessageFds = 5;
+constexpr size_t maxMessageFds = 6;
 
 // One received packet.
 struct Packet {
@@ -81,6 +80,7 @@ struct StartedReply {
     int32_t pid = -1;
     uint32_t uid = 0;
     uint32_t link = 0;  // one more than the index of its link to the router; 0: it has none
+    bool processorTime = false;  // its descriptor is there
 };
 
 // Encoders give a whole packet, without its descriptors.

@@ -1,5 +1,7 @@
 #include "sandbox/process_tree.hpp"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -18,6 +20,20 @@ int64_t numberOf(const std::string& text, std::string_view name) {
     for (const std::string& line : lines(text))
         if (line.starts_with(name)) return std::strtoll(line.c_str() + name.size(), nullptr, 10);
     return -1;
+}
+
+// Fields 14 to 17 of /proc/<pid>/stat, its own and its ended children's (proc(5)); the name before
+// them may have spaces and parentheses.
+std::chrono::microseconds processorTimeOf(pid_t pid) {
+    static const long ticks = ::sysconf(_SC_CLK_TCK);
+    const std::string stat = readFile(procPath(pid, "stat"));
+    const size_t name = stat.rfind(')');
+    if (name == std::string::npos || ticks <= 0) return {};
+    const auto fields = words(stat.substr(name + 1));  // from the third on
+    uint64_t sum = 0;
+    for (size_t i = 11; i < 15 && i < fields.size(); ++i)
+        sum += std::strtoull(fields[i].c_str(), nullptr, 10);
+    return std::chrono::microseconds(sum * 1'000'000 / static_cast<uint64_t>(ticks));
 }
 
 }  // namespace
@@ -63,6 +79,7 @@ TreeUse useOf(pid_t pid) {
         if (anonymous > 0) use.memoryBytes += static_cast<uint64_t>(anonymous) * 1024;
         if (shared > 0) use.memoryBytes += static_cast<uint64_t>(shared) * 1024;
         if (threads > 0) use.processes += static_cast<uint32_t>(threads);
+        use.processorTime += processorTimeOf(process);
     }
     return use;
 }

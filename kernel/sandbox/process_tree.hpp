@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -20,6 +21,8 @@ bool isPidfd(int fd);
 struct TreeUse {
     uint64_t memoryBytes = 0;  // resident, without mapped files
     uint32_t processes = 0;    // with threads
+    // Computed so far, ended children included for which somebody waited.
+    std::chrono::microseconds processorTime{0};
 };
 // What `pid` and everything below it use together.
 TreeUse useOf(pid_t pid);

@@ -10,6 +10,7 @@
 #include "base/unique_fd.hpp"
 #include "sandbox/fd_watcher.hpp"
 #include "sandbox/recipe.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -30,6 +31,10 @@ struct Task {
     bool killed = false;
     bool outOfMemory = false;
     uint64_t peakSeen = 0;  // by the watchdog
+    // What it has computed, in the words of cpu.stat, where no group counts it: the watchdog writes,
+    // the kernel process reads.
+    base::UniqueFd processorTime{};
+    std::optional<TreeMeasure> measure{};  // of its folder, by the watchdog
     std::string setupText{};
     std::optional<int> programStatus{};  // what pid 1 said of the program
 

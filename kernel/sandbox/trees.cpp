@@ -160,29 +160,46 @@ int removeTree(const std::string& path) {
     return firstError;
 }
 
-TreeSize sizeOfTree(const std::string& path, TreeSize bounds) {
-    TreeSize size;
-    std::vector<Directory> open;
-    open.push_back(openStream(::open(path.c_str(), openFolder)));
-    if (!open.back()) return size;
-    while (!open.empty() && size.bytes <= bounds.bytes && size.files <= bounds.files) {
-        DIR* const here = open.back().get();
+TreeMeasure::TreeMeasure(const std::string& path, TreeSize bounds) : bounds_(bounds) {
+    Directory top = openStream(::open(path.c_str(), openFolder));
+    if (top) open_.push_back(std::move(top));
+}
+
+size_t TreeMeasure::look(size_t entries) {
+    size_t seen = 0;
+    while (!open_.empty() && seen < entries) {
+        ++seen;
+        if (++looked_ / 4 > bounds_.files) {
+            open_.clear();
+            break;
+        }
+        DIR* const here = open_.back().get();
         const dirent* const entry = nextEntry(here);
         if (entry == nullptr) {
-            open.pop_back();
+            open_.pop_back();
             continue;
         }
         struct stat status {};
         if (::fstatat(::dirfd(here), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-        ++size.files;
-        size.bytes += static_cast<uint64_t>(status.st_blocks) * blockBytes;
-        if (!S_ISDIR(status.st_mode)) continue;
+        ++size_.files;
+        size_.bytes += static_cast<uint64_t>(status.st_blocks) * blockBytes;
         // A place to hide is as bad as a place that is too large.
-        if (open.size() >= deepest) return {size.bytes, bounds.files + 1};
+        if (S_ISDIR(status.st_mode) && open_.size() >= deepest) size_.files = bounds_.files + 1;
+        if (size_.bytes > bounds_.bytes || size_.files > bounds_.files) {
+            open_.clear();
+            break;
+        }
+        if (!S_ISDIR(status.st_mode)) continue;
         Directory below = openStream(::openat(::dirfd(here), entry->d_name, openFolder));
-        if (below) open.push_back(std::move(below));
+        if (below) open_.push_back(std::move(below));
     }
-    return size;
+    return seen;
+}
+
+TreeSize sizeOfTree(const std::string& path, TreeSize bounds) {
+    TreeMeasure measure(path, bounds);
+    measure.look(SIZE_MAX);
+    return measure.size();
 }
 
 }  // namespace cf::sandbox

@@ -3,10 +3,13 @@
 // Launcher only.
 #pragma once
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace cf::sandbox {
 
@@ -23,7 +26,22 @@ struct TreeSize {
     uint64_t bytes = 0;  // on the disk
     uint64_t files = 0;
 };
-// Looks no further once one of the two bounds is passed: its time has a limit, too.
+// Adds up a tree in as many steps as its user likes, and looks no further once one of the two bounds
+// is passed: its time has a limit, too.
+class TreeMeasure {
+public:
+    TreeMeasure(const std::string& path, TreeSize bounds);
+    // Looks at so many entries at most; gives how many they were. A tree that changes for ever is
+    // done at some time, too.
+    size_t look(size_t entries);
+    bool done() const { return open_.empty(); }
+    const TreeSize& size() const { return size_; }
+
+private:
+    TreeSize size_{}, bounds_;
+    uint64_t looked_ = 0;
+    std::vector<std::unique_ptr<DIR, int (*)(DIR*)>> open_{};
+};
 TreeSize sizeOfTree(const std::string& path, TreeSize bounds);
 
 }  // namespace cf::sandbox

@@ -25,6 +25,8 @@ public:
         base::UniqueFd errors{};      // its standard error, non-blocking
         base::UniqueFd pidfd{};       // readable when it is gone
         base::UniqueFd memoryPeak{};  // pread gives the peak in bytes as text; -1 without a memory cgroup
+        // pread gives what the whole tree has computed so far, for IdleWork; -1 where nobody knows.
+        base::UniqueFd processorTime{};
     };
     using WorkerCallback = std::function<void(base::Result<Worker>)>;
     using EndedCallback = std::function<void(const Ended&)>;

@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/event_loop.hpp"
 #include "base/json.hpp"
+#include "sandbox/idle_work.hpp"
 #include "sandbox/worker_launcher.hpp"
 #include "workers/crowding.hpp"
 #include "workers/places.hpp"
@@ -41,6 +42,7 @@ struct Options {
     std::chrono::milliseconds surplusKeepAlive{5000};
     uint32_t maxResponseBytes = 6u << 20;
     sandbox::Limits limits{};  // of every worker, but for memory
+    double idleCores = 0;  // what an idle worker may compute for good; 0: as much as it likes
 
     // A line (or part of one) that a function printed. `invocationId` is empty outside of an
     // invocation.
@@ -68,6 +70,8 @@ struct Context {
     Places places{options.maxWorkers, options.memoryBytes};
     Starts starts{std::max<size_t>(1, size_t{2} * options.cores / options.dispatchers)};
     Crowding crowding{options.cores};
+    sandbox::IdleBudget idleBudget{options.idleCores,
+                                   options.cores / 8.0 / options.dispatchers};
     base::WallFromSteady wall{};
     std::vector<Worker*> unflushed{};  // have output for the end of this round
 };

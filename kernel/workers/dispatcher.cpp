@@ -145,6 +145,7 @@ void Dispatcher::sweep() {
             function.live->retireIdle(now);
             function.live->keepMinimum();
         }
+    context_.idleBudget.endRound();
     while (context_.places.overBudget() && makeRoom(nullptr)) {
     }
     if (!starving_.empty()) servePlaces();

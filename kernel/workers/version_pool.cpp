@@ -406,6 +406,7 @@ InvocationQueue VersionPool::drain() {
 }
 
 void VersionPool::retireIdle(Clock::time_point now) {
+    for (auto& worker : workers_) worker->checkIdleWork(now);
     size_t alive = workers_.size();
     const auto surplusRest =
         std::min<Clock::duration>(context_.options.surplusKeepAlive, target_->keepAlive);

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +19,8 @@ namespace {
 
 // What may stand around an answer's document.
 constexpr size_t frameSlack = 64 * 1024;
+// What runs on for a moment after an answer is the call's.
+constexpr auto idleAfter = 100ms;
 
 }  // namespace
 
@@ -92,6 +95,7 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     errors_ = std::move(worker->errors);
     pidfd_ = std::move(worker->pidfd);
     memoryPeak_ = std::move(worker->memoryPeak);
+    idleWork_.watch(std::move(worker->processorTime));
     if (!memoryPeak_) {
         context_.places.unmeasured = true;
         place_.charge(uint64_t{target_ ? target_->memoryMb : memoryMb_} << 20);
@@ -160,7 +164,10 @@ void Worker::sendLoad() {
 void Worker::send(InvocationPtr invocation, Clock::time_point now) {
     Invocation& call = *invocation;
     call.frameId = base::randomBits() | 1;
-    if (inFlight_.empty()) refusalLines_.begin();
+    if (inFlight_.empty()) {
+        refusalLines_.begin();
+        idleWork_.begins(now, context_.idleBudget.limit());
+    }
     if (!answeredOnce_ && inFlight_.empty()) {
         call.cold = true;
         call.init = initTime_;
@@ -217,6 +224,26 @@ void Worker::stop() {
             life_ = 0;
             kill(WorkerEnd::Cause::stopped, "did not leave when asked to");
         });
+}
+
+void Worker::checkIdleWork(Clock::time_point now) {
+    if (!context_.idleBudget.limited() || state_ != State::ready || !inFlight_.empty() ||
+        now - lastUsed_ < idleAfter)
+        return;
+    const bool isTooMuch = idleWork_.isTooMuch(now, context_.idleBudget.limit());
+    context_.idleBudget.note(idleWork_.rate());
+    if (!isTooMuch) return;
+    const auto used = std::chrono::duration_cast<std::chrono::milliseconds>(idleWork_.used());
+    const std::string what =
+        "the worker used " + std::to_string(used.count()) +
+        " ms of processor time between calls, more than sandbox.idle_cpu allows (" +
+        std::to_string(std::lround(context_.options.idleCores * 100)) +
+        " % of a core, less where many do)";
+    print(Stream::errors, nullptr,
+          "[platform] " + what +
+              "; it was ended, the next call starts another one. Stop threads, timers and processes "
+              "before the handler answers\n");
+    kill(WorkerEnd::Cause::killed, what);
 }
 
 void Worker::kill(WorkerEnd::Cause cause, std::string detail) {

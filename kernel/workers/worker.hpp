@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "protocol/frame.hpp"
+#include "sandbox/idle_work.hpp"
 #include "workers/context.hpp"
 #include "workers/invocation.hpp"
 #include "workers/refusal_lines.hpp"
@@ -97,6 +98,8 @@ public:
     // Lets it leave when what it has is done.
     void stop();
     void kill(WorkerEnd::Cause cause, std::string detail);
+    // Ends it when it computes too much between its calls. Called about once a second.
+    void checkIdleWork(Clock::time_point now);
 
     State state() const { return state_; }
     const TargetPtr& target() const { return target_; }
@@ -170,6 +173,7 @@ private:
     RefusalLines refusalLines_;
     char lastCall_[base::ulidSize]{};  // whom it answered last
     uint64_t memoryPeakBytes_ = 0;
+    sandbox::IdleWork idleWork_;
     Clock::time_point memorySampled_{};
     WorkerEnd::Cause cause_ = WorkerEnd::Cause::crashed;
     std::string causeDetail_;

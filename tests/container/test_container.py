@@ -160,6 +160,17 @@ class InContainer(OwnPlatformTest):
         name = self.function('python', code)
         self.assertEqual('PermissionError', self.error(name, 1)['type'])
 
+    def test_idle_workers_that_compute_are_ended(self):
+        """Without control groups the watchdog tells what they take."""
+        self.start({'workers.prewarmed': 0})
+        name = self.function('python', 'import os\nborn = os.urandom(8).hex()\ndef handler(event):\n    for _ in range(event):\n'
+                                       '        if os.fork() == 0:\n            os.setsid()\n            while True: pass\n'
+                                       '    return born\n')
+        first = self.result(name, 4)
+        wait_until(lambda: 'processor time between calls' in self.get(f'/api/v1/functions/{name}/logs').text,
+                   'the worker to be ended', 120)
+        self.assertNotEqual(first, self.result(name, 0))
+
     def test_nothing_is_left(self):
         platform = self.start()
         name = self.function('python', 'def handler():\n    return 1\n')

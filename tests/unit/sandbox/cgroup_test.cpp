@@ -67,6 +67,8 @@ class CgroupTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(uint64_t{4096}, group->peak());
         std::ofstream(folder + "/memory.events") << "low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\n";
         CPPUNIT_ASSERT(group->ranOutOfMemory());
+        std::ofstream(folder + "/cpu.stat") << "usage_usec 5\n";
+        CPPUNIT_ASSERT(tree.processorTime() && group->openProcessorTime());
         CPPUNIT_ASSERT(group->kill());
         CPPUNIT_ASSERT_EQUAL(std::string("1"), readFile(folder + "/cgroup.kill"));
     }

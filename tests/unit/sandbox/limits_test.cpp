@@ -1,13 +1,16 @@
 // Limits hold, and the end of a task is the end of everything it started.
 #include <cppunit/extensions/HelperMacros.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <set>
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
+#include "sandbox/idle_work.hpp"
 #include "sandbox/process_tree.hpp"
 
 namespace cf::sandbox::test {
@@ -22,6 +25,9 @@ class LimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testTmpIsLimited);
     CPPUNIT_TEST(testFilesAndDescriptorsAreLimited);
     CPPUNIT_TEST(testProcessorQuotaIsSet);
+    CPPUNIT_TEST(testProcessorTimeIsReadable);
+    CPPUNIT_TEST(testGivesWayWhereNoGroupWeighsIt);
+    CPPUNIT_TEST(testNoHandlerOfCoreDumpsIsStarted);
     CPPUNIT_TEST(testKillTakesTheWholeTree);
     CPPUNIT_TEST(testEndTakesWhatWasLeftBehind);
     CPPUNIT_TEST(testNothingIsLeft);
@@ -144,6 +150,39 @@ class LimitsTest : public CppUnit::TestFixture {
             quota += readFile(folder + "/cpu.max");
         }
         CPPUNIT_ASSERT(quota == "50000\n" || quota == "50000 100000\n");
+    }
+
+    // That of all its processes, whoever counts it.
+    void testProcessorTimeIsReadable() {
+        Platform platform;
+        auto run = platform.startWorker(
+            shellWorker("(while :; do :; done) & (while :; do :; done) & read line <&3"));
+        platform.waitStarted(*run);
+        CPPUNIT_ASSERT(run->worker.processorTime);
+        IdleWork work;
+        work.watch(std::move(run->worker.processorTime));
+        // With no share at all, whatever it does counts.
+        CPPUNIT_ASSERT(waitFor([&] {
+            work.isTooMuch({}, {});
+            return work.used() > std::chrono::milliseconds(50);
+        }));
+        platform.kill(*run);
+        platform.waitEnded(*run);
+    }
+
+    void testGivesWayWhereNoGroupWeighsIt() {
+        Platform platform;
+        if (platform.hasLayer("cpu_limit")) return;
+        auto run = platform.runScript("cut -d' ' -f19 /proc/self/stat");
+        const int own = ::getpriority(PRIO_PROCESS, 0);
+        CPPUNIT_ASSERT_EQUAL(std::min(19, own + 10), std::stoi(run->output));
+    }
+
+    void testNoHandlerOfCoreDumpsIsStarted() {
+        Platform platform;
+        auto run = platform.runScript("grep core /proc/self/limits | tr -s ' '");
+        // With 0 Linux starts one (core(5)).
+        CPPUNIT_ASSERT_EQUAL(std::string("Max core file size 1 1 bytes \n"), run->output);
     }
 
     void testKillTakesTheWholeTree() {

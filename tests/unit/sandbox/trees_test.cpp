@@ -100,6 +100,11 @@ class TreesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(uint64_t{50}, sizeOfTree(folder.path, {1 << 30, 1000}).files);
         CPPUNIT_ASSERT_EQUAL(uint64_t{11}, sizeOfTree(folder.path, {1 << 30, 10}).files);
         CPPUNIT_ASSERT(sizeOfTree(folder.path, {4096, 1000}).bytes > 4096);
+        TreeMeasure inSteps(folder.path, {1 << 30, 1000});
+        int steps = 0;
+        for (; !inSteps.done(); ++steps) CPPUNIT_ASSERT(inSteps.look(10) <= 10);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{50}, inSteps.size().files);
+        CPPUNIT_ASSERT(steps > 5);
     }
 
     void testPathsAreReplacedWhole() {
