@@ -343,7 +343,10 @@ std::vector<Layer> testLayers(Machine& machine) {
                                    : "a watchdog counts processes 10 times a second instead: ") +
                                   how);
     add("cpu_limit", cgroups.cpu(),
-        cgroups.cpu() ? how : "workers share the processors without a quota: " + how);
+        cgroups.cpu() ? how
+                      : "workers share the processors without a quota, behind the platform's own "
+                        "processes by their nice value: " +
+                            how);
     add("tree_kill", machine.isolated() || cgroups.treeKill(),
         machine.isolated()   ? "with the pid namespace"
         : cgroups.treeKill() ? "with the control group"

@@ -1,9 +1,10 @@
 """Between two calls a worker has nothing to do. One that computes all the same loses its process, and nobody else waits for
 it; one that only keeps house keeps it."""
+import pathlib
 import time
 import unittest
 
-from platform_fixture import SystemTest, wait_until
+from platform_fixture import SystemTest, cgroups, descendants, wait_until
 
 # The worker's process, then whatever it leaves behind.
 LEAVES_PROCESSES = '''\
@@ -105,6 +106,24 @@ class WithoutLimit(SystemTest):
         first = self.result(name, 1)
         time.sleep(5)
         self.assertEqual(first, self.result(name, 0))
+
+
+class Quota(SystemTest):
+    properties = {'workers.prewarmed': 0, 'sandbox.cpus': 1}
+
+    def test_a_worker_has_so_many_cores(self):
+        layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers'] if layer['name'] == 'cpu_limit')
+        if not layer['active']:
+            self.skipTest(layer['detail'])
+        self.result(self.function('python', LEAVES_A_THREAD), 0)
+        own = {str(pid) for pid in descendants(self.platform.process.pid)}
+        quotas = set()
+        for folder in map(pathlib.Path, cgroups()):
+            files = [folder / name for name in ('cpu.max', 'cpu.cfs_quota_us') if (folder / name).exists()]
+            is_workers = folder.parent.name.startswith('cloudfunction-')
+            if is_workers and files and own & set((folder / 'cgroup.procs').read_text().split()):
+                quotas.add(files[0].read_text().split()[0])
+        self.assertEqual({'100000'}, quotas)
 
 
 if __name__ == '__main__':
