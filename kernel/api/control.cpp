@@ -7,6 +7,40 @@
 
 namespace cf::api {
 
+struct Reply::Pending {
+    base::EventLoop& loop;
+    std::shared_ptr<http::Exchange> exchange;
+    std::shared_ptr<const std::atomic<bool>> stopping;
+    std::atomic_flag answered{};
+
+    // The exchange belongs to its loop: no other thread may be the last to hold it.
+    void answer(Response response) {
+        if (answered.test_and_set()) return;
+        loop.post([exchange = std::move(exchange), response = std::move(response)] {
+            if (response.answer) return response.answer(*exchange);
+            exchange->respond(response.status, response.headers, {response.body});
+        });
+    }
+    ~Pending() {
+        if (!exchange) return;
+        const http::Request& request = exchange->request();
+        answer(*stopping ? problem({.reason = "draining",
+                                    .detail = "the platform is stopping",
+                                    .hint = "try again in a few seconds"},
+                                   request)
+                         : problem({.reason = "internal_error",
+                                    .detail = "the platform could not handle this request",
+                                    .hint = "the platform's log says more"},
+                                   request));
+    }
+};
+
+Reply::Reply(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange,
+             std::shared_ptr<const std::atomic<bool>> stopping)
+    : pending_(new Pending{loop, std::move(exchange), std::move(stopping)}) {}
+
+void Reply::operator()(Response response) const { pending_->answer(std::move(response)); }
+
 ControlPool::ControlPool(ControlOptions options) : options_(options) {
     for (size_t i = 0; i < options_.readers; ++i) threads_.emplace_back([this] { work(reads_); });
     for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(saves_); });
@@ -17,6 +51,7 @@ ControlPool::~ControlPool() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
+    *stopped_ = true;
     reads_.wake.notify_all();
     saves_.wake.notify_all();
     for (auto& thread : threads_) thread.join();
@@ -35,46 +70,27 @@ bool ControlPool::submit(Queue& queue, std::function<void()> work) {
 
 void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange, Lane lane,
                          Resource resource) {
-    const bool taken =
-        submit(lane == Lane::save ? saves_ : reads_,
-               [this, &loop, exchange, run = std::move(resource)]() mutable {
-                   Response response;
-                   try {
-                       bool late = false;
-                       {
-                           const std::lock_guard lock(mutex_);
-                           late = stopping_;
-                       }
-                       if (late)
-                           response = problem({.reason = "draining",
-                                               .detail = "the platform is stopping",
-                                               .hint = "try again in a few seconds"},
-                                              exchange->request());
-                       else
-                           response = run();
-                   } catch (const std::exception& exception) {
-                       base::logError(
-                           "api", std::string(exchange->request().path) + ": " + exception.what());
-                       response = problem({.reason = "internal_error",
-                                           .detail = "the platform could not handle this request",
-                                           .hint = "the platform's log says more"},
-                                          exchange->request());
-                   }
-                   // The exchange belongs to its loop: no thread of this pool may be the last to
-                   // hold it.
-                   run = nullptr;
-                   loop.post([exchange = std::move(exchange), response = std::move(response)] {
-                       if (response.answer) return response.answer(*exchange);
-                       exchange->respond(response.status, response.headers, {response.body});
-                   });
-               });
-    if (taken) return;
-    const auto response = problem({.reason = "control_busy",
-                                   .detail = "too many requests to the control plane are waiting",
-                                   .hint = "try again in a second",
-                                   .limit = std::to_string(options_.queue) + " waiting requests"},
-                                  exchange->request());
-    exchange->respond(response.status, response.headers, {response.body});
+    const http::Request& request = exchange->request();
+    const Reply reply(loop, std::move(exchange), stopped_);
+    const bool taken = submit(
+        lane == Lane::save ? saves_ : reads_,
+        [this, reply, path = std::string(request.path), run = std::move(resource)] {
+            // Whatever leaves without an answer is answered by the end of its Reply.
+            if (*stopped_) return;
+            try {
+                auto response = run();
+                if (response.later) return response.later(reply);
+                reply(std::move(response));
+            } catch (const std::exception& exception) {
+                base::logError("api", path + ": " + exception.what());
+            }
+        });
+    if (!taken)
+        reply(problem({.reason = "control_busy",
+                       .detail = "too many requests to the control plane are waiting",
+                       .hint = "try again in a second",
+                       .limit = std::to_string(options_.queue) + " waiting requests"},
+                      request));
 }
 
 bool ControlPool::run(std::function<void()> work) {

@@ -1,9 +1,11 @@
 // The control plane's threads. A request leaves its loop, is answered by a resource on one of a few
-// threads, and the answer goes back to the loop. Saves, which wait for builds, have threads of
-// their own, so that reading (health above all) never waits behind them. Queues are bounded: beyond
-// that callers are told to come back (503, Retry-After).
+// threads, and the answer goes back to the loop. What takes longer, as saves that build, keeps no
+// thread: it leaves with a Reply and answers when it is done. Saves have threads of their own all
+// the same, so that reading (health above all) never waits for archives and the store. Queues are
+// bounded: beyond that callers are told to come back (503, Retry-After).
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -18,6 +20,22 @@
 
 namespace cf::api {
 
+struct Response;
+
+// The way back to a request that is answered later. Copies are one and the same: the first call
+// answers, any thread may make it, and it may outlive the pool. When all copies are gone without a
+// call the client gets a 503 (the platform is stopping) or a 500 (a fault).
+class Reply {
+public:
+    Reply(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange,
+          std::shared_ptr<const std::atomic<bool>> stopping);
+    void operator()(Response response) const;
+
+private:
+    struct Pending;
+    std::shared_ptr<Pending> pending_;
+};
+
 // An answer made off the loop. `headers` holds whole lines with CRLF, Content-Type among them.
 struct Response {
     int status = 200;
@@ -25,10 +43,12 @@ struct Response {
     std::string body{};
     // Set instead of all that: called on the exchange's loop, answers by itself, mostly by a stream.
     std::function<void(http::Exchange&)> answer{};
+    // Or this: called on the control thread, which must not wait; the answer is given to the Reply.
+    std::function<void(Reply)> later{};
 };
 
 struct ControlOptions {
-    size_t threads = 8;  // for saves; most of them wait for builds
+    size_t threads = 4;  // for saves, up to the queue of builds
     size_t readers = 2;  // for everything else
     size_t queue = 256;  // waiting requests of each kind
 };
@@ -70,6 +90,8 @@ private:
     Queue reads_;
     Queue saves_;
     bool stopping_ = false;
+    // What outlives the pool asks this one.
+    std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
     std::vector<std::thread> threads_;
 };
 

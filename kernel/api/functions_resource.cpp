@@ -90,11 +90,23 @@ base::Result<Save> readArchive(const Call& call) {
     return saveOf(call, std::move(*patch), true);
 }
 
-std::string linesOfBuilding(const functions::Saved& saved, const std::string& address) {
-    const std::string version = address + "/versions/" + std::to_string(saved.building);
+std::string linesOfBuild(const std::string& address, uint64_t number) {
+    const std::string version = address + "/versions/" + std::to_string(number);
     // RFC 5989: where to watch what becomes of it.
-    return "Preference-Applied: respond-async\r\nLocation: " + version + "\r\nLink: <" + version +
-           "/build-log>; rel=\"monitor\"\r\n";
+    return "Location: " + version + "\r\nLink: <" + version + "/build-log>; rel=\"monitor\"\r\n";
+}
+
+// Whoever sends a creation again while the first one is built learns where to watch it.
+Response notCreated(const Call& call, const std::string& name, const base::Failure& failure) {
+    Response response = failed(call, failure);
+    if (failure.reason != "name_taken") return response;
+    const auto other = call.dependencies.functions.find(name);
+    if (!other || (*other)->callable() ||
+        (*other)->shown().state != functions::VersionState::building)
+        return response;
+    response.headers += linesOfBuild("/api/v1/functions/" + (*other)->function.id,
+                                     (*other)->shown().number);
+    return response;
 }
 
 enum class Contents { shown, leftOut };
@@ -106,7 +118,7 @@ Response answer(const Call& call, const functions::Saved& saved, Contents conten
     int status = 200;
     if (saved.building != 0) {
         status = 202;
-        headers += linesOfBuilding(saved, address);
+        headers += "Preference-Applied: respond-async\r\n" + linesOfBuild(address, saved.building);
     } else if (saved.created) {
         status = 201;
         headers += "Location: " + address + "\r\n";
@@ -137,10 +149,15 @@ Response update(const Call& call, Save save) {
                              .detail = "the request asks for a function that exists (If-Match); "
                                        "there is none of this name",
                              .hint = "leave If-Match out to create it"});
-    const Contents contents = contentsOf(save);
-    const auto saved =
-        call.dependencies.functions.update(call.id, std::move(save.request), put);
-    return saved ? answer(call, *saved, contents) : failed(call, saved.failure());
+    return {.later = [call, save = std::move(save), put](Reply reply) mutable {
+        const Contents contents = contentsOf(save);
+        call.dependencies.functions.update(
+            call.id, std::move(save.request), put,
+            [call, contents,
+             reply = std::move(reply)](const base::Result<functions::Saved>& saved) {
+                reply(saved ? answer(call, *saved, contents) : failed(call, saved.failure()));
+            });
+    }};
 }
 
 }  // namespace
@@ -169,9 +186,16 @@ Response listFunctions(const Call& call) {
 Response createFunction(const Call& call) {
     auto save = readSave(call);
     if (!save) return failed(call, save.failure());
-    const Contents contents = contentsOf(*save);
-    const auto saved = call.dependencies.functions.create(std::move(save->request));
-    return saved ? answer(call, *saved, contents) : failed(call, saved.failure());
+    return {.later = [call, save = std::move(*save)](Reply reply) mutable {
+        const Contents contents = contentsOf(save);
+        const std::string name = save.request.patch.name.value.value_or("");
+        call.dependencies.functions.create(
+            std::move(save.request), [call, contents, name, reply = std::move(reply)](
+                                         const base::Result<functions::Saved>& saved) {
+                reply(saved ? answer(call, *saved, contents)
+                            : notCreated(call, name, saved.failure()));
+            });
+    }};
 }
 
 Response readFunction(const Call& call) {
@@ -204,10 +228,14 @@ Response putArchive(const Call& call) {
 }
 
 Response deleteFunction(const Call& call) {
-    const auto removed =
-        call.dependencies.functions.remove(call.id, call.caller, ifMatch(call.request));
-    if (!removed) return failed(call, removed.failure());
-    return {204, "X-Request-Id: " + requestIdOf(call.request) + "\r\n", {}};
+    return {.later = [call](Reply reply) {
+        call.dependencies.functions.remove(
+            call.id, call.caller, ifMatch(call.request),
+            [call, reply = std::move(reply)](const base::Result<void>& removed) {
+                if (!removed) return reply(failed(call, removed.failure()));
+                reply({204, "X-Request-Id: " + requestIdOf(call.request) + "\r\n", {}});
+            });
+    }};
 }
 
 }  // namespace cf::api

@@ -1,5 +1,6 @@
 // What all resources of the control plane share: what a request asks for and the shapes of answers.
-// A resource is a function that runs on a control-plane thread, may block, and returns its answer.
+// A resource is a function that runs on a control-plane thread, may wait for the disk, and returns
+// its answer, or how it is given later.
 #pragma once
 
 #include <atomic>

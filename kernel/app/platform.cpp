@@ -254,6 +254,7 @@ base::Result<void> Platform::loadFunctions() {
     options.limits.files = settings_.maxFiles;
     options.layers = {settings_.buildCacheAge, settings_.buildCacheBytes};
     options.lockAge = settings_.buildLockAge;
+    options.parallelBuilds = settings_.buildParallel;
     options.limits.defaults.timeout = settings_.timeout;
     options.limits.defaults.keepAlive = settings_.keepAlive;
     functions_ = std::make_unique<functions::FunctionService>(std::move(options), *store_, registry_, runtimes_, *builder_, *activator_);

@@ -41,6 +41,7 @@ struct Settings {
     std::optional<uint64_t> workerMemoryMb{};  // of all workers; empty: a part of the machine's
     uint32_t prewarmed = 0;
     std::chrono::seconds keepAlive{0};
+    uint32_t buildParallel = 0;
     std::chrono::milliseconds buildTimeout{0};
     uint32_t buildMemoryMb = 0;
     uint32_t buildDiskMb = 0;

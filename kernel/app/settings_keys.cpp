@@ -145,6 +145,7 @@ const std::vector<Key>& keys() {
                      }});
         k.push_back(number("workers.prewarmed", &Settings::prewarmed, 2, 0, 1000));
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
+        k.push_back(number("build.parallel", &Settings::buildParallel, 4, 1, 64));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));
         k.push_back(number("build.memory_mb", &Settings::buildMemoryMb, 2048, 64, 1'048'576));
         k.push_back(number("build.disk_mb", &Settings::buildDiskMb, 2048, 16, 1'048'576));

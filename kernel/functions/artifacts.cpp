@@ -201,6 +201,7 @@ base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
         std::unique_lock lock(mutex_);
         for (auto at = making_.find(key); at != making_.end(); at = making_.find(key)) {
             const auto other = at->second;
+            listener.log("waiting for another build of equal sources");
             done_.wait(lock, [&] { return other->done; });
             if (!other->made) continue;
             listener.log("equal sources were built just now; their artifact is used again");
@@ -259,7 +260,7 @@ base::Result<Artifacts::Made> Artifacts::build(const std::string& key, std::stri
     request.artifactDir = job + "/artifact";
     request.scratchDir = job + "/scratch";
     request.dependencies = dependencies;
-    if (dependencies != nullptr) dependencies->begin(job);
+    if (dependencies != nullptr) dependencies->begin(job, listener);
     std::error_code error;
     for (const auto& folder : {request.sourceDir, request.artifactDir, request.scratchDir}) {
         fs::create_directories(folder, error);

@@ -129,18 +129,21 @@ base::Result<void> Builds::checkHandler(const Subject& subject, const Version& v
     return refused;
 }
 
-Builds::Outcome Builds::run(const Subject& subject, Version version, bool forgetLocks) {
+Builds::Shown Builds::announce(const Version& version) {
     const auto id = std::pair(version.functionId, version.number);
     VersionSpec named = version.spec;
     named.environment.clear();
     const auto log = std::make_shared<Log>(followers_, id, std::move(named));
-    Shown running(*this, id.first, id.second, log);
-    {
-        Version shown = version;
-        shown.locks.clear();
-        const std::lock_guard lock(mutex_);
-        running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
-    }
+    Version shown = version;
+    shown.locks.clear();
+    const std::lock_guard lock(mutex_);
+    running_[id] = {std::make_shared<const Version>(std::move(shown)), log};
+    return {*this, id.first, id.second, log};
+}
+
+Builds::Outcome Builds::run(const Subject& subject, Version version, Shown running,
+                            bool forgetLocks) {
+    const auto log = running.log_;
     const std::string& identity = subject.runtime.buildIdentity;
     LockSearch search{
         .own = std::exchange(version.locks, {}), .forget = forgetLocks, .age = lockAge_};

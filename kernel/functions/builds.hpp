@@ -1,5 +1,5 @@
 // Turns a version with sources into a ready or failed one, and shows builds while they run. Used by
-// FunctionService on control-plane threads; thread-safe.
+// FunctionService on its threads; thread-safe.
 #pragma once
 
 #include <chrono>
@@ -35,8 +35,9 @@ public:
         const RuntimeInfo& runtime;
     };
     class Log;
-    // A build that is over but not stored yet. As long as it is there, readers find the build among
-    // those that run, so that none of them looks between the two places and sees nothing.
+    // A build that waits, runs, or is over but not stored yet. As long as it is there, readers find
+    // the build among those that run, so that none of them looks between the two places and sees
+    // nothing.
     class Shown {
     public:
         Shown(Builds& builds, std::string functionId, uint64_t number, std::shared_ptr<Log> log)
@@ -52,6 +53,7 @@ public:
         std::string tail() const;  // for Failure::buildLog
 
     private:
+        friend class Builds;
         Builds* builds_;
         std::pair<std::string, uint64_t> id_;
         std::shared_ptr<Log> log_;
@@ -64,8 +66,11 @@ public:
     // The executor's cheap look before anything is stored. Failure invalid_function names a refused
     // handler; whatever it says about places in files is left to run().
     base::Result<void> checkHandler(const Subject& subject, const Version& version);
-    // `version.locks` are those to begin with. `forgetLocks`: resolve dependencies anew.
-    Outcome run(const Subject& subject, Version version, bool forgetLocks = false);
+    // Shows a version that waits for its turn to be built.
+    Shown announce(const Version& version);
+    // `shown` is what announce() gave for it. `version.locks` are those to begin with.
+    // `forgetLocks`: resolve dependencies anew.
+    Outcome run(const Subject& subject, Version version, Shown shown, bool forgetLocks = false);
 
     // Of a function that was not made because its first version failed: those who follow that build
     // still learn how it ended. The last few only.

@@ -55,7 +55,11 @@ base::Result<base::BuildDependencies::Layer> Dependencies::layer(
     const std::string key = Layers::keyOf(buildIdentity_, text);
     bool filled = false;
     auto use = layers_.make(key, jobFolder_ + "/layer-" + std::to_string(uses_.size()), fill,
-                            stopped, filled);
+                            stopped, filled, [this] {
+                                if (listener_ != nullptr)
+                                    listener_->log(
+                                        "waiting for another build of the same dependencies");
+                            });
     if (!use) return std::move(use).failure();
     uses_.emplace_back(std::move(*use), buildOnly);
     return Layer{layers_.directory(key), Layers::link(key)};

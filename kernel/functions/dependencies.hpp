@@ -11,6 +11,7 @@
 #include "base/build_dependencies.hpp"
 #include "functions/function.hpp"
 #include "functions/layers.hpp"
+#include "functions/ports.hpp"
 #include "functions/store.hpp"
 
 namespace cf::functions {
@@ -29,8 +30,11 @@ public:
     Dependencies(std::string functionId, LockSearch search, const std::string& buildIdentity,
                  Store& store, Layers& layers);
 
-    // Before the build: where its layers may be filled.
-    void begin(std::string jobFolder) { jobFolder_ = std::move(jobFolder); }
+    // Before the build: where its layers may be filled, and who hears what it waits for.
+    void begin(std::string jobFolder, BuildListener& listener) {
+        jobFolder_ = std::move(jobFolder);
+        listener_ = &listener;
+    }
     std::optional<std::string> recallLock(std::string_view name, std::string_view madeFrom,
                                           bool anyAge) override;
     void keepLock(std::string_view name, std::string_view madeFrom,
@@ -57,6 +61,7 @@ private:
     Store& store_;
     Layers& layers_;
     std::string jobFolder_;
+    BuildListener* listener_ = nullptr;
     std::vector<Lock> locks_;
     std::vector<std::pair<Layers::Use, bool>> uses_;  // with buildOnly
 };

@@ -1,14 +1,19 @@
-// Locks by name, for work that must not overlap on one function. A lock may be released by another
-// thread than took it (a save that answers early hands it to its build). Thread-safe.
+// Locks by name, for work that must not overlap on one function. Nobody keeps a thread while
+// waiting for one: who waits is called when it is their turn. A lock may be released by another
+// thread than took it (a save hands it to its build). Thread-safe.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
+
+#include "functions/background.hpp"
 
 namespace cf::functions {
 
@@ -32,26 +37,91 @@ public:
         KeyLocks* locks_;
         std::string key_;
     };
+    // What waiting came to: the lock, or why there is none.
+    struct Turn {
+        std::optional<Guard> lock{};
+        bool crowded = false;  // too many wait already; otherwise it took too long
+    };
+    using Then = std::function<void(Turn)>;
 
-    // Nothing when the key stays taken for `wait`; a wait of zero only tries.
-    std::optional<Guard> take(const std::string& key, std::chrono::milliseconds wait) {
-        std::unique_lock lock(mutex_);
-        if (!freed_.wait_for(lock, wait, [&] { return !taken_.contains(key); }))
-            return std::nullopt;
-        taken_.insert(key);
+    // Who has waited is called on a thread of `waiters`, which outlives the locks' use. At most
+    // `most` wait for one key.
+    KeyLocks(Background& waiters, size_t most) : waiters_(waiters), most_(most) {}
+
+    std::optional<Guard> tryTake(const std::string& key) {
+        const std::lock_guard lock(mutex_);
+        if (!taken_.try_emplace(key).second) return std::nullopt;
         return Guard(*this, key);
     }
 
-private:
-    void release(const std::string& key) {
-        const std::lock_guard lock(mutex_);
-        taken_.erase(key);
-        freed_.notify_all();
+    // Calls `then` with the lock: at once and on this thread when it is free, otherwise in the
+    // order of coming; without it after `wait`, and at once when too many wait.
+    void take(const std::string& key, std::chrono::milliseconds wait, const Then& then) {
+        Turn turn;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto [at, free] = taken_.try_emplace(key);
+            if (free) {
+                turn.lock.emplace(*this, key);
+            } else if (at->second.size() >= most_) {
+                turn.crowded = true;
+            } else {
+                const uint64_t id = ++lastId_;
+                at->second.push_back({id, then});
+                waiters_.after(wait, [this, key, id] { expire(key, id); });
+                return;
+            }
+        }
+        then(std::move(turn));
     }
 
+private:
+    struct Waiter {
+        uint64_t id = 0;
+        Then then{};
+    };
+
+    void release(const std::string& key) {
+        Then next;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto at = taken_.find(key);
+            if (at->second.empty()) {
+                taken_.erase(at);
+                return;
+            }
+            next = std::move(at->second.front().then);
+            at->second.pop_front();
+        }
+        // Its lock from here on, also when the call is dropped.
+        auto guard = std::make_shared<Guard>(*this, key);
+        waiters_.add([guard = std::move(guard), next = std::move(next)] {
+            next({.lock = std::move(*guard)});
+        });
+    }
+
+    void expire(const std::string& key, uint64_t id) {
+        Then then;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto at = taken_.find(key);
+            if (at == taken_.end()) return;
+            auto& queue = at->second;
+            for (auto one = queue.begin(); one != queue.end(); ++one) {
+                if (one->id != id) continue;
+                then = std::move(one->then);
+                queue.erase(one);
+                break;
+            }
+        }
+        if (then) then({});
+    }
+
+    Background& waiters_;
+    const size_t most_;
     std::mutex mutex_;
-    std::condition_variable freed_;
-    std::unordered_set<std::string> taken_;
+    uint64_t lastId_ = 0;
+    std::unordered_map<std::string, std::deque<Waiter>> taken_;  // with those who wait
 };
 
 }  // namespace cf::functions

@@ -87,11 +87,13 @@ Layers::Use::~Use() {
 
 Result<Layers::Use> Layers::make(const std::string& key, const std::string& folder,
                                  const base::BuildDependencies::Fill& fillFolder,
-                                 const std::function<bool()>& stopped, bool& filled) {
+                                 const std::function<bool()>& stopped, bool& filled,
+                                 const std::function<void()>& waits) {
     filled = false;
     Use use(*this, key);
     {
         std::unique_lock lock(mutex_);
+        if (busy_.contains(key) && waits) waits();
         while (busy_.contains(key)) {
             if (stopped())
                 return base::Failure{

@@ -57,9 +57,11 @@ public:
     // Makes sure that the layer is there: calls `fill` with `folder`, which is made for it and must
     // be on the same disk. `filled` says whether it was called. Failures: that of `fill`,
     // build_cancelled (`stopped` said so while somebody else filled it), disk_full, store_failed.
+    // `waits` (may be empty) is called once when somebody else fills it.
     base::Result<Use> make(const std::string& key, const std::string& folder,
                            const base::BuildDependencies::Fill& fill,
-                           const std::function<bool()>& stopped, bool& filled);
+                           const std::function<bool()>& stopped, bool& filled,
+                           const std::function<void()>& waits = {});
 
     // Deletes what LayerOptions do not want kept. `named`: keys that artifacts name.
     void collect(const std::unordered_set<std::string>& named);

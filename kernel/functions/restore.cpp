@@ -18,47 +18,63 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
             .detail = "the artifact of \"" + function.name + "\" is being built again",
             .hint = "try again in a few seconds"};
     }
-    background->add([this, id = function.id] {
-        auto lock = locks.take(id, options.lockWait);
-        const auto current = registry.find(id);
-        if (!lock || !current || !current->callable()) return;
-        Version again = *current->versions.front();
-        const auto runtime = runtimes.resolve(again.spec.runtimeAlias);
-        auto sources = store.sources(id, again.number);
-        Failure failure{.reason = "runtime_unavailable",
-                        .detail = "no executor serves the runtime \"" + again.spec.runtime + "\""};
-        auto before = store.locks(id, again.number);
-        if (runtime && sources && before) {
-            again.sources = *sources;
-            again.locks = std::move(*before);
-            auto outcome = builds->run(
-                {current->function.name, current->function.settings, *runtime}, std::move(again));
-            if (outcome.version.state == VersionState::ready) {
-                FunctionEntry next = *current;
-                next.versions.front() = withoutSources(outcome.version);
-                outcome.version.sources.reset();
-                if (auto kept = store.apply({.function = next.function,
-                                             .keepRevision = true,
-                                             .version = std::make_shared<const Version>(
-                                                 std::move(outcome.version)),
-                                             .buildLog = outcome.shown.text(),
-                                             .audit = {"platform", "rebuild", nowMs()}});
-                    !kept)
-                    base::logWarning("functions",
-                                     current->function.name + ": " + kept.failure().detail);
-                publish(std::move(next), next.function.revision);
-                return;
-            }
-            failure = *outcome.version.failure;
-        }
-        base::logWarning("functions",
-                         current->function.name + " cannot be built again: " + failure.detail);
-        const std::lock_guard guard(mutex);
-        withheld[id] = {.reason = "function_not_ready",
-                        .detail = "the artifact of \"" + current->function.name +
-                                  "\" is gone and cannot be built again: " + failure.detail,
-                        .hint = failure.hint};
+    builders.addLast([this, id = function.id] { rebuild(id); });
+}
+
+// On a thread of the builders, which does not wait for somebody's save: that one may well make the
+// function callable.
+void FunctionService::State::rebuild(const std::string& id) {
+    if (const auto lock = locks.tryTake(id)) return rebuildLocked(id);
+    const auto again = [this, id] { builders.addLast([this, id] { rebuild(id); }); };
+    locks.take(id, options.lockWait, [this, again](KeyLocks::Turn turn) {
+        const bool crowded = turn.crowded;
+        turn.lock.reset();
+        if (crowded) return turns.after(options.asyncLockWait, again);
+        again();
     });
+}
+
+void FunctionService::State::rebuildLocked(const std::string& id) {
+    const auto current = registry.find(id);
+    if (!current || !current->callable() || !isWithheld(id)) return;
+    Version again = *current->versions.front();
+    const auto runtime = runtimes.resolve(again.spec.runtimeAlias);
+    auto sources = store.sources(id, again.number);
+    Failure failure{.reason = "runtime_unavailable",
+                    .detail = "no executor serves the runtime \"" + again.spec.runtime + "\""};
+    auto before = store.locks(id, again.number);
+    if (runtime && sources && before) {
+        again.sources = *sources;
+        again.locks = std::move(*before);
+        auto shown = builds->announce(again);
+        auto outcome =
+            builds->run({current->function.name, current->function.settings, *runtime},
+                        std::move(again), std::move(shown));
+        if (outcome.version.state == VersionState::ready) {
+            FunctionEntry next = *current;
+            next.versions.front() = withoutSources(outcome.version);
+            outcome.version.sources.reset();
+            if (auto kept = store.apply({.function = next.function,
+                                         .keepRevision = true,
+                                         .version = std::make_shared<const Version>(
+                                             std::move(outcome.version)),
+                                         .buildLog = outcome.shown.text(),
+                                         .audit = {"platform", "rebuild", nowMs()}});
+                !kept)
+                base::logWarning("functions",
+                                 current->function.name + ": " + kept.failure().detail);
+            publish(std::move(next), next.function.revision);
+            return;
+        }
+        failure = *outcome.version.failure;
+    }
+    base::logWarning("functions",
+                     current->function.name + " cannot be built again: " + failure.detail);
+    const std::lock_guard guard(mutex);
+    withheld[id] = {.reason = "function_not_ready",
+                    .detail = "the artifact of \"" + current->function.name +
+                              "\" is gone and cannot be built again: " + failure.detail,
+                    .hint = failure.hint};
 }
 
 void FunctionService::State::collectGarbage(std::chrono::milliseconds grace) {

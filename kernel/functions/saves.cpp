@@ -1,10 +1,9 @@
-// The life of a save: build, load, switch, keep.
+// The way of a save up to the queue of builds: who may save, what it asks for, what is stored
+// before it is built.
 #include <sys/statvfs.h>
 
-#include <algorithm>
-
 #include "base/clock.hpp"
-#include "base/log.hpp"
+#include "base/json.hpp"
 #include "base/ulid.hpp"
 #include "functions/draft.hpp"
 #include "functions/service_state.hpp"
@@ -16,49 +15,46 @@ using base::Result;
 
 namespace {
 
-constexpr size_t maxWaitingBuilds = 1000;
-
 std::string newId() {
     base::UlidGenerator ids;
     return "fn_" + ids.next(nowMs());
 }
 
-// What a save is told when its version was built but cannot be loaded. Inside an invocation the
-// same thing is the function's fault at run time; here it is the document's.
-Failure asBuildFailure(Failure failure) {
-    if (failure.reason != "load_failed") return failure;
-    failure.reason = "build_failed";
-    constexpr std::string_view said = "the function could not be loaded: ";
-    if (failure.detail.starts_with(said)) failure.detail.erase(0, said.size());
-    failure.detail = "the code was built but cannot be loaded: " + failure.detail;
-    return failure;
-}
-
-// What was built and does not load has failed.
-void failLoaded(Builds::Outcome& outcome, Failure why) {
-    outcome.version.state = VersionState::failed;
-    outcome.version.artifactKey.clear();
-    outcome.version.locks.clear();
-    outcome.version.failure = asBuildFailure(std::move(why));
-    outcome.shown.log(outcome.version.failure->detail);
-    outcome.version.failure->buildLog = outcome.shown.tail();
+Failure mismatch() {
+    return {.reason = "precondition_failed",
+            .detail = "the function was changed since it was read; nothing was saved",
+            .hint =
+                "read it again, apply the change to what it is now, and send it with the new ETag"};
 }
 
 }  // namespace
 
 int64_t nowMs() { return base::unixMs(base::WallClock::now()); }
 
-Failure nameTaken(const std::string& name) {
-    return {.reason = "name_taken",
-            .detail = "a function named \"" + name +
-                      "\" exists already (upper and lower case count as equal)",
-            .hint = "choose another name, or update that function"};
+Failure notFound(std::string_view idOrName) {
+    return {.reason = "not_found",
+            .detail = "there is no function \"" + base::toValidUtf8(idOrName.substr(0, 80)) + "\"",
+            .hint = "GET /api/v1/functions lists all functions"};
 }
 
-std::shared_ptr<const Version> withoutSources(Version version) {
-    version.sources.reset();
-    version.locks.clear();
-    return std::make_shared<const Version>(std::move(version));
+Failure FunctionService::State::nameTaken(const std::string& name) const {
+    Failure failure{.reason = "name_taken"};
+    const auto other = registry.find(name);
+    if (!other) {
+        failure.detail = "a function named \"" + name + "\" is being saved by another request";
+        failure.hint = "wait for that request, or read the function in a second";
+    } else if (!other->callable() && other->shown().state == VersionState::building) {
+        failure.detail = "a function named \"" + name +
+                         "\" was sent already; its first version is being built";
+        failure.hint = "follow that build: GET /api/v1/functions/" + other->function.id +
+                       "/versions/" + std::to_string(other->shown().number) +
+                       "/build-log?follow=true";
+    } else {
+        failure.detail = "a function named \"" + name +
+                         "\" exists already (upper and lower case count as equal)";
+        failure.hint = "choose another name, or update that function";
+    }
+    return failure;
 }
 
 Result<void> FunctionService::State::enoughDisk() const {
@@ -78,141 +74,158 @@ Result<void> FunctionService::State::enoughDisk() const {
                    .observed = percent(free) + " free"};
 }
 
-Result<void> FunctionService::State::roomBehind() const {
-    if (background->waiting() < maxWaitingBuilds) return {};
+Result<void> FunctionService::State::roomToBuild() const {
+    if (builders.waiting() < options.waitingBuilds) return {};
     return Failure{.reason = "control_busy",
-                   .detail = "too many builds are waiting",
+                   .detail = "too many builds are waiting; nothing was saved",
                    .hint = "try again in a few seconds",
-                   .limit = std::to_string(maxWaitingBuilds) + " waiting builds"};
+                   .limit = std::to_string(options.waitingBuilds) + " waiting builds"};
 }
 
-LiveFunction FunctionService::State::liveFunction(const FunctionPtr& entry) const {
-    LiveFunction live{entry, {}};
-    for (size_t i = 0; i < entry->function.live.size() && i < entry->versions.size(); ++i)
-        live.live.push_back({.version = entry->versions[i],
-                             .artifactDir = artifacts->directory(entry->versions[i]->artifactKey),
-                             .layers = artifacts->layerDirectories(entry->versions[i]->artifactKey),
-                             .weight = entry->function.live[i].weight});
-    return live;
+base::Failure FunctionService::State::saveInProgress(const std::string& name,
+                                                     const KeyLocks::Turn& turn) const {
+    if (turn.crowded)
+        return {.reason = "control_busy",
+                .detail = "too many requests wait for the save of \"" + name + "\" that is running",
+                .hint = "try again in a few seconds",
+                .limit = std::to_string(options.waitingSaves) + " waiting requests"};
+    return {.reason = "save_in_progress",
+            .detail = "another save of \"" + name + "\" is still running",
+            .hint = "try again when it is done; its version says how far it is"};
 }
 
-Result<Saved> FunctionService::State::saved(FunctionPtr entry, Sources sources,
-                                            bool created) const {
-    Version version = entry->shown();
-    version.sources = std::move(sources);
-    Saved saved{.entry = std::move(entry), .created = created};
-    saved.version = std::make_shared<const Version>(std::move(version));
-    return saved;
+void FunctionService::State::update(const SavePtr& save) {
+    const std::string& target = save->target;
+    const auto wait = save->request.async ? options.asyncLockWait : options.lockWait;
+    if (const auto present = registry.find(target))
+        return locks.take(present->function.id, wait,
+                          [this, save, id = present->function.id](KeyLocks::Turn turn) {
+                              updateLocked(save, id, std::move(turn));
+                          });
+    if (!save->createIfMissing || target.starts_with("fn_"))
+        return save->then(save->request.ifRevision ? mismatch() : notFound(target));
+    // Two deploys of one new name at once: the second waits and updates what the first made.
+    locks.take(nameLock(target), wait, [this, save](KeyLocks::Turn turn) {
+        const std::string& name = save->target;
+        if (registry.find(name)) {
+            turn.lock.reset();
+            return update(save);
+        }
+        if (!turn.lock) return save->then(saveInProgress(name, turn));
+        Patch& patch = save->request.patch;
+        const bool complete = patch.runtime.value || patch.code.value || patch.files.value;
+        if (save->request.ifRevision || !complete) {
+            turn.lock.reset();
+            return save->then(save->request.ifRevision ? mismatch() : notFound(name));
+        }
+        if (!patch.name.present) {
+            if (auto why = whyInvalidName(name); !why.empty())
+                patch.errors.push_back({"/name", std::move(why)});
+            patch.name.present = true;
+            patch.name.value = name;
+        } else if (patch.name.value && nameKey(*patch.name.value) != nameKey(name)) {
+            patch.errors.push_back(
+                {"/name", "differs from the name in the path, \"" + name + "\""});
+        }
+        createUnder(save, std::move(turn.lock));
+    });
 }
 
-Result<Saved> FunctionService::State::create(SaveRequest request) {
+void FunctionService::State::updateLocked(const SavePtr& save, const std::string& id,
+                                          KeyLocks::Turn turn) {
+    const auto present = registry.find(id);
+    if (present && !turn.lock) return save->then(saveInProgress(present->function.name, turn));
+    if (!present) {
+        turn.lock.reset();
+        // It was being made by somebody else, and failed.
+        if (save->createIfMissing) return update(save);
+        return save->then(notFound(save->target));
+    }
+    auto begun = [&]() -> Begun {
+        const auto& wanted = save->request.ifRevision;
+        if (wanted && *wanted != present->function.revision) return mismatch();
+        return beginUpdate(save, present, *turn.lock);
+    }();
+    turn.lock.reset();
+    if (!begun) return save->then(std::move(begun).failure());
+    if (*begun) save->then(std::move(**begun));
+}
+
+void FunctionService::State::createUnder(const SavePtr& save, std::optional<KeyLocks::Guard> name) {
+    auto begun = beginCreate(save, name);
+    name.reset();
+    if (!begun) return save->then(std::move(begun).failure());
+    if (*begun) save->then(std::move(**begun));
+}
+
+FunctionService::State::Begun FunctionService::State::beginCreate(
+    const SavePtr& save, std::optional<KeyLocks::Guard>& name) {
+    SaveRequest& request = save->request;
     auto draft = makeDraft(std::move(request.patch), std::nullopt, options.limits, runtimes);
     if (!draft) return std::move(draft).failure();
     if (registry.find(draft->name)) return nameTaken(draft->name);
     if (auto disk = enoughDisk(); !disk) return std::move(disk).failure();
 
-    Function function{.id = newId(),
-                      .name = draft->name,
-                      .description = draft->description,
-                      .labels = draft->labels,
-                      .project = request.caller.project,
-                      .createdBy = request.caller.principal,
-                      .createdAtMs = nowMs(),
-                      .settings = draft->settings,
-                      .lastVersion = 1};
+    BuildJob job{.runtime = std::move(draft->runtime), .create = true};
+    Function& function = job.next;
+    function = {.id = newId(),
+                .name = draft->name,
+                .description = draft->description,
+                .labels = draft->labels,
+                .project = request.caller.project,
+                .createdBy = request.caller.principal,
+                .createdAtMs = nowMs(),
+                .settings = draft->settings,
+                .lastVersion = 1};
     function.updatedAtMs = function.createdAtMs;
-    Version version{.functionId = function.id,
-                    .number = 1,
-                    .spec = draft->spec,
-                    .sources = draft->sources,
-                    .sourcesHash = hashSources(*draft->sources),
-                    .createdAtMs = function.createdAtMs,
-                    .createdBy = request.caller.principal};
-    const Audit audit{request.caller.principal, "create", function.createdAtMs};
-    const Builds::Subject subject{function.name, function.settings, draft->runtime};
-    if (auto checked = builds->checkHandler(subject, version); !checked)
+    job.version = {.functionId = function.id,
+                   .number = 1,
+                   .spec = draft->spec,
+                   .sources = draft->sources,
+                   .sourcesHash = hashSources(*draft->sources),
+                   .createdAtMs = function.createdAtMs,
+                   .createdBy = request.caller.principal};
+    job.audit = {request.caller.principal, "create", function.createdAtMs};
+    if (auto checked =
+            builds->checkHandler({function.name, function.settings, job.runtime}, job.version);
+        !checked)
         return std::move(checked).failure();
-    if (request.async)
-        return createBehind(std::move(function), std::move(version), std::move(draft->runtime),
-                            audit);
+    if (auto room = roomToBuild(); !room) return std::move(room).failure();
 
-    // Seen while it is built, so that its log can be followed; gone again when the build fails.
-    const auto lock = locks.take(function.id, std::chrono::milliseconds(0));
-    struct Announced {
-        Registry& registry;
-        std::string id;
-        bool made = false;
-        ~Announced() {
-            if (!made) registry.remove(id);
-        }
-    } announced{registry, function.id};
+    job.locks.push_back(std::move(*locks.tryTake(function.id)));
+    if (request.async) {
+        // The name is taken from now on, whatever the build says.
+        auto revision = store.apply({.function = function,
+                                     .create = true,
+                                     .version = std::make_shared<const Version>(job.version),
+                                     .audit = job.audit});
+        if (!revision) return std::move(revision).failure();
+        function.revision = *revision;
+        job.create = false;
+        job.stored = true;
+    } else {
+        job.save = save;
+        if (name) job.locks.push_back(std::move(*name));
+    }
     auto entry = std::make_shared<FunctionEntry>();
     entry->function = function;
-    entry->versions = {withoutSources(version)};
-    registry.put(std::make_shared<const FunctionEntry>(*entry));
-    auto outcome = builds->run(subject, std::move(version));
-    const auto refuse = [&]() -> Failure {
-        const Failure failure = *outcome.version.failure;
-        if (!request.callerGone || !request.callerGone()) {
-            builds->keepRefused(outcome);
-            return failure;
-        }
-        // Nobody heard the answer: what went wrong is kept where it can be read.
-        auto kept = keepFailed(entry, std::move(outcome), audit, true);
-        announced.made = static_cast<bool>(kept);
-        return failure;
-    };
-    if (outcome.version.state == VersionState::failed) return refuse();
-    entry->function.live = {{1, 100}};
-    entry->versions = {withoutSources(outcome.version)};
-    const LiveFunction next = liveFunction(entry);
-    if (auto loaded = activator.activate(next); !loaded) {
-        failLoaded(outcome, std::move(loaded).failure());
-        entry->function.live.clear();
-        return refuse();
-    }
-    auto revision = store.apply({.function = entry->function,
-                                 .create = true,
-                                 .version = std::make_shared<const Version>(outcome.version),
-                                 .buildLog = outcome.shown.text(),
-                                 .audit = audit});
-    if (!revision) {
-        activator.abandon(next);
-        return std::move(revision).failure();
-    }
-    announced.made = true;
-    return saved(publish(std::move(*entry), *revision), outcome.version.sources, true);
-}
-
-// The caller is answered once the function is stored; its name is taken from then on, whatever the
-// build says.
-Result<Saved> FunctionService::State::createBehind(Function function, Version version,
-                                                   RuntimeInfo runtime, Audit audit) {
-    if (auto room = roomBehind(); !room) return std::move(room).failure();
-    auto lock = locks.take(function.id, std::chrono::milliseconds(0));
-    const auto stored = std::make_shared<const Version>(version);
-    auto revision =
-        store.apply({.function = function, .create = true, .version = stored, .audit = audit});
-    if (!revision) return std::move(revision).failure();
-    function.revision = *revision;
-    auto entry = std::make_shared<FunctionEntry>();
-    entry->function = function;
-    entry->versions = {withoutSources(version)};
+    entry->versions = {withoutSources(job.version)};
+    job.present = entry;
+    const Sources sources = job.version.sources;
+    job.shown.emplace(builds->announce(job.version));
     registry.put(entry);
-    background->add([this, entry, version = std::move(version), runtime = std::move(runtime), audit,
-                     held = std::make_shared<KeyLocks::Guard>(std::move(*lock))]() mutable {
-        if (auto done =
-                changeVersion(entry, entry->function, std::move(version), runtime, audit, true);
-            !done)
-            base::logInfo("functions", entry->function.name + ": " + done.failure().detail);
-    });
-    auto result = saved(entry, stored->sources, true);
-    if (result) result->building = 1;
-    return result;
+    enqueue(std::move(job));
+    if (!request.async) return std::optional<Saved>();
+    auto result = saved(entry, sources, true);
+    if (!result) return std::move(result).failure();
+    result->building = 1;
+    return std::optional<Saved>(std::move(*result));
 }
 
-Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveRequest request,
-                                             KeyLocks::Guard lock) {
+FunctionService::State::Begun FunctionService::State::beginUpdate(const SavePtr& save,
+                                                                  const FunctionPtr& present,
+                                                                  KeyLocks::Guard& lock) {
+    SaveRequest& request = save->request;
     const Function& before = present->function;
     auto sources = store.sources(before.id, present->shown().number);
     if (!sources) return std::move(sources).failure();
@@ -226,12 +239,17 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     auto draft =
         makeDraft(std::move(request.patch), Present{*present, shown}, options.limits, runtimes);
     if (!draft) return std::move(draft).failure();
-    if (!draft->changesVersion && !draft->changesFunction) return saved(present, *sources, false);
+    const auto now = [](Result<Saved> result) -> Begun {
+        if (!result) return std::move(result).failure();
+        return std::optional<Saved>(std::move(*result));
+    };
+    if (!draft->changesVersion && !draft->changesFunction)
+        return now(saved(present, *sources, false));
     if (auto disk = enoughDisk(); !disk) return std::move(disk).failure();
 
     std::optional<KeyLocks::Guard> nameLock;
     if (nameKey(draft->name) != nameKey(before.name)) {
-        nameLock = lockName(draft->name, std::chrono::milliseconds(0));
+        nameLock = locks.tryTake(State::nameLock(draft->name));
         if (!nameLock || registry.find(draft->name)) return nameTaken(draft->name);
     }
     Function next = before;
@@ -241,7 +259,8 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     next.settings = draft->settings;
     next.updatedAtMs = nowMs();
     const Audit audit{request.caller.principal, "update", next.updatedAtMs};
-    if (!draft->changesVersion) return changeSettings(present, std::move(next), *sources, audit);
+    if (!draft->changesVersion)
+        return now(changeSettings(present, std::move(next), *sources, audit));
 
     next.lastVersion = before.lastVersion + 1;
     Version version{.functionId = next.id,
@@ -255,37 +274,43 @@ Result<Saved> FunctionService::State::update(const FunctionPtr& present, SaveReq
     if (auto checked = builds->checkHandler({next.name, next.settings, draft->runtime}, version);
         !checked)
         return std::move(checked).failure();
-    if (!request.async)
-        return changeVersion(present, std::move(next), std::move(version), draft->runtime, audit,
-                             false, draft->forgetLocks);
+    if (auto room = roomToBuild(); !room) return std::move(room).failure();
 
-    if (auto room = roomBehind(); !room) return std::move(room).failure();
-    Function stored = before;
-    stored.lastVersion = next.lastVersion;
-    auto kept = store.apply({.function = stored,
-                             .keepRevision = true,
-                             .version = std::make_shared<const Version>(version),
-                             .audit = audit});
-    if (!kept) return std::move(kept).failure();
-    auto entry = std::make_shared<FunctionEntry>(*present);
-    entry->function.lastVersion = next.lastVersion;
+    BuildJob job{.present = present,
+                 .version = std::move(version),
+                 .runtime = std::move(draft->runtime),
+                 .audit = audit,
+                 .forgetLocks = draft->forgetLocks};
+    if (request.async) {
+        Function stored = before;
+        stored.lastVersion = next.lastVersion;
+        auto kept = store.apply({.function = stored,
+                                 .keepRevision = true,
+                                 .version = std::make_shared<const Version>(job.version),
+                                 .audit = audit});
+        if (!kept) return std::move(kept).failure();
+        auto entry = std::make_shared<FunctionEntry>(*present);
+        entry->function.lastVersion = next.lastVersion;
+        job.present = entry;
+        job.stored = true;
+    } else {
+        job.save = save;
+    }
+    job.next = std::move(next);
+    job.locks.push_back(std::move(lock));
+    if (nameLock) job.locks.push_back(std::move(*nameLock));
+    job.shown.emplace(builds->announce(job.version));
+    if (!request.async) {
+        enqueue(std::move(job));
+        return std::optional<Saved>();
+    }
+    const auto entry = job.present;
+    const uint64_t number = job.version.number;
     registry.put(entry);
-    const uint64_t number = version.number;
-    struct Locks {
-        KeyLocks::Guard function;
-        std::optional<KeyLocks::Guard> name;
-    };
-    auto held = std::make_shared<Locks>(Locks{std::move(lock), std::move(nameLock)});
-    background->add([this, entry, next = std::move(next), version = std::move(version),
-                     runtime = draft->runtime, forget = draft->forgetLocks, audit, held]() mutable {
-        if (auto done = changeVersion(entry, std::move(next), std::move(version), runtime, audit,
-                                      true, forget);
-            !done)
-            base::logInfo("functions", entry->function.name + ": " + done.failure().detail);
-    });
+    enqueue(std::move(job));
     auto result = saved(entry, *sources, false);
     if (result) result->building = number;
-    return result;
+    return now(std::move(result));
 }
 
 Result<Saved> FunctionService::State::changeSettings(const FunctionPtr& present, Function next,
@@ -302,94 +327,24 @@ Result<Saved> FunctionService::State::changeSettings(const FunctionPtr& present,
     return saved(entry, std::move(sources), false);
 }
 
-// Builds, loads, switches. `stored`: the version's row is there already, as building.
-Result<Saved> FunctionService::State::changeVersion(const FunctionPtr& present, Function next,
-                                                    Version version, const RuntimeInfo& runtime,
-                                                    Audit audit, bool stored, bool forgetLocks) {
-    const uint64_t previousLive =
-        present->function.live.empty() ? 0 : present->function.live.front().version;
-    auto outcome =
-        builds->run({next.name, next.settings, runtime}, std::move(version), forgetLocks);
-    const auto fail = [&]() -> Failure {
-        Failure failure = *outcome.version.failure;
-        auto kept = keepFailed(present, std::move(outcome), audit);
-        return kept ? std::move(failure) : std::move(kept).failure();
-    };
-    if (outcome.version.state == VersionState::failed) return fail();
-
-    next.live = {{outcome.version.number, 100}};
-    auto entry = std::make_shared<FunctionEntry>();
-    entry->function = std::move(next);
-    entry->versions = {withoutSources(outcome.version)};
-    const LiveFunction live = liveFunction(entry);
-    if (auto loaded = activator.activate(live); !loaded) {
-        failLoaded(outcome, std::move(loaded).failure());
-        return fail();
-    }
-    auto kept = std::make_shared<Version>(outcome.version);
-    if (stored) kept->sources.reset();
-    auto revision = store.apply({.function = entry->function,
-                                 .version = kept,
-                                 .buildLog = outcome.shown.text(),
-                                 .dropVersions = expired(entry->function, previousLive),
-                                 .audit = std::move(audit)});
-    if (!revision) {
-        activator.abandon(live);
-        return std::move(revision).failure();
-    }
-    return saved(publish(std::move(*entry), *revision), outcome.version.sources, false);
-}
-
-// The store has it: from here on calls reach the live versions of `entry`.
-FunctionPtr FunctionService::State::publish(FunctionEntry entry, uint64_t revision) {
-    entry.function.revision = revision;
-    auto shared = std::make_shared<const FunctionEntry>(std::move(entry));
-    activator.commit(liveFunction(shared));
-    {
-        const std::lock_guard lock(mutex);
-        withheld.erase(shared->function.id);
-    }
-    // Last, so that whoever reads that a version is ready can call it.
-    registry.put(shared);
-    return shared;
-}
-
-// The live version stays; the failed one can be read. `create`: the function itself is not stored.
-Result<void> FunctionService::State::keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
-                                                const Audit& audit, bool create) {
-    auto entry = std::make_shared<FunctionEntry>(*present);
-    entry->function.lastVersion = outcome.version.number;
-    if (!entry->callable()) entry->versions = {withoutSources(outcome.version)};
-    auto revision = store.apply({.function = entry->function,
-                                 .create = create,
-                                 .keepRevision = entry->callable(),
-                                 .version = std::make_shared<const Version>(outcome.version),
-                                 .buildLog = outcome.shown.text(),
-                                 .audit = {audit.principal, "build_failed", audit.atMs}});
-    if (!revision) return std::move(revision).failure();
-    entry->function.revision = *revision;
-    registry.put(entry);
+Result<void> FunctionService::State::remove(const std::string& id, const std::string& named,
+                                            const Caller& caller,
+                                            std::optional<uint64_t> ifRevision,
+                                            const KeyLocks::Turn& turn) {
+    const auto current = registry.find(id);
+    if (!current) return notFound(named);
+    if (!turn.lock) return saveInProgress(current->function.name, turn);
+    if (ifRevision && *ifRevision != current->function.revision)
+        return Failure{.reason = "precondition_failed",
+                       .detail = "the function was changed since it was read; it was not deleted",
+                       .hint = "read it again and send the new ETag"};
+    auto removed = store.remove(id, {caller.principal, "delete", nowMs()});
+    if (!removed) return std::move(removed).failure();
+    registry.remove(id);
+    activator.remove(id);
+    const std::lock_guard guard(mutex);
+    withheld.erase(id);
     return {};
-}
-
-std::vector<uint64_t> FunctionService::State::expired(const Function& next,
-                                                      uint64_t previousLive) const {
-    const auto all = store.versions(next.id);
-    std::vector<uint64_t> numbers;
-    if (!all) return numbers;
-    const int64_t oldest =
-        nowMs() - std::chrono::milliseconds(options.retention.versionAge).count();
-    // The new version is not among them yet, or is the first.
-    size_t kept = 1;
-    for (const Version& version : *all) {
-        if (version.number == next.lastVersion) continue;
-        const bool pinned = version.number == previousLive;
-        if (!pinned && (kept >= options.retention.versions || version.createdAtMs < oldest))
-            numbers.push_back(version.number);
-        else
-            ++kept;
-    }
-    return numbers;
 }
 
 }  // namespace cf::functions

@@ -10,16 +10,6 @@ namespace cf::functions {
 using base::Failure;
 using base::Result;
 
-namespace {
-
-Failure notFound(std::string_view idOrName) {
-    return {.reason = "not_found",
-            .detail = "there is no function \"" + base::toValidUtf8(idOrName.substr(0, 80)) + "\"",
-            .hint = "GET /api/v1/functions lists all functions"};
-}
-
-}  // namespace
-
 FunctionService::FunctionService(ServiceOptions options, Store& store, Registry& registry,
                                  RuntimeCatalog& runtimes, Builder& builder, Activator& activator)
     : state_(new State{std::move(options), store, registry, runtimes, builder, activator}) {}
@@ -32,8 +22,6 @@ Result<void> FunctionService::start() {
     state_->artifacts = std::move(*artifacts);
     state_->builds = std::make_unique<Builds>(*state_->artifacts, state_->builder, state_->store,
                                               state_->options.lockAge);
-
-    state_->background.emplace(state_->options.backgroundThreads);
 
     auto interrupted = state_->store.building();
     if (!interrupted) return std::move(interrupted).failure();
@@ -67,88 +55,35 @@ Result<void> FunctionService::start() {
     return {};
 }
 
-Result<Saved> FunctionService::create(SaveRequest request) {
+void FunctionService::create(SaveRequest request, Then<Saved> then) {
     // Held until the function is in the registry, so that two creations of one name cannot both
     // succeed.
     const std::string name = request.patch.name.value.value_or("");
-    const auto lock = state_->lockName(name, std::chrono::milliseconds(0));
-    if (!lock && !name.empty()) return nameTaken(name);
-    return state_->create(std::move(request));
+    auto lock = state_->locks.tryTake(State::nameLock(name));
+    if (!lock && !name.empty()) return then(state_->nameTaken(name));
+    state_->createUnder(
+        std::make_shared<Save>(Save{.request = std::move(request), .then = std::move(then)}),
+        std::move(lock));
 }
 
-Result<Saved> FunctionService::update(std::string_view idOrName, SaveRequest request,
-                                      bool createIfMissing) {
-    const auto mismatch = [] {
-        return Failure{
-            .reason = "precondition_failed",
-            .detail = "the function was changed since it was read; nothing was saved",
-            .hint =
-                "read it again, apply the change to what it is now, and send it with the new ETag"};
-    };
-    auto present = state_->registry.find(idOrName);
-    std::optional<KeyLocks::Guard> nameLock;
-    if (!present && createIfMissing && !idOrName.starts_with("fn_")) {
-        // Two deploys of one new name at once: the second waits and updates what the first made.
-        nameLock = state_->lockName(std::string(idOrName), state_->options.lockWait);
-        present = state_->registry.find(idOrName);
-    }
-    if (!present) {
-        const Patch& patch = request.patch;
-        const bool complete = patch.runtime.value || patch.code.value || patch.files.value;
-        if (request.ifRevision) return mismatch();
-        if (!nameLock || !complete) return notFound(idOrName);
-        if (!request.patch.name.present) {
-            if (auto why = whyInvalidName(idOrName); !why.empty())
-                request.patch.errors.push_back({"/name", std::move(why)});
-            request.patch.name.present = true;
-            request.patch.name.value = std::string(idOrName);
-        } else if (request.patch.name.value && nameKey(*patch.name.value) != nameKey(idOrName)) {
-            request.patch.errors.push_back(
-                {"/name", "differs from the name in the path, \"" + std::string(idOrName) + "\""});
-        }
-        return state_->create(std::move(request));
-    }
-    nameLock.reset();
-    auto lock = state_->locks.take(present->function.id, state_->options.lockWait);
-    if (!lock)
-        return Failure{
-            .reason = "save_in_progress",
-            .detail = "another save of \"" + present->function.name + "\" is still running",
-            .hint = "try again when it is done"};
-    present = state_->registry.find(present->function.id);
-    if (!present && createIfMissing) {
-        // It was being made by somebody else, and failed.
-        lock.reset();
-        return update(idOrName, std::move(request), true);
-    }
-    if (!present) return notFound(idOrName);
-    if (request.ifRevision && *request.ifRevision != present->function.revision) return mismatch();
-    return state_->update(present, std::move(request), std::move(*lock));
+void FunctionService::update(std::string_view idOrName, SaveRequest request, bool createIfMissing,
+                             Then<Saved> then) {
+    state_->update(std::make_shared<Save>(
+        Save{std::string(idOrName), std::move(request), createIfMissing, std::move(then)}));
 }
 
-Result<void> FunctionService::remove(std::string_view idOrName, const Caller& caller,
-                                     std::optional<uint64_t> ifRevision) {
+void FunctionService::remove(std::string_view idOrName, const Caller& caller,
+                             std::optional<uint64_t> ifRevision, Then<void> then) {
     const auto present = state_->registry.find(idOrName);
-    if (!present) return notFound(idOrName);
-    const std::string& id = present->function.id;
-    const auto lock = state_->locks.take(id, state_->options.lockWait);
-    if (!lock)
-        return Failure{.reason = "save_in_progress",
-                       .detail = "a save of \"" + present->function.name + "\" is still running",
-                       .hint = "try again when it is done"};
-    const auto current = state_->registry.find(id);
-    if (!current) return notFound(idOrName);
-    if (ifRevision && *ifRevision != current->function.revision)
-        return Failure{.reason = "precondition_failed",
-                       .detail = "the function was changed since it was read; it was not deleted",
-                       .hint = "read it again and send the new ETag"};
-    auto removed = state_->store.remove(id, {caller.principal, "delete", nowMs()});
-    if (!removed) return std::move(removed).failure();
-    state_->registry.remove(id);
-    state_->activator.remove(id);
-    const std::lock_guard guard(state_->mutex);
-    state_->withheld.erase(id);
-    return {};
+    if (!present) return then(notFound(idOrName));
+    state_->locks.take(
+        present->function.id, state_->options.lockWait,
+        [state = state_.get(), id = present->function.id, named = std::string(idOrName), caller,
+         ifRevision, then = std::move(then)](KeyLocks::Turn turn) {
+            auto removed = state->remove(id, named, caller, ifRevision, turn);
+            turn.lock.reset();
+            then(std::move(removed));
+        });
 }
 
 Result<FunctionPtr> FunctionService::find(std::string_view idOrName) const {

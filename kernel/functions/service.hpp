@@ -1,6 +1,7 @@
 // Everything that can be done with functions: the life of a save from validation to the live
 // switch. api/ calls it on control-plane threads; the invocation path reads the registry only.
-// Saves of one function wait for each other, saves of different functions run side by side.
+// Saves of one function wait for each other, saves of different functions run side by side. No
+// caller's thread waits for a build or for another save: these answer when they are done.
 #pragma once
 
 #include <chrono>
@@ -29,9 +30,13 @@ struct ServiceOptions {
     std::string dataDir{};  // artifacts/ and build/ lie here
     std::chrono::milliseconds lockWait{
         60'000};  // how long a save waits for an earlier one of the same function
+    // The same for one that wants its answer at once: a change of settings is over by then.
+    std::chrono::milliseconds asyncLockWait{1000};
+    size_t waitingSaves = 32;  // of one function
     LayerOptions layers{};
     std::chrono::seconds lockAge{86'400};  // of locks that a function takes over from others
-    size_t backgroundThreads = 2;          // for builds behind an answer and after a start
+    size_t parallelBuilds = 4;
+    size_t waitingBuilds = 256;  // of saves
 };
 
 // What a save did.
@@ -65,6 +70,11 @@ struct FunctionPage {
 
 class FunctionService {
 public:
+    // How a save answers: once, on the caller's thread or later on one of the service's. What is
+    // dropped at the end of the service is never called.
+    template <typename T>
+    using Then = std::function<void(base::Result<T>)>;
+
     // Everything passed in must outlive the service.
     FunctionService(ServiceOptions options, Store& store, Registry& registry,
                     RuntimeCatalog& runtimes, Builder& builder, Activator& activator);
@@ -77,15 +87,16 @@ public:
     base::Result<void> start();
 
     // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy,
-    // store_failed. A version that does not build, or does not load, leaves nothing behind when it
-    // is the first of its function.
-    base::Result<Saved> create(SaveRequest request);
+    // control_busy (too many builds wait), store_failed. A version that does not build, or does not
+    // load, leaves nothing behind when it is the first of its function.
+    void create(SaveRequest request, Then<Saved> then);
     // `idOrName`; an unknown name with createIfMissing and a complete patch creates. More failures:
-    // not_found, precondition_failed. Nothing changed: no new version, no new revision.
-    base::Result<Saved> update(std::string_view idOrName, SaveRequest request,
-                               bool createIfMissing);
-    base::Result<void> remove(std::string_view idOrName, const Caller& caller,
-                              std::optional<uint64_t> ifRevision);
+    // not_found, precondition_failed, save_in_progress. Nothing changed: no new version, no new
+    // revision.
+    void update(std::string_view idOrName, SaveRequest request, bool createIfMissing,
+                Then<Saved> then);
+    void remove(std::string_view idOrName, const Caller& caller, std::optional<uint64_t> ifRevision,
+                Then<void> then);
 
     // Failure: not_found. The second form adds the sources of the shown version.
     base::Result<FunctionPtr> find(std::string_view idOrName) const;

@@ -1,5 +1,6 @@
-// The inside of FunctionService: what its files share. service.cpp answers callers, saves.cpp makes
-// and switches versions, restore.cpp brings functions back after a start and cleans up.
+// The inside of FunctionService: what its files share. service.cpp answers readers, saves.cpp takes
+// saves as far as the queue of builds, versions.cpp makes and switches versions, restore.cpp brings
+// functions back after a start and cleans up.
 #pragma once
 
 #include <chrono>
@@ -20,9 +21,34 @@
 namespace cf::functions {
 
 int64_t nowMs();
-base::Failure nameTaken(const std::string& name);
+base::Failure notFound(std::string_view idOrName);
 // As the registry holds it.
 std::shared_ptr<const Version> withoutSources(Version version);
+
+// A save that is still to be answered.
+struct Save {
+    std::string target{};  // id or name; empty: a new function
+    SaveRequest request{};
+    bool createIfMissing = false;
+    FunctionService::Then<Saved> then{};
+};
+using SavePtr = std::shared_ptr<Save>;
+
+// A version on its way through the queue of builds, and what is kept for it meanwhile.
+struct BuildJob {
+    SavePtr save{};         // empty when it is answered already
+    FunctionPtr present{};  // as the registry has it
+    Function next{};        // as it is to be
+    Version version{};
+    RuntimeInfo runtime{};
+    Audit audit{};
+    bool create = false;  // the function is not stored yet
+    bool stored = false;  // the version is, as building
+    bool forgetLocks = false;
+    std::optional<Builds::Shown> shown{};
+    std::vector<KeyLocks::Guard> locks{};  // let go before the answer
+};
+using BuildJobPtr = std::shared_ptr<BuildJob>;
 
 struct FunctionService::State {
     ServiceOptions options;
@@ -33,42 +59,59 @@ struct FunctionService::State {
     Activator& activator;
     std::unique_ptr<Artifacts> artifacts{};
     std::unique_ptr<Builds> builds{};
-    KeyLocks locks{};
+    // Calls whom a lock was waited for; never builds.
+    Background turns{2};
+    KeyLocks locks{turns, options.waitingSaves};
     mutable std::mutex mutex{};
     // Functions whose artifact is missing: why they cannot be called for now.
     std::unordered_map<std::string, base::Failure> withheld{};
-    // Last, so that its threads end before anything they use.
-    std::optional<Background> background{};
+    Background builders{options.parallelBuilds};
+
+    // What runs uses everything above.
+    ~State() {
+        builders.stop();
+        turns.stop();
+    }
 
     bool isWithheld(const std::string& id) const {
         const std::lock_guard lock(mutex);
         return withheld.contains(id);
     }
-    std::optional<KeyLocks::Guard> lockName(const std::string& name,
-                                            std::chrono::milliseconds wait) {
-        return locks.take("name " + nameKey(name), wait);
-    }
+    static std::string nameLock(std::string_view name) { return "name " + nameKey(name); }
+    base::Failure nameTaken(const std::string& name) const;
     base::Result<void> enoughDisk() const;
+    base::Result<void> roomToBuild() const;
+    base::Failure saveInProgress(const std::string& name, const KeyLocks::Turn& turn) const;
     LiveFunction liveFunction(const FunctionPtr& entry) const;
     base::Result<Saved> saved(FunctionPtr entry, Sources sources, bool created) const;
 
-    base::Result<Saved> create(SaveRequest request);  // under the lock of its name
-    base::Result<Saved> createBehind(Function function, Version version, RuntimeInfo runtime,
-                                     Audit audit);
-    base::Result<Saved> update(const FunctionPtr& present, SaveRequest request,
-                               KeyLocks::Guard lock);
+    // The way of a save: these answer it, now or when its build is over.
+    void update(const SavePtr& save);
+    void updateLocked(const SavePtr& save, const std::string& id, KeyLocks::Turn turn);
+    void createUnder(const SavePtr& save, std::optional<KeyLocks::Guard> name);
+    // Its halves up to the queue of builds: an empty result waits there.
+    using Begun = base::Result<std::optional<Saved>>;
+    Begun beginCreate(const SavePtr& save, std::optional<KeyLocks::Guard>& name);
+    Begun beginUpdate(const SavePtr& save, const FunctionPtr& present, KeyLocks::Guard& lock);
+    void enqueue(BuildJob job);
+    // On a thread of the builders.
+    void finish(BuildJob& job);
+    base::Result<Saved> createVersion(BuildJob& job);
+    base::Result<Saved> changeVersion(BuildJob& job);
+
+    base::Result<void> remove(const std::string& id, const std::string& named,
+                              const Caller& caller, std::optional<uint64_t> ifRevision,
+                              const KeyLocks::Turn& turn);
     base::Result<Saved> changeSettings(const FunctionPtr& present, Function next, Sources sources,
                                        Audit audit);
-    base::Result<Saved> changeVersion(const FunctionPtr& present, Function next, Version version,
-                                      const RuntimeInfo& runtime, Audit audit, bool stored,
-                                      bool forgetLocks = false);
     FunctionPtr publish(FunctionEntry entry, uint64_t revision);
     base::Result<void> keepFailed(const FunctionPtr& present, Builds::Outcome outcome,
                                   const Audit& audit, bool create = false);
-    std::vector<uint64_t> expired(const Function& next, uint64_t previousLive) const;
+    std::vector<uint64_t> expired(const Function& next) const;
     void restore(const FunctionPtr& entry);
+    void rebuild(const std::string& id);
+    void rebuildLocked(const std::string& id);
     void collectGarbage(std::chrono::milliseconds grace);
-    base::Result<void> roomBehind() const;
 };
 
 }  // namespace cf::functions

@@ -131,6 +131,7 @@ Client::Client(const std::function<void(Dependencies&)>& change, ControlOptions 
 Client::~Client() {
     domain.builder.release();
     pool_.reset();
+    domain.close();
     loop_.stop();
     thread_.join();
 }

@@ -2,6 +2,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <atomic>
+#include <future>
 #include <latch>
 #include <semaphore>
 
@@ -43,6 +44,8 @@ class PlatformTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(runtimesAndOpenapi);
     CPPUNIT_TEST(aFullQueueIsSaid);
     CPPUNIT_TEST(readingNeverWaitsForBuilds);
+    CPPUNIT_TEST(savesNeverWaitForOthersBuilds);
+    CPPUNIT_TEST(aDroppedReplyIsAnswered);
     CPPUNIT_TEST(aFaultIsA500);
     CPPUNIT_TEST(everyExchangeIsAnsweredAtTheEnd);
     CPPUNIT_TEST_SUITE_END();
@@ -211,6 +214,81 @@ class PlatformTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(200, client.call("GET", "/api/health").status);
         client.domain.builder.release();
         for (const auto& save : saves) CPPUNIT_ASSERT_EQUAL(201, save->wait().status);
+    }
+
+    void savesNeverWaitForOthersBuilds() {
+        // One thread for saves, and more hanging builds than may run.
+        Client client({}, {.threads = 1, .readers = 1, .queue = 32});
+        for (const char* name : {"settings", "gone"})
+            CPPUNIT_ASSERT_EQUAL(201, client
+                                          .call("PUT", std::string("/api/v1/functions/") + name,
+                                                "{'runtime':'toy','code':'quick'}")
+                                          .status);
+        std::vector<std::shared_ptr<FakeExchange>> hanging;
+        for (int i = 0; i < 8; ++i)
+            hanging.push_back(
+                client.send("PUT", "/api/v1/functions/f" + std::to_string(i),
+                            "{'runtime':'toy','code':'WAIT " + std::to_string(i) + "'}"));
+        client.domain.builder.untilWaiting(4);
+        const Answer made = client.call("POST", "/api/v1/functions",
+                                        "{'name':'new','runtime':'toy','code':'new'}",
+                                        {{"Prefer", "respond-async"}});
+        CPPUNIT_ASSERT_EQUAL(202, made.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("respond-async"), made.headers.at("Preference-Applied"));
+        CPPUNIT_ASSERT_EQUAL(std::string("building"),
+                             client.call("GET", made.headers.at("Location")).at("/state"));
+        CPPUNIT_ASSERT_EQUAL(
+            200, client.call("PATCH", "/api/v1/functions/settings", "{'timeout':5}").status);
+        CPPUNIT_ASSERT_EQUAL(204, client.call("DELETE", "/api/v1/functions/gone").status);
+        // The same creation again: where the first one can be watched.
+        const Answer again = client.call("POST", "/api/v1/functions",
+                                         "{'name':'new','runtime':'toy','code':'new'}");
+        CPPUNIT_ASSERT_EQUAL(409, again.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), again.at("/reason"));
+        CPPUNIT_ASSERT_MESSAGE(
+            again.body, again.at("/detail").find("is being built") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(made.headers.at("Location"), again.headers.at("Location"));
+        CPPUNIT_ASSERT_EQUAL(made.headers.at("Link"), again.headers.at("Link"));
+        client.domain.builder.release();
+        for (const auto& save : hanging) CPPUNIT_ASSERT_EQUAL(201, save->wait().status);
+    }
+
+    void aDroppedReplyIsAnswered() {
+        base::EventLoop loop;
+        std::thread thread([&] { loop.run(); });
+        std::shared_ptr<FakeExchange> fault, twice, late;
+        Reply kept(loop, nullptr, nullptr);
+        {
+            ControlPool pool;
+            const auto ask = [&](ControlPool::Resource resource) {
+                auto exchange = std::make_shared<FakeExchange>("GET", "/x", "", Headers{});
+                pool.answer(loop, exchange, Lane::save, std::move(resource));
+                return exchange;
+            };
+            fault = ask([] { return Response{.later = [](const Reply&) {}}; });
+            CPPUNIT_ASSERT_EQUAL(std::string("internal_error"), fault->wait().at("/reason"));
+            twice = ask([] {
+                return Response{.later = [](const Reply& reply) {
+                    reply({.status = 204});
+                    reply({.status = 500});
+                    throw std::runtime_error("behind the answer");
+                }};
+            });
+            CPPUNIT_ASSERT_EQUAL(204, twice->wait().status);
+            std::promise<void> begun;
+            late = ask([&] {
+                return Response{.later = [&](const Reply& reply) {
+                    kept = reply;
+                    begun.set_value();
+                }};
+            });
+            begun.get_future().wait();
+        }
+        // The pool is gone, and so is whoever would have answered.
+        kept = Reply(loop, nullptr, nullptr);
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"), late->wait().at("/reason"));
+        loop.stop();
+        thread.join();
     }
 
     void aFaultIsA500() {

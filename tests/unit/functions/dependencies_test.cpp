@@ -1,9 +1,11 @@
 // Dependencies of functions: listed beside code, locked, installed once, kept as long as needed.
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <future>
 #include <thread>
 
 #include "fakes.hpp"
+#include "functions/dependencies.hpp"
 #include "functions/layers.hpp"
 
 namespace cf::functions::test {
@@ -29,6 +31,7 @@ class DependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(nullForgetsTheLock);
     CPPUNIT_TEST(locksSentBackMustBeTheSame);
     CPPUNIT_TEST(equalOnesAreInstalledOnce);
+    CPPUNIT_TEST(waitingForOthersIsLogged);
     CPPUNIT_TEST(aFailedInstallationLeavesNothing);
     CPPUNIT_TEST(liveVersionsNameTheirLayers);
     CPPUNIT_TEST(aMissingLayerIsMadeAgainFromTheSameLock);
@@ -291,6 +294,53 @@ class DependenciesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(0444, mode(layers->directory(key) + "/file"));
     }
 
+    void waitingForOthersIsLogged() {
+        class Listener final : public BuildListener {
+        public:
+            void log(std::string_view line) override {
+                text += line;
+                heard.set_value();
+            }
+            void remark(const base::SourceRemark&) override {}
+            std::string text{};
+            std::promise<void> heard{};
+        } quiet, listener;
+        Domain domain;
+        TemporaryFolder folder;
+        const auto layers = std::move(*Layers::open(folder.path.string(), {}));
+        const std::string identity = "toy 1";
+        const auto never = [] { return false; };
+        Dependencies first("fn_1", {}, identity, *domain.store, *layers);
+        Dependencies second("fn_2", {}, identity, *domain.store, *layers);
+        first.begin((folder.path / "1").string(), quiet);
+        second.begin((folder.path / "2").string(), listener);
+        std::promise<void> filling;
+        bool filled = false;
+        std::thread other([&] {
+            filled = bool(first.layer(
+                "lock", false,
+                [&](const std::string&) -> base::Result<void> {
+                    filling.set_value();
+                    // Much longer than it takes; the assertion below says what was wrong.
+                    listener.heard.get_future().wait_for(std::chrono::seconds(30));
+                    return {};
+                },
+                never));
+        });
+        filling.get_future().wait();
+        const auto shared = second.layer(
+            "lock", false,
+            [](const std::string&) -> base::Result<void> {
+                return base::Failure{.detail = "it was filled twice"};
+            },
+            never);
+        other.join();
+        CPPUNIT_ASSERT(filled && shared);
+        CPPUNIT_ASSERT_EQUAL(std::string("waiting for another build of the same dependencies"),
+                             listener.text);
+        CPPUNIT_ASSERT_EQUAL(std::string(), quiet.text);
+    }
+
     void aFailedInstallationLeavesNothing() {
         Domain domain;
         const auto failed =
@@ -342,7 +392,7 @@ class DependenciesTest : public CppUnit::TestFixture {
         ok(domain.create(withNeeds));
         domain.service->collectGarbage();
         CPPUNIT_ASSERT_EQUAL(size_t{1}, layers(domain));
-        CPPUNIT_ASSERT(domain.service->remove("hello", {}, {}));
+        CPPUNIT_ASSERT(domain.remove("hello"));
         domain.restart();
         CPPUNIT_ASSERT_EQUAL(size_t{0}, layers(domain));
         ok(domain.create(withNeeds));

@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -209,6 +211,19 @@ private:
     std::vector<std::string> events_;
 };
 
+// Waits for an answer that may come from another thread.
+template <typename T>
+base::Result<T> answerOf(const std::function<void(FunctionService::Then<T>)>& ask) {
+    auto answer = std::make_shared<std::promise<base::Result<T>>>();
+    auto given = answer->get_future();
+    ask([answer](base::Result<T> result) { answer->set_value(std::move(result)); });
+    answer.reset();
+    // Longer than anything takes: a test that waits in vain ends.
+    if (given.wait_for(std::chrono::seconds(60)) != std::future_status::ready)
+        throw std::runtime_error("no answer within 60 s");
+    return given.get();
+}
+
 // The whole domain over one folder; restart() is what a new process would see.
 class Domain {
 public:
@@ -238,6 +253,11 @@ public:
     }
 
     // `json` with single quotes for double ones.
+    static SaveRequest async(const std::string& json) {
+        SaveRequest asked = request(json);
+        asked.async = true;
+        return asked;
+    }
     static SaveRequest request(std::string json, const Limits& limits = {}) {
         for (char& c : json)
             if (c == '\'') c = '"';
@@ -247,12 +267,44 @@ public:
         if (!patch) throw std::runtime_error(patch.failure().detail);
         return {.patch = std::move(*patch), .caller = {}, .ifRevision = {}, .async = false};
     }
-    base::Result<Saved> create(const std::string& json) { return service->create(request(json)); }
+    // A save whose answer is waited for later.
+    std::future<base::Result<Saved>> begin(SaveRequest request, const std::string& name = {}) {
+        auto answer = std::make_shared<std::promise<base::Result<Saved>>>();
+        auto given = answer->get_future();
+        const auto then = [answer](base::Result<Saved> result) {
+            answer->set_value(std::move(result));
+        };
+        if (name.empty())
+            service->create(std::move(request), then);
+        else
+            service->update(name, std::move(request), false, then);
+        return given;
+    }
+    std::string logOf(const std::string& name, uint64_t number) {
+        const auto entry = registry->find(name);
+        return *service->buildLog(*entry, number);
+    }
+
+    // As callers of the HTTP interface see it: with the answer.
+    base::Result<Saved> create(SaveRequest request) {
+        return answerOf<Saved>(
+            [&](auto then) { service->create(std::move(request), std::move(then)); });
+    }
+    base::Result<Saved> update(const std::string& name, SaveRequest request, bool createIfMissing) {
+        return answerOf<Saved>([&](auto then) {
+            service->update(name, std::move(request), createIfMissing, std::move(then));
+        });
+    }
+    base::Result<void> remove(const std::string& name, std::optional<uint64_t> ifRevision = {}) {
+        return answerOf<void>(
+            [&](auto then) { service->remove(name, {}, ifRevision, std::move(then)); });
+    }
+    base::Result<Saved> create(const std::string& json) { return create(request(json)); }
     base::Result<Saved> put(const std::string& name, const std::string& json) {
-        return service->update(name, request(json), true);
+        return update(name, request(json), true);
     }
     base::Result<Saved> patch(const std::string& name, const std::string& json) {
-        return service->update(name, request(json), false);
+        return update(name, request(json), false);
     }
 
     TemporaryFolder folder{};

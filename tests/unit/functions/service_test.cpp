@@ -225,11 +225,11 @@ class ServiceTest : public CppUnit::TestFixture {
         const Saved saved = must(domain_.create(simple));
         auto request = Domain::request("{'timeout':8}");
         request.ifRevision = saved.entry->function.revision;
-        must(domain_.service->update("hello", request, false));
+        must(domain_.update("hello", request, false));
         request.patch.timeout.value = std::chrono::milliseconds(9000);
         CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"),
-                             reason(domain_.service->update("hello", request, false)));
-        const auto removed = domain_.service->remove("hello", {}, saved.entry->function.revision);
+                             reason(domain_.update("hello", request, false)));
+        const auto removed = domain_.remove("hello", saved.entry->function.revision);
         CPPUNIT_ASSERT(!removed && removed.failure().reason == "precondition_failed");
         CPPUNIT_ASSERT_EQUAL(
             int64_t{8000},
@@ -270,10 +270,10 @@ class ServiceTest : public CppUnit::TestFixture {
     void removes() {
         const std::string id = must(domain_.create(simple)).entry->function.id;
         domain_.activator.take();
-        CPPUNIT_ASSERT(domain_.service->remove("HELLO", {}, std::nullopt));
+        CPPUNIT_ASSERT(domain_.remove("HELLO"));
         expectEvents({"remove " + id});
         CPPUNIT_ASSERT(!domain_.service->find("hello") && !domain_.service->find(id));
-        CPPUNIT_ASSERT(!domain_.service->remove("hello", {}, std::nullopt));
+        CPPUNIT_ASSERT(!domain_.remove("hello"));
         domain_.restart();
         CPPUNIT_ASSERT_EQUAL(size_t{0}, domain_.registry->size());
         must(domain_.create(simple));
@@ -374,7 +374,7 @@ class ServiceTest : public CppUnit::TestFixture {
                 Domain::request("{'name':'" + code + "','runtime':'toy','code':'" + code + "'}");
             request.callerGone = [] { return true; };
             CPPUNIT_ASSERT_EQUAL(std::string("build_failed"),
-                                 reason(domain_.service->create(std::move(request))));
+                                 reason(domain_.create(std::move(request))));
             domain_.restart();
             const auto entry = domain_.registry->find(code);
             CPPUNIT_ASSERT(entry && !entry->callable() &&
@@ -401,7 +401,7 @@ class ServiceTest : public CppUnit::TestFixture {
     void answersBeforeTheBuild() {
         auto request = Domain::request("{'name':'hello','runtime':'toy','code':'WAIT'}");
         request.async = true;
-        const Saved saved = must(domain_.service->create(std::move(request)));
+        const Saved saved = must(domain_.create(std::move(request)));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, saved.building);
         CPPUNIT_ASSERT(saved.entry->shown().state == VersionState::building &&
                        !saved.entry->callable());
@@ -424,7 +424,7 @@ class ServiceTest : public CppUnit::TestFixture {
     void anAsyncFailureStaysReadable() {
         auto request = Domain::request("{'name':'hello','runtime':'toy','code':'BROKEN'}");
         request.async = true;
-        must(domain_.service->create(std::move(request)));
+        must(domain_.create(std::move(request)));
         const auto same = domain_.patch("hello", "{'code':'BROKEN'}");
         CPPUNIT_ASSERT_MESSAGE("the same code is tried again", reason(same) == "build_failed");
         const auto entry = domain_.registry->find("hello");
@@ -489,8 +489,12 @@ class ServiceTest : public CppUnit::TestFixture {
                              domain_.activator);
         CPPUNIT_ASSERT(full.start());
         CPPUNIT_ASSERT_EQUAL(std::string("disk_full"),
-                             reason(full.update("hello", Domain::request("{'timeout':3}"), false)));
-        CPPUNIT_ASSERT(full.remove("hello", {}, std::nullopt));
+                             reason(answerOf<Saved>([&](auto then) {
+                                 full.update("hello", Domain::request("{'timeout':3}"), false,
+                                             then);
+                             })));
+        CPPUNIT_ASSERT(
+            answerOf<void>([&](auto then) { full.remove("hello", {}, std::nullopt, then); }));
     }
 };
 

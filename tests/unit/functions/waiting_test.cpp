@@ -1,0 +1,213 @@
+// Who waits for whom: builds in their queue, saves of one function, and nobody else.
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <future>
+#include <thread>
+
+#include "fakes.hpp"
+
+namespace cf::functions::test {
+
+class WaitingTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(WaitingTest);
+    CPPUNIT_TEST(nobodyElseWaitsForBuilds);
+    CPPUNIT_TEST(theQueueOfBuildsIsBounded);
+    CPPUNIT_TEST(aWaitingBuildSaysSo);
+    CPPUNIT_TEST(savesOfOneFunctionComeInTheirOrder);
+    CPPUNIT_TEST(whatWantsAnAnswerAtOnceDoesNotWaitForASave);
+    CPPUNIT_TEST(waitingForASaveEnds);
+    CPPUNIT_TEST(fewMayWaitForOneFunction);
+    CPPUNIT_TEST(aNewNameIsWaitedFor);
+    CPPUNIT_TEST(whatWaitsAtTheEndIsDropped);
+    CPPUNIT_TEST_SUITE_END();
+
+    Domain domain_;
+
+    static std::string slow(const std::string& name) {
+        return "{'name':'" + name + "','runtime':'toy','code':'WAIT " + name + "'}";
+    }
+    static std::string quick(const std::string& name) {
+        return "{'name':'" + name + "','runtime':'toy','code':'quick'}";
+    }
+    template <typename T>
+    static std::string reason(const base::Result<T>& result) {
+        return result ? "" : result.failure().reason;
+    }
+    void with(size_t parallel, size_t waiting) {
+        domain_.base.parallelBuilds = parallel;
+        domain_.base.waitingBuilds = waiting;
+        domain_.restart();
+    }
+
+    void nobodyElseWaitsForBuilds() {
+        with(2, 8);
+        for (const char* name : {"settings", "gone", "read"})
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick(name))));
+        std::vector<std::future<base::Result<Saved>>> hanging;
+        for (int i = 0; i < 6; ++i)
+            hanging.push_back(domain_.begin(Domain::request(slow("slow" + std::to_string(i)))));
+        domain_.builder.untilWaiting(2);
+        // All on this thread, and nothing is released before they are through.
+        const auto made = domain_.create(Domain::async(quick("new")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(made));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{1}, made->building);
+        CPPUNIT_ASSERT(domain_.service->find("new"));
+        const auto changed = domain_.update("read", Domain::async("{'code':'other'}"), false);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(changed));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, changed->building);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.patch("settings", "{'timeout':5}")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.patch("settings", "{'code':'quick'}")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), reason(domain_.remove("gone")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.service->read("read")));
+        domain_.builder.release();
+        for (auto& one : hanging) CPPUNIT_ASSERT_EQUAL(std::string(), why(one.get()));
+    }
+
+    void theQueueOfBuildsIsBounded() {
+        with(1, 1);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick("there"))));
+        auto running = domain_.begin(Domain::request(slow("running")));
+        domain_.builder.untilWaiting();
+        auto waiting = domain_.begin(Domain::request(slow("waiting")));
+        for (const bool async : {false, true}) {
+            auto creation = Domain::request(quick("late"));
+            creation.async = async;
+            const auto refused = domain_.create(std::move(creation));
+            CPPUNIT_ASSERT_EQUAL(std::string("control_busy"), reason(refused));
+            CPPUNIT_ASSERT_EQUAL(std::string("1 waiting builds"), refused.failure().limit);
+            CPPUNIT_ASSERT(!domain_.service->find("late"));
+            auto change = Domain::request("{'code':'other'}");
+            change.async = async;
+            CPPUNIT_ASSERT_EQUAL(std::string("control_busy"),
+                                 reason(domain_.update("there", std::move(change), false)));
+        }
+        // What needs no build needs no place.
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.patch("there", "{'timeout':5}")));
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(waiting.get()));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{1}, domain_.registry->find("there")->shown().number);
+    }
+
+    void aWaitingBuildSaysSo() {
+        with(1, 8);
+        auto running = domain_.begin(Domain::request(slow("running")));
+        domain_.builder.untilWaiting();
+        CPPUNIT_ASSERT_EQUAL(std::string("building running\n"), domain_.logOf("running", 1));
+        auto sync = domain_.begin(Domain::request(quick("sync")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(Domain::async(quick("async")))));
+        for (const char* name : {"sync", "async"}) {
+            const std::string log = domain_.logOf(name, 1);
+            CPPUNIT_ASSERT_MESSAGE(log, log.starts_with("waiting for a free place to build: 1 "));
+            const auto read = domain_.service->read(name);
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(read));
+            CPPUNIT_ASSERT(read->version->state == VersionState::building);
+        }
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(sync.get()));
+        const std::string log = domain_.logOf("sync", 1);
+        CPPUNIT_ASSERT_MESSAGE(log, log.find("building sync") != log.npos);
+    }
+
+    void savesOfOneFunctionComeInTheirOrder() {
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick("hello"))));
+        auto first = domain_.begin(Domain::request("{'code':'WAIT'}"), "hello");
+        domain_.builder.untilWaiting();
+        std::vector<std::future<base::Result<Saved>>> behind;
+        for (int i = 2; i <= 9; ++i)
+            behind.push_back(domain_.begin(
+                Domain::request("{'timeout':" + std::to_string(i) + "}"), "hello"));
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(first.get()));
+        uint64_t revision = 2;
+        for (auto& one : behind) {
+            const auto saved = one.get();
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(saved));
+            CPPUNIT_ASSERT_EQUAL(++revision, saved->entry->function.revision);
+        }
+    }
+
+    void whatWantsAnAnswerAtOnceDoesNotWaitForASave() {
+        domain_.base.asyncLockWait = std::chrono::milliseconds(1);
+        domain_.restart();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick("hello"))));
+        auto running = domain_.begin(Domain::request("{'code':'WAIT'}"), "hello");
+        domain_.builder.untilWaiting();
+        const auto refused = domain_.update("hello", Domain::async("{'code':'other'}"), false);
+        CPPUNIT_ASSERT_EQUAL(std::string("save_in_progress"), reason(refused));
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+    }
+
+    void waitingForASaveEnds() {
+        domain_.base.lockWait = std::chrono::milliseconds(1);
+        domain_.restart();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick("hello"))));
+        auto running = domain_.begin(Domain::request("{'code':'WAIT'}"), "hello");
+        domain_.builder.untilWaiting();
+        CPPUNIT_ASSERT_EQUAL(std::string("save_in_progress"),
+                             reason(domain_.patch("hello", "{'timeout':5}")));
+        CPPUNIT_ASSERT_EQUAL(std::string("save_in_progress"), reason(domain_.remove("hello")));
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), reason(domain_.remove("hello")));
+    }
+
+    void fewMayWaitForOneFunction() {
+        domain_.base.waitingSaves = 2;
+        domain_.restart();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(quick("hello"))));
+        auto running = domain_.begin(Domain::request("{'code':'WAIT'}"), "hello");
+        domain_.builder.untilWaiting();
+        auto one = domain_.begin(Domain::request("{'timeout':5}"), "hello");
+        auto two = domain_.begin(Domain::request("{'timeout':6}"), "hello");
+        const auto refused = domain_.patch("hello", "{'timeout':7}");
+        CPPUNIT_ASSERT_EQUAL(std::string("control_busy"), reason(refused));
+        CPPUNIT_ASSERT_EQUAL(std::string("2 waiting requests"), refused.failure().limit);
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(one.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(two.get()));
+    }
+
+    void aNewNameIsWaitedFor() {
+        auto first = domain_.begin(Domain::request(slow("hello")));
+        domain_.builder.untilWaiting();
+        const auto again = domain_.create(quick("HELLO"));
+        CPPUNIT_ASSERT_EQUAL(std::string("name_taken"), reason(again));
+        const std::string id = domain_.registry->find("hello")->function.id;
+        CPPUNIT_ASSERT_MESSAGE(again.failure().detail,
+                               again.failure().detail.find("is being built") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(
+            again.failure().hint,
+            again.failure().hint.find(id + "/versions/1/build-log") != std::string::npos);
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(first.get()));
+        const auto late = domain_.create(quick("hello"));
+        CPPUNIT_ASSERT(late.failure().detail.find("exists already") != std::string::npos);
+    }
+
+    void whatWaitsAtTheEndIsDropped() {
+        with(1, 8);
+        auto running = domain_.begin(Domain::request(slow("running")));
+        domain_.builder.untilWaiting();
+        auto queued = domain_.begin(Domain::request(slow("queued")));
+        auto locked = domain_.begin(Domain::request("{'timeout':5}"), "running");
+        std::thread end([&] { domain_.service.reset(); });
+        CPPUNIT_ASSERT_THROW(static_cast<void>(queued.get()), std::future_error);
+        domain_.builder.release();
+        end.join();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+        // Either it was its turn before the end, or it was dropped.
+        try {
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(locked.get()));
+        } catch (const std::future_error&) {
+        }
+        domain_.open();
+        CPPUNIT_ASSERT(domain_.service->find("running") && !domain_.service->find("queued"));
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(WaitingTest);
+
+}  // namespace cf::functions::test
