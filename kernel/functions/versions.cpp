@@ -181,6 +181,7 @@ Result<void> FunctionService::State::keepFailed(const FunctionPtr& present, Buil
                                  .keepRevision = entry->callable(),
                                  .version = std::make_shared<const Version>(outcome.version),
                                  .buildLog = outcome.shown.text(),
+                                 .dropVersions = expired(entry->function),
                                  .audit = {audit.principal, "build_failed", audit.atMs}});
     if (!revision) return std::move(revision).failure();
     entry->function.revision = *revision;

@@ -37,6 +37,7 @@ class ServiceTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anAsyncFailureStaysReadable);
     CPPUNIT_TEST(listsInPages);
     CPPUNIT_TEST(dropsOldVersions);
+    CPPUNIT_TEST(dropsOldFailedVersions);
     CPPUNIT_TEST(aFullDiskRefusesSaves);
     CPPUNIT_TEST_SUITE_END();
 
@@ -478,6 +479,39 @@ class ServiceTest : public CppUnit::TestFixture {
         for (const auto& version : *versions) numbers.push_back(version->number);
         CPPUNIT_ASSERT((std::vector<uint64_t>{8, 7, 6, 5}) == numbers);
         CPPUNIT_ASSERT(!domain_.service->sources(domain_.registry->find("hello")->function.id, 4));
+    }
+
+    std::vector<uint64_t> numbers(const std::string& name) {
+        const auto versions = domain_.service->versions(*domain_.registry->find(name));
+        std::vector<uint64_t> found;
+        for (const auto& version : *versions) found.push_back(version->number);
+        return found;
+    }
+
+    void dropsOldFailedVersions() {
+        domain_.base.retention.versions = 4;
+        domain_.restart();
+        must(domain_.create(simple));
+        must(domain_.patch("hello", "{'code':'two'}"));
+        for (int i = 3; i <= 12; ++i)
+            CPPUNIT_ASSERT_EQUAL(std::string("build_failed"),
+                                 reason(domain_.patch("hello", "{'code':'BROKEN " +
+                                                                   std::to_string(i) + "'}")));
+        // The live one and the one before it, however old, and the newest of those that failed.
+        CPPUNIT_ASSERT((std::vector<uint64_t>{12, 11, 2, 1}) == numbers("hello"));
+        const auto entry = domain_.registry->find("hello");
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, entry->shown().number);
+        CPPUNIT_ASSERT(!domain_.service->sources(entry->function.id, 10));
+        CPPUNIT_ASSERT(!domain_.service->buildLog(*entry, 10));
+        // One that never was ready keeps no more of them.
+        auto request = Domain::request("{'name':'never','runtime':'toy','code':'BROKEN'}");
+        request.async = true;
+        must(domain_.create(std::move(request)));
+        for (int i = 2; i <= 8; ++i)
+            CPPUNIT_ASSERT_EQUAL(std::string("build_failed"),
+                                 reason(domain_.patch("never", "{'code':'BROKEN " +
+                                                                   std::to_string(i) + "'}")));
+        CPPUNIT_ASSERT((std::vector<uint64_t>{8, 7, 6, 5}) == numbers("never"));
     }
 
     void aFullDiskRefusesSaves() {
