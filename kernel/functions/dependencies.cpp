@@ -39,10 +39,16 @@ std::optional<std::string> Dependencies::recallLock(std::string_view name,
 
 void Dependencies::keepLock(std::string_view name, std::string_view madeFrom,
                             std::string_view content) {
-    use({.name = std::string(name),
-         .madeFrom = sha256(madeFrom),
-         .content = std::string(content),
-         .madeAtMs = base::unixMs(base::WallClock::now())});
+    Lock lock{.name = std::string(name),
+              .madeFrom = sha256(madeFrom),
+              .content = std::string(content),
+              .madeAtMs = base::unixMs(base::WallClock::now())};
+    // Nobody was asked about what was recalled and is kept as it was: it is as old as before.
+    for (const Lock& recalled : locks_)
+        if (recalled.name == lock.name && recalled.madeFrom == lock.madeFrom &&
+            recalled.content == lock.content)
+            lock.madeAtMs = recalled.madeAtMs;
+    use(std::move(lock));
 }
 
 void Dependencies::use(Lock lock) {

@@ -27,6 +27,8 @@ class DependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anOldManifestFindsItsLockAgain);
     CPPUNIT_TEST(othersTakeAYoungLockOver);
     CPPUNIT_TEST(othersLeaveAnOldLockAlone);
+    CPPUNIT_TEST(savesOfCodeKeepTheAgeOfALock);
+    CPPUNIT_TEST(aFallbackKeepsTheAgeOfALock);
     CPPUNIT_TEST(anOldLockIsBetterThanNone);
     CPPUNIT_TEST(nullForgetsTheLock);
     CPPUNIT_TEST(locksSentBackMustBeTheSame);
@@ -222,11 +224,56 @@ class DependenciesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(lockOf(domain, "other"), lockOf(domain, "third"));
     }
 
+    // As if the lock of the function's version had been made two days ago.
+    static void makeOld(Domain& domain, const std::string& name) {
+        const auto entry = domain.registry->find(name);
+        Version version = **domain.service->version(*entry, entry->shown().number);
+        for (auto& lock : version.locks) lock.madeAtMs -= 2 * 86'400'000;
+        version.sources.reset();
+        const auto kept =
+            domain.store->apply({.function = entry->function,
+                                 .keepRevision = true,
+                                 .version = std::make_shared<const Version>(std::move(version)),
+                                 .audit = {}});
+        CPPUNIT_ASSERT(kept);
+    }
+    static int64_t lockMadeAt(Domain& domain, const std::string& name) {
+        const auto entry = domain.registry->find(name);
+        return (*domain.service->version(*entry, entry->shown().number))->locks.at(0).madeAtMs;
+    }
+
+    void savesOfCodeKeepTheAgeOfALock() {
+        Domain domain;
+        ok(domain.create(withNeeds));
+        makeOld(domain, "hello");
+        const int64_t made = lockMadeAt(domain, "hello");
+        ok(domain.patch("hello", "{'code':'two'}"));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, number(domain));
+        CPPUNIT_ASSERT_EQUAL(made, lockMadeAt(domain, "hello"));
+        ok(domain.create("{'name':'other','runtime':'toy','code':'x','dependencies':['a@1','b']}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 2"), lockOf(domain, "other"));
+    }
+
+    void aFallbackKeepsTheAgeOfALock() {
+        Domain domain;
+        ok(domain.create(withNeeds));
+        makeOld(domain, "hello");
+        const int64_t made = lockMadeAt(domain, "hello");
+        domain.builder.registryAnswers = false;
+        ok(domain.create("{'name':'other','runtime':'toy','code':'x','dependencies':['a@1','b']}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 1"), lockOf(domain, "other"));
+        CPPUNIT_ASSERT_EQUAL(made, lockMadeAt(domain, "other"));
+        domain.builder.registryAnswers = true;
+        ok(domain.create("{'name':'third','runtime':'toy','code':'y','dependencies':['a@1','b']}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 2"), lockOf(domain, "third"));
+        // That one is as young as the registry's answer.
+        CPPUNIT_ASSERT(lockMadeAt(domain, "third") > made);
+    }
+
     void othersLeaveAnOldLockAlone() {
         Domain domain;
-        domain.base.lockAge = std::chrono::seconds(-10);
-        domain.restart();
         ok(domain.create(withNeeds));
+        makeOld(domain, "hello");
         ok(domain.create("{'name':'other','runtime':'toy','code':'x','dependencies':['a@1','b']}"));
         CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 2"), lockOf(domain, "other"));
         CPPUNIT_ASSERT_EQUAL(size_t{2}, layers(domain));

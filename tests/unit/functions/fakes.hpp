@@ -150,10 +150,9 @@ private:
             listener.remark({.file = "needs.txt", .line = 2, .column = 1, .message = "no NOSUCH"});
             return base::Failure{.reason = "build_failed", .detail = "needs.txt, line 2: no NOSUCH"};
         }
-        if (!lock) {
-            lock = needs + "resolved " + std::to_string(++resolutions);
-            dependencies.keepLock("toy.lock", needs, *lock);
-        }
+        if (!lock) lock = needs + "resolved " + std::to_string(++resolutions);
+        // As executors do, also with what was recalled.
+        dependencies.keepLock("toy.lock", needs, *lock);
         const auto fill = [&](const std::string& directory) -> base::Result<void> {
             fills += 1;
             std::ofstream(directory + "/installed") << *lock;
