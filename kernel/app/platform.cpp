@@ -41,12 +41,23 @@ bool isOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settin
     return false;
 }
 
+// With what SQLite has not written to the file itself yet.
+uint64_t databaseBytes(const std::string& file) {
+    uint64_t bytes = 0;
+    for (const char* part : {"", "-wal"}) {
+        std::error_code error;
+        const auto size = std::filesystem::file_size(file + part, error);
+        if (!error) bytes += size;
+    }
+    return bytes;
+}
+
 }  // namespace
 
 Platform::Platform(Settings settings, Places places, const DataDirectory& data)
     : settings_(std::move(settings)), places_(std::move(places)), data_(data),
       loops_(std::min<size_t>(settings_.loops != 0 ? settings_.loops : usualLoops(cores()), settings_.maxWorkers)),
-      companions_(settings_.companions), page_(places_.web) {
+      companions_(settings_.companions), logUse_(data_.path() + "/.by-id"), page_(places_.web) {
     for (const auto& home : loops_.all())
         home->server = std::make_unique<http::Server>(home->loop, serverOptions(), [this, &here = *home](std::shared_ptr<http::Exchange> exchange) {
             handle(here, std::move(exchange));
@@ -284,6 +295,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     control_ = std::make_unique<api::ControlPool>(api::ControlOptions{.threads = settings_.controlThreads});
     followers_ = std::make_shared<api::FollowerLimits>();
     followers_->most = settings_.maxFollowers;
+    logBytes();
     activator_->callersCome();
     loops_.onEach([this](HomeLoop& home) { serveApi(home); });
     phase_ = api::Health::Phase::running;
@@ -341,6 +353,10 @@ void Platform::record(const workers::Invocation& call, const workers::Outcome& o
     recorder_->record(std::move(entry));
 }
 
+uint64_t Platform::logBytes() const {
+    return logUse_.bytes([this](std::function<void()> look) { return control_->run(std::move(look)); });
+}
+
 api::Health Platform::health() const {
     api::Health health;
     health.phase = phase_;
@@ -365,6 +381,8 @@ api::Health Platform::health() const {
     health.sandboxStrict = settings_.strict;
     health.sandboxTier = sandbox::tierOf(layers_);
     for (const auto& layer : layers_) health.layers.push_back({layer.name, layer.active, layer.detail});
+    const auto kept = functions_->diskUse();
+    health.bytes = {{"database", databaseBytes(data_.own("functions.db"))}, {"logs", logBytes()}, {"artifacts", kept.artifacts}, {"layers", kept.layers}};
     if (recorder_) health.bytes.emplace_back("records", recorder_->counts().bytes);
     return health;
 }

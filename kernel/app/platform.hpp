@@ -15,6 +15,7 @@
 #include "app/companions.hpp"
 #include "app/data_directory.hpp"
 #include "app/executor_builder.hpp"
+#include "app/folder_use.hpp"
 #include "app/home_loop.hpp"
 #include "app/record_reader.hpp"
 #include "app/settings.hpp"
@@ -72,6 +73,7 @@ private:
     void reclaimBuilds();
     base::Result<void> loadFunctions();
     void record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status);
+    uint64_t logBytes() const;
     api::Health health() const;
 
     const Settings settings_;
@@ -100,6 +102,7 @@ private:
     std::unique_ptr<functions::SqliteStore> store_;
     std::unique_ptr<functions::FunctionService> functions_;
     mutable Companions companions_;
+    mutable FolderUse logUse_;
     WebPage page_;
     std::unique_ptr<api::ControlPool> control_;
     std::shared_ptr<api::FollowerLimits> followers_;

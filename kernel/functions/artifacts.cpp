@@ -82,6 +82,13 @@ std::string encode(const Record& record) {
         .done();
 }
 
+uint64_t recordedBytes(const std::string& directory) {
+    std::error_code error;
+    if (!fs::is_directory(directory, error)) return 0;
+    const auto record = readRecord(directory);
+    return record ? record->extent.bytes : 0;
+}
+
 // Keeps the remarks of a build on their way to the listener.
 class Collector final : public BuildListener {
 public:
@@ -149,6 +156,9 @@ base::Result<std::unique_ptr<Artifacts>> Artifacts::open(const std::string& data
     auto layers = Layers::open(dataDir, options);
     if (!layers) return std::move(layers).failure();
     artifacts->layers_ = std::move(*layers);
+    for (fs::directory_iterator at(artifacts->artifactsDir_, error), end; !error && at != end;
+         at.increment(error))
+        if (at->is_directory()) artifacts->bytes_ += recordedBytes(at->path().string());
     return artifacts;
 }
 
@@ -293,10 +303,13 @@ base::Result<void> Artifacts::install(const std::string& key, const std::string&
     unusedSince_[key] = std::chrono::steady_clock::now();
     if (contains(key)) return {};
     const std::string path = directory(key);
+    bytes_ -= recordedBytes(path);
     removeTree(path);
     forgetLayersOf(key);
     if (auto written = writeFile(recordPath(path), record); !written) return written;
-    return moveSealed(from, path);
+    auto moved = moveSealed(from, path);
+    if (moved) bytes_ += recordedBytes(path);
+    return moved;
 }
 
 std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used,
@@ -330,6 +343,7 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
             continue;
         }
         const auto record = readRecord(directory(key));
+        if (record) bytes_ -= record->extent.bytes;
         removeTree(directory(key));
         fs::remove(recordPath(directory(key)), error);
         forgetLayersOf(key);

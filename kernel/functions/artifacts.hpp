@@ -4,6 +4,7 @@
 // come at the same time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -73,6 +74,9 @@ public:
     std::vector<Removed> collect(const std::unordered_set<std::string>& used,
                                  std::chrono::milliseconds grace);
 
+    // Of all artifacts on the disk without their layers, without looking there.
+    uint64_t bytes() const { return bytes_; }
+
 private:
     // One build that others may wait for; under the mutex.
     struct Making {
@@ -98,6 +102,7 @@ private:
     std::string artifactsDir_;
     std::string buildDir_;
     std::unique_ptr<Layers> layers_;
+    std::atomic<uint64_t> bytes_{0};  // as the records say
     mutable std::mutex mutex_;
     std::condition_variable done_;
     std::unordered_map<std::string, std::shared_ptr<Making>> making_;

@@ -50,7 +50,10 @@ Result<std::unique_ptr<Layers>> Layers::open(const std::string& dataDir, LayerOp
     std::error_code error;
     fs::create_directories(directory, error);
     if (error) return diskFailure("the folder " + directory + " cannot be made", error);
-    return std::unique_ptr<Layers>(new Layers(directory, options));
+    std::unique_ptr<Layers> layers(new Layers(directory, options));
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+        if (at->path().extension() == ".json") layers->bytes_ += bytesOf(at->path().string());
+    return layers;
 }
 
 std::string Layers::keyOf(std::string_view buildIdentity, std::string_view text) {
@@ -129,7 +132,7 @@ Result<Layers::Use> Layers::make(const std::string& key, const std::string& fold
 }
 
 Result<void> Layers::fill(const std::string& key, const std::string& folder,
-                          const base::BuildDependencies::Fill& fillFolder) const {
+                          const base::BuildDependencies::Fill& fillFolder) {
     remove(key);
     std::error_code error;
     fs::create_directories(folder, error);
@@ -140,15 +143,18 @@ Result<void> Layers::fill(const std::string& key, const std::string& folder,
     if (auto moved = moveSealed(folder, directory(key)); !moved) return moved;
     // The marker vouches for all files, so these must be on the disk before it.
     syncDisk(directory_);
-    return writeFile(
+    auto written = writeFile(
         markerPath(key),
         JsonObject().number("files", extent.files).number("bytes", extent.bytes).done());
+    if (written) bytes_ += extent.bytes;
+    return written;
 }
 
 // The marker first: what is half removed does not count as there.
-void Layers::remove(const std::string& key) const {
+void Layers::remove(const std::string& key) {
     std::error_code error;
-    fs::remove(markerPath(key), error);
+    const uint64_t bytes = bytesOf(markerPath(key));
+    if (fs::remove(markerPath(key), error)) bytes_ -= bytes;
     if (fs::exists(directory(key), error)) removeTree(directory(key));
 }
 

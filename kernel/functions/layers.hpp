@@ -6,6 +6,7 @@
 // Thread-safe. Equal layers are filled once, also when they are wanted at the same time.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -66,15 +67,19 @@ public:
     // Deletes what LayerOptions do not want kept. `named`: keys that artifacts name.
     void collect(const std::unordered_set<std::string>& named);
 
+    // Of all layers on the disk, without looking there.
+    uint64_t bytes() const { return bytes_; }
+
 private:
     Layers(std::string directory, LayerOptions options);
     std::string markerPath(std::string_view key) const;
     base::Result<void> fill(const std::string& key, const std::string& folder,
-                            const base::BuildDependencies::Fill& fill) const;
-    void remove(const std::string& key) const;
+                            const base::BuildDependencies::Fill& fill);
+    void remove(const std::string& key);
 
     const std::string directory_;
     const LayerOptions options_;
+    std::atomic<uint64_t> bytes_{0};  // as the markers say
     std::mutex mutex_;
     std::condition_variable done_;
     std::unordered_set<std::string> busy_;  // being filled or removed

@@ -247,6 +247,10 @@ void FunctionService::collectGarbage() {
     state_->collectGarbage(state_->options.retention.artifactGrace);
 }
 
+FunctionService::DiskUse FunctionService::diskUse() const {
+    return {state_->artifacts->bytes(), state_->artifacts->layers().bytes()};
+}
+
 const Limits& FunctionService::limits() const { return state_->options.limits; }
 
 }  // namespace cf::functions

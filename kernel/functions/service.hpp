@@ -125,6 +125,12 @@ public:
     // Deletes artifacts that no version has used for Retention::artifactGrace. Called by app/ every
     // few minutes.
     void collectGarbage();
+    // What is kept on the disk, counted along the way: thread-safe and quick.
+    struct DiskUse {
+        uint64_t artifacts = 0;  // without their layers
+        uint64_t layers = 0;
+    };
+    DiskUse diskUse() const;
     const Limits& limits() const;
 
 private:

@@ -1,8 +1,10 @@
 """What the platform says about itself."""
+import os
 import re
 import time
 
-from platform_fixture import SOURCE, SystemTest
+import test_dependencies_python as packages
+from platform_fixture import SOURCE, OwnPlatformTest, SystemTest, wait_until
 
 
 class Health(SystemTest):
@@ -38,6 +40,46 @@ class Health(SystemTest):
             time.sleep(0.5)
             return self.get('/api/health').status
         self.assertEqual(200, self.parallel(3, work)[2])
+
+
+class DiskUse(OwnPlatformTest):
+    def bytes(self):
+        return self.get('/api/health').json['store']['bytes']
+
+    def test_the_bytes_of_each_kind(self):
+        platform = self.start()
+        name = self.function('python', 'def handler(event):\n    print("x" * 1000)\n')
+        self.invoke(name)
+        seen = wait_until(lambda: (lambda b: b['logs'] and b['records'] and b)(self.bytes()), 'the log to be counted')
+        self.assertEqual({'database', 'records', 'logs', 'artifacts', 'layers'}, set(seen))
+        own = platform.data / '.cloudfunction'
+        artifacts = sum(f.stat().st_size for folder in (own / 'artifacts').iterdir() if folder.is_dir()
+                        for f in folder.rglob('*') if f.is_file())
+        self.assertEqual(artifacts, seen['artifacts'])
+        self.assertEqual(0, seen['layers'])
+        self.assertGreaterEqual(seen['database'], (own / 'functions.db').stat().st_size)
+
+    def test_a_layer_that_nothing_uses_goes(self):
+        index = packages.Index()
+        self.addCleanup(index.close)
+        index.add(packages.module('unused', '1.0'))
+        platform = self.start({'build.network': 'host', 'build.cache_age': 0},
+                              environment={**packages.NO_SETTINGS, 'PIP_INDEX_URL': index.url()})
+        layers = platform.data / '.cloudfunction/layers'
+        name = self.function('python', packages.HANDLER.format('unused'), dependencies=['unused'])
+        self.assertEqual(1, len([f for f in layers.iterdir() if f.is_dir()]))
+        used = self.bytes()['layers']
+        self.assertGreater(used, 0)
+        # What a function names stays, however old.
+        platform.stop()
+        platform.start()
+        self.assertEqual('1.0', self.result(name))
+        self.assertEqual(used, self.bytes()['layers'])
+        self.assertEqual(204, self.delete(name).status)
+        platform.stop()
+        platform.start()
+        self.assertEqual([], os.listdir(layers))
+        self.assertEqual((0, 0), (self.bytes()['layers'], self.bytes()['artifacts']))
 
 
 class Runtimes(SystemTest):

@@ -34,6 +34,7 @@ class DependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(locksSentBackMustBeTheSame);
     CPPUNIT_TEST(equalOnesAreInstalledOnce);
     CPPUNIT_TEST(waitingForOthersIsLogged);
+    CPPUNIT_TEST(bytesAreCounted);
     CPPUNIT_TEST(aFailedInstallationLeavesNothing);
     CPPUNIT_TEST(liveVersionsNameTheirLayers);
     CPPUNIT_TEST(aMissingLayerIsMadeAgainFromTheSameLock);
@@ -386,6 +387,28 @@ class DependenciesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("waiting for another build of the same dependencies"),
                              listener.text);
         CPPUNIT_ASSERT_EQUAL(std::string(), quiet.text);
+    }
+
+    void bytesAreCounted() {
+        Domain domain;
+        domain.base.layers = {std::chrono::seconds(0), 0};
+        domain.restart();
+        const auto used = [&] { return domain.service->diskUse(); };
+        CPPUNIT_ASSERT(used().artifacts == 0 && used().layers == 0);
+        ok(domain.create(withNeeds));
+        const std::string lock = lockOf(domain, "hello");
+        CPPUNIT_ASSERT_EQUAL(uint64_t{lock.size()}, used().layers);
+        // main.toy and needs.txt, which the builder copies.
+        CPPUNIT_ASSERT_EQUAL(uint64_t{3 + 6}, used().artifacts);
+        ok(domain.patch("hello", "{'code':'longer'}"));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{3 + 6 + 6 + 6}, used().artifacts);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{lock.size()}, used().layers);
+        domain.restart();
+        CPPUNIT_ASSERT_EQUAL(uint64_t{3 + 6 + 6 + 6}, used().artifacts);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{lock.size()}, used().layers);
+        CPPUNIT_ASSERT(domain.remove("hello"));
+        domain.restart();
+        CPPUNIT_ASSERT(used().artifacts == 0 && used().layers == 0);
     }
 
     void aFailedInstallationLeavesNothing() {
