@@ -40,6 +40,10 @@ public:
             last.swap(last_);
             later.swap(later_);
         }
+        // Who waits is told now, not when the longest of those that run has ended.
+        first.clear();
+        last.clear();
+        later.clear();
         wake_.notify_all();
         for (auto& thread : threads_) thread.join();
         threads_.clear();

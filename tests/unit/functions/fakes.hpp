@@ -131,6 +131,12 @@ public:
         released_ = true;
         changed_.notify_all();
     }
+    // From now on builds wait again.
+    void hold() {
+        const std::lock_guard lock(mutex_);
+        released_ = false;
+        waiting = 0;
+    }
     std::atomic<int> builds{0}, resolutions{0}, fills{0};
     bool registryAnswers = true;
     int waiting = 0;
@@ -230,6 +236,7 @@ public:
     ~Domain() { close(); }
     void restart() {
         close();
+        builder.hold();
         open();
     }
     void close() {
