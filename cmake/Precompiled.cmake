@@ -12,7 +12,7 @@ list(TRANSFORM precompiled_test_headers REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:CXX
 
 # Poco's own targets ask for these; headers that were compiled without them do not fit.
 if(CLOUDFUNCTION_PRECOMPILED)
-  foreach(definition _FILE_OFFSET_BITS=64 _LARGEFILE64_SOURCE _REENTRANT _THREAD_SAFE _XOPEN_SOURCE=500)
+  foreach(definition $<$<CONFIG:Debug>:_DEBUG> _FILE_OFFSET_BITS=64 _LARGEFILE64_SOURCE _REENTRANT _THREAD_SAFE _XOPEN_SOURCE=500)
     add_compile_definitions($<$<COMPILE_LANGUAGE:CXX>:${definition}>)
   endforeach()
 endif()
