@@ -1,4 +1,5 @@
-// Watches how much room the folders of a build take. A sandbox limits single files only, and a
+// Watches how much room the folders of a build take: the launcher does so while a tool runs, which
+// can keep folders to itself; this here, when it has ended and they belong to the platform again. A
 // build that fills the disk would stop every other save of the platform. Files that have no name any
 // more are in no folder: they are noticed by the room that they leave.
 //

@@ -174,6 +174,7 @@ base::Result<sandbox::ToolSpec> BuildJob::toolSpec(const cf_tool& tool) const {
     if (tool.network == CF_NETWORK_BUILD) spec.network = spec_.network;
     spec.mounts = mounts_;
     spec.limits = spec_.limits;
+    spec.limits.diskBytes = spec_.diskBytes;
     return spec;
 }
 

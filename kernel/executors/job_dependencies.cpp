@@ -122,7 +122,7 @@ std::vector<std::string> BuildJob::folders() const {
 // The words for a limit are made here, for whatever tool of whatever executor hits it.
 cf_status BuildJob::noteExcess(const ToolRunner::Outcome& outcome, cf_error* error) {
     // A tool can hide folders while it runs; afterwards they belong to the kernel again.
-    if (outcome.exceeded || disk_.look(folders())) {
+    if (outcome.exceeded || outcome.ended.outOfDisk || disk_.look(folders())) {
         diskExceeded_ = true;
         const std::string limit = std::to_string(spec_.diskBytes >> 20) + " MB";
         excess_ = base::Failure{

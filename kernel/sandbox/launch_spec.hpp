@@ -36,6 +36,9 @@ struct Limits {
     uint64_t tmpBytes = 64ull << 20;   // size of its /tmp; counts as memory too
     uint64_t tmpInodes = 16384;
     double cpus = 0;  // quota in cores; 0: all cores
+    // Of a tool: what its writable mounts may hold together, at least 4096 bytes for each entry; looked at
+    // some times a second. 0: no limit.
+    uint64_t diskBytes = 0;
     bool operator==(const Limits&) const = default;
 };
 
@@ -92,6 +95,7 @@ struct Ended {
     int exitCode = -1;  // -1 when a signal ended it or nobody could tell
     int signal = 0;
     bool outOfMemory = false;
+    bool outOfDisk = false;        // its writable mounts held more than limits.diskBytes
     uint64_t memoryPeakBytes = 0;  // 0 when unknown
 };
 

@@ -54,6 +54,7 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       resuming_(restarted),
       processTurns_(processesOfTick),
       fileTurns_(filesOfTick),
+      diskTurns_(filesOfTick),
       supervisorFd_(sys::pidfdOpen(supervisor)) {
     controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
                                                   [this](uint32_t e) { onControl(e); });

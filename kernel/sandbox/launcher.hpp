@@ -75,6 +75,7 @@ private:
     void watch();
     void lookAtProcesses(Task& task, const TreeUse& use);
     Turns::Look lookAtFiles(Task& task, int64_t entries);
+    Turns::Look lookAtDisk(Task& task, int64_t entries);
 
     const Machine& machine_;
     pid_t supervisor_;
@@ -87,7 +88,7 @@ private:
     bool resuming_;
     bool ending_ = false;
     bool watching_ = false;
-    Turns processTurns_, fileTurns_;
+    Turns processTurns_, fileTurns_, diskTurns_;
     uint64_t refused_ = 0;
     // Ends that were reported before the kernel told a new launcher of the task.
     std::unordered_map<pid_t, int> earlyEnds_;

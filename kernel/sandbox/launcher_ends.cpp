@@ -103,6 +103,7 @@ void Launcher::tellEnd(Task& task, int status) {
     }
     Ended ended;
     ended.outOfMemory = task.outOfMemory || task.cgroup.ranOutOfMemory();
+    ended.outOfDisk = task.outOfDisk;
     ended.memoryPeakBytes = std::max(task.cgroup.peak(), task.peakSeen);
     const int known = task.programStatus.value_or(status);
     if (known != -1) {

@@ -59,6 +59,8 @@ enum class Item : uint16_t {
     protocol,
     reason,
     processorTime,
+    diskBytes,
+    outOfDisk,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -98,6 +100,7 @@ void putLimits(std::string& out, const Limits& limits) {
     put(out, Item::tmpBytes, limits.tmpBytes);
     put(out, Item::tmpInodes, limits.tmpInodes);
     put(out, Item::milliCpus, limits.cpus * 1000);
+    put(out, Item::diskBytes, limits.diskBytes);
 }
 
 void putMounts(std::string& out, const std::vector<Mount>& mounts) {
@@ -152,6 +155,9 @@ bool readLimit(Item item, uint64_t number, Limits& limits) {
             return true;
         case Item::milliCpus:
             limits.cpus = static_cast<double>(std::min<uint64_t>(number, 1u << 20)) / 1000;
+            return true;
+        case Item::diskBytes:
+            limits.diskBytes = number;
             return true;
         default:
             return false;
@@ -471,6 +477,7 @@ std::string encode(TaskId task, const Ended& ended) {
     put(out, Item::exitCode, static_cast<uint64_t>(ended.exitCode));
     put(out, Item::signal, static_cast<uint64_t>(ended.signal));
     put(out, Item::outOfMemory, ended.outOfMemory ? 1u : 0u);
+    put(out, Item::outOfDisk, ended.outOfDisk ? 1u : 0u);
     put(out, Item::peak, ended.memoryPeakBytes);
     return out;
 }
@@ -511,6 +518,9 @@ Ended decodeEnded(const Packet& packet) {
                 break;
             case Item::outOfMemory:
                 ended.outOfMemory = reader.number() != 0;
+                break;
+            case Item::outOfDisk:
+                ended.outOfDisk = reader.number() != 0;
                 break;
             case Item::peak:
                 ended.memoryPeakBytes = reader.number();

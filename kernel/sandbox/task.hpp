@@ -30,11 +30,16 @@ struct Task {
     bool announced = false;  // the kernel knows that it runs
     bool killed = false;
     bool outOfMemory = false;
+    bool outOfDisk = false;
     uint64_t peakSeen = 0;  // by the watchdog
     // What it has computed, in the words of cpu.stat, where no group counts it: the watchdog writes,
     // the kernel process reads.
     base::UniqueFd processorTime{};
     std::optional<TreeMeasure> measure{};  // of its folder, by the watchdog
+    // Of its writable mounts, one after the other: how many are done, and what those hold.
+    std::optional<TreeMeasure> diskMeasure{};
+    size_t mountsMeasured = 0;
+    uint64_t diskMeasured = 0;
     std::string setupText{};
     std::optional<int> programStatus{};  // what pid 1 said of the program
 

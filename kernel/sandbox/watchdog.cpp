@@ -1,5 +1,5 @@
-// Memory that runs out, as the control group tells it; and a look at every task 10 times a second
-// where there is no control group to hold it.
+// Memory that runs out, as the control group tells it; a look at every task 10 times a second where
+// there is no control group to hold it; and at the room that tools take on the disk.
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,11 +30,15 @@ void Launcher::watchMemory(Task& task) {
         });
 }
 
-// Stands in for the controllers that are not there; does not run when they are.
+// Stands in for the controllers that are not there, and for quotas of disks; does not run when
+// nothing needs it.
 void Launcher::watch() {
     const CgroupTree& groups = machine_.cgroups;
     const bool counted = groups.memory() && groups.processes() && groups.processorTime();
-    if (watching_ || (counted && machine_.isolated())) return;
+    const bool onDisk = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& entry) {
+        return entry.second->limits.diskBytes != 0;
+    });
+    if (watching_ || (counted && machine_.isolated() && !onDisk)) return;
     watching_ = true;
     loop_.after(watchdogPeriod, [this, counted] {
         watching_ = false;
@@ -52,6 +56,10 @@ void Launcher::watch() {
             fileTurns_.tick(watched, [this](TaskId id, int64_t entries) {
                 return lookAtFiles(*find(id), entries);
             });
+        std::erase_if(watched, [this](TaskId id) { return find(id)->limits.diskBytes == 0; });
+        diskTurns_.tick(watched, [this](TaskId id, int64_t entries) {
+            return lookAtDisk(*find(id), entries);
+        });
         if (!machine_.isolated()) killStrays();
         if (!tasks_.empty()) watch();
     });
@@ -88,6 +96,32 @@ Turns::Look Launcher::lookAtFiles(Task& task, int64_t entries) {
     }
     // One whose folder is empty is a few system calls, too.
     return {seen + 1};
+}
+
+// The kernel process may not look into folders that a tool keeps to itself; this one may.
+Turns::Look Launcher::lookAtDisk(Task& task, int64_t entries) {
+    constexpr uint64_t entryBytes = 4096;  // empty files use up a file system, too
+    const uint64_t limit = task.limits.diskBytes;
+    if (task.killed) return {1};
+    if (task.mountsMeasured == task.writable.size()) {
+        task.mountsMeasured = 0;
+        task.diskMeasured = 0;
+        if (task.writable.empty()) return {1};
+    }
+    if (!task.diskMeasure)
+        task.diskMeasure.emplace(task.writable[task.mountsMeasured].source,
+                                 TreeSize{limit, limit / entryBytes});
+    const auto seen = static_cast<int64_t>(task.diskMeasure->look(static_cast<size_t>(entries)));
+    if (!task.diskMeasure->done()) return {seen, true};
+    const TreeSize size = task.diskMeasure->size();
+    task.diskMeasured += std::max(size.bytes, size.files * entryBytes);
+    task.diskMeasure.reset();
+    ++task.mountsMeasured;
+    if (task.diskMeasured > limit) {
+        task.outOfDisk = true;
+        killTask(task);
+    }
+    return {seen + 1, task.mountsMeasured < task.writable.size()};
 }
 
 }  // namespace cf::sandbox

@@ -120,8 +120,10 @@ def _(arena, runtime):
 def _(arena, runtime):
     name = arena.function(runtime, 'import os\ndef handler(event):\n    size = 0\n    for top, _, names in os.walk("/usr/lib"):\n'
                           '        for name in names:\n            path = os.path.join(top, name)\n'
-                          '            if os.path.isfile(path) and os.access(path, os.R_OK):\n'
+                          '            try:\n'
                           '                with open(path, "rb") as f:\n                    while part := f.read(1 << 20): size += len(part)\n'
+                          # Some are links to what is in no sandbox.
+                          '            except OSError: continue\n'
                           '            if size > 256 << 20: return "fine"\n    return "fine"\n', memory=64, timeout=30)
     assert arena.result(arena.invoke(name)) == 'fine'
 

@@ -20,6 +20,7 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testRunsInItsDirectoryWithInput);
     CPPUNIT_TEST(testWrittenFilesComeBack);
     CPPUNIT_TEST(testKilledToolGivesFilesBack);
+    CPPUNIT_TEST(testRoomOnTheDiskIsLimited);
     CPPUNIT_TEST(testKernelNeedsNoRoot);
     CPPUNIT_TEST(testInterruptedToolIsReclaimed);
     CPPUNIT_TEST(testOthersFoldersStayTheirs);
@@ -106,6 +107,34 @@ class ToolTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "a/b").st_uid);
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path).st_uid);
+    }
+
+    // Also what is in folders that only the tool's own user may enter.
+    void testRoomOnTheDiskIsLimited() {
+        TemporaryFolder folder;
+        Platform platform;
+        ToolSpec spec = shellTool(
+            "mkdir hidden; chmod 700 hidden; i=0; while :; do i=$((i+1)); "
+            "head -c 100000 /dev/zero >hidden/$i; done");
+        spec.directory = "/build";
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        spec.limits.diskBytes = 4 << 20;
+        auto run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT(run->ended.outOfDisk);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, run->ended.signal);
+
+        spec = shellTool("head -c 100000 /dev/zero >small; sleep 0.5");
+        spec.directory = "/build";
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        std::filesystem::remove_all(folder.path / "hidden");
+        spec.limits.diskBytes = 4 << 20;
+        run = platform.startTool(spec);
+        platform.waitStarted(*run);
+        platform.waitEnded(*run);
+        CPPUNIT_ASSERT(!run->ended.outOfDisk);
+        CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
     }
 
     void testKernelNeedsNoRoot() {
