@@ -140,6 +140,10 @@ class Arena:
         """It was ended from outside, by its timeout or by one of its limits."""
         return self.problem(answer, answer.status, 'function_timeout', 'memory_exceeded', 'worker_crashed')
 
+    def ends_or_fails(self, answer):
+        """The same, or its language had a word for the limit that it met."""
+        return self.error(answer) if answer.status == 200 else self.ends(answer)
+
     def invoke_watched(self, name, event=None):
         """The answer, and how many tasks (processes and their threads) the platform had at most meanwhile, beyond
         those that it had before."""

@@ -49,7 +49,7 @@ def within_limit(arena, tasks):
 def _(arena, runtime):
     name = arena.function(runtime, FORKS[runtime], timeout=TIMEOUT)
     answer, most = arena.invoke_watched(name, True)
-    arena.ends(answer)
+    arena.ends_or_fails(answer)
     within_limit(arena, most)
     arena.fresh(name, False)
     return f'{most} at most'
@@ -59,7 +59,7 @@ def _(arena, runtime):
 def _(arena, runtime):
     name = arena.function(runtime, THREADS[runtime], timeout=TIMEOUT)
     answer, most = arena.invoke_watched(name, True)
-    arena.ends(answer)
+    arena.ends_or_fails(answer)
     within_limit(arena, most)
     arena.fresh(name, False)
     return f'{most} at most'
