@@ -121,7 +121,6 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     auto launcher = sandbox::spawnLauncher(options);
     if (!launcher) return complain(launcher.failure());
     const pid_t launcherPid = launcher->pid;
-    sandbox::comeFirst();
 
     if (auto given = handOver(settings.dataDir, user); !given) return complain(given.failure());
     if (auto became = becomeKernelUser(user, {settings.dataDir, places.executors}); !became) return complain(became.failure());

@@ -22,8 +22,6 @@ namespace cf::sandbox {
 namespace {
 
 constexpr uint64_t cpuPeriodMicroseconds = 100'000;
-// What the platform's own processes count for beside all workers together, which have Linux's 100.
-constexpr const char* platformWeight = "1000";
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
@@ -193,7 +191,6 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance,
             for (const pid_t pid : platform)
                 writeFile(leaf_ + "/cgroup.procs", std::to_string(pid));
         ready = enable(top);
-        if (ready && enabled(top, "cpu")) writeFile(leaf_ + "/cpu.weight", platformWeight);
     }
     if (!ready || !enable(parent)) {
         if (!leaf_.empty())

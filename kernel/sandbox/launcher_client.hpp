@@ -67,11 +67,6 @@ std::string tierOf(const std::vector<Layer>& layers);
 // it does not start).
 base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
 
-// Puts the kernel process before everything that computes at its side, ten to one, where this user
-// may do so: workers wait for it rather than it for them. Before the first thread is made, with
-// privileges, after spawnLauncher.
-void comeFirst();
-
 // What `cloudfunction-launcher` runs: the launcher process itself. `control` is its socket. Returns
 // an exit code.
 int launcherMain(int control);

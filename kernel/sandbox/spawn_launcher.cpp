@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -85,14 +84,6 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     ::fcntl(socket.get(), F_SETFL, O_NONBLOCK);
     process.control.reset(socket.release());
     return process;
-}
-
-void comeFirst() {
-    constexpr int tenTimesMore = 10;  // nice values; each is a factor of 1.25 (sched(7))
-    errno = 0;
-    const int own = ::getpriority(PRIO_PROCESS, 0);
-    // Where it is refused, the groups' weights and the workers' own nice values remain.
-    if (errno == 0) ::setpriority(PRIO_PROCESS, 0, own - tenTimesMore);
 }
 
 }  // namespace cf::sandbox
