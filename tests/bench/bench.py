@@ -24,6 +24,7 @@ import burst
 import cold
 import cpu
 import create
+import dependencies
 import functions
 import instructions
 import loops
@@ -40,7 +41,8 @@ from harness import SOURCE, Bench
 from records import Records
 from sides import SIDES
 
-SECTIONS = [warm, open_loop, cpu, instructions, loops, observability, payload, waiting, cold, burst, create, many, memory]
+SECTIONS = [warm, open_loop, cpu, instructions, loops, observability, payload, waiting, cold, burst, create, dependencies, many,
+            memory]
 
 
 def parse():
