@@ -269,6 +269,7 @@ base::Result<void> Platform::loadFunctions() {
     options.limits.defaults.timeout = settings_.timeout;
     options.limits.defaults.keepAlive = settings_.keepAlive;
     functions_ = std::make_unique<functions::FunctionService>(std::move(options), *store_, registry_, runtimes_, *builder_, *activator_);
+    logs_->look();
     auto started = functions_->start();
     if (!started) return started;
     std::vector<std::pair<std::string, std::string>> names;

@@ -17,6 +17,11 @@ FunctionLogs::FunctionLogs(FunctionLogsOptions options, Writer& writer)
     writer.add([this] { drain(); });
 }
 
+void FunctionLogs::look() {
+    const std::scoped_lock lock(filesMutex_);
+    folders_.look();
+}
+
 void FunctionLogs::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
     const std::scoped_lock lock(filesMutex_);
     folders_.begin(functions);

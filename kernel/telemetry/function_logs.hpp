@@ -38,6 +38,7 @@ public:
     FunctionLogs(FunctionLogsOptions options, Writer& writer);
 
     // Control-plane threads. See LogFolders.
+    void look();
     void begin(const std::vector<std::pair<std::string, std::string>>& functions);
     void ensureFunction(const std::string& id, const std::string& name);
     void renameFunction(const std::string& id, const std::string& name) {

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <unordered_set>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
@@ -38,40 +37,39 @@ std::string targetOf(const fs::path& path) {
 
 }  // namespace
 
-void LogFolders::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
-    std::unordered_map<std::string, std::string> links;  // name -> target, as they are
-    std::unordered_set<std::string> folders;
+void LogFolders::look() {
+    looked_ = true;
     std::error_code error;
     for (fs::directory_iterator at(workDir_, error), end; !error && at != end; at.increment(error))
         if (std::string target = targetOf(at->path()); !target.empty())
-            links.emplace(at->path().filename(), std::move(target));
+            linksThere_.emplace(at->path().filename(), std::move(target));
     for (fs::directory_iterator at(workDir_ + "/.by-id", error), end; !error && at != end;
          at.increment(error))
-        folders.insert(at->path().filename());
+        foldersThere_.insert(at->path().filename());
+}
 
-    names_.clear();
-    for (const auto& [id, name] : functions) {
-        if (!isSafe(id) || !isSafe(name)) continue;
-        names_.emplace(id, name);
-        if (folders.erase(id) == 0) makeFolder(id);
-        const auto there = links.find(name);
-        if (there == links.end() || there->second != std::string(byId) + id) link(id, name);
-        links.erase(name);
-    }
-    for (const auto& [name, target] : links) fs::remove(workDir_ + "/" + name, error);
-    for (const std::string& id : folders) fs::remove_all(workDir_ + "/.by-id/" + id, error);
+void LogFolders::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
+    if (!looked_) look();
+    for (const auto& [id, name] : functions) ensure(id, name);
+    std::error_code error;
+    for (const auto& [name, target] : linksThere_) fs::remove(workDir_ + "/" + name, error);
+    for (const std::string& id : foldersThere_) fs::remove_all(workDir_ + "/.by-id/" + id, error);
+    linksThere_ = {};
+    foldersThere_ = {};
 }
 
 void LogFolders::ensure(const std::string& id, const std::string& name) {
     if (!isSafe(id) || !isSafe(name)) return;
     std::string& known = names_[id];
     if (known == name) return;
-    if (known.empty())
-        makeFolder(id);
-    else
+    if (!known.empty())
         unlink(id, known);
+    else if (foldersThere_.erase(id) == 0)
+        makeFolder(id);
     known = name;
-    link(id, name);
+    const auto there = linksThere_.find(name);
+    if (there == linksThere_.end() || there->second != std::string(byId) + id) link(id, name);
+    if (there != linksThere_.end()) linksThere_.erase(there);
 }
 
 void LogFolders::remove(const std::string& id) {

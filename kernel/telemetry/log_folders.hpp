@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ class LogFolders {
 public:
     explicit LogFolders(std::string workDir) : workDir_(std::move(workDir)) {}
 
+    // At the start, before functions are made known one by one: what is there need not be made again.
+    void look();
     // At the start: these functions exist (id, name). Makes what is missing, removes folders and
     // links of all others.
     void begin(const std::vector<std::pair<std::string, std::string>>& functions);
@@ -35,7 +38,10 @@ private:
     void unlink(const std::string& id, const std::string& name) const;
 
     std::string workDir_;
-    std::unordered_map<std::string, std::string> names_;  // by id
+    std::unordered_map<std::string, std::string> names_;       // by id
+    bool looked_{false};
+    std::unordered_map<std::string, std::string> linksThere_;  // target by name; only at the start
+    std::unordered_set<std::string> foldersThere_;             // ids; only at the start
 };
 
 }  // namespace cf::telemetry

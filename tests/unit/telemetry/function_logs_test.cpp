@@ -1,6 +1,8 @@
 // What functions print: where it goes, under which name, what a flood costs whom.
 #include "telemetry/function_logs.hpp"
 
+#include <sys/stat.h>
+
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <filesystem>
@@ -22,6 +24,7 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(namesChangeHands);
     CPPUNIT_TEST(removing);
     CPPUNIT_TEST(theStartCleansUp);
+    CPPUNIT_TEST(theStartMakesNothingAnew);
     CPPUNIT_TEST(whatLiesInTheWayStays);
     CPPUNIT_TEST(aFloodIsCutAndHarmsNoOther);
     CPPUNIT_TEST(unsafeNames);
@@ -121,6 +124,23 @@ public:
         CPPUNIT_ASSERT(!fs::exists(*folder_ / ".by-id/fn_2"));
         CPPUNIT_ASSERT(fs::exists(*folder_ / "fresh/logs/function.log"));
         CPPUNIT_ASSERT(fs::exists(*folder_ / "notes.txt"));
+    }
+
+    void theStartMakesNothingAnew() {
+        logs_->ensureFunction("fn_1", "stays");
+        logs_->ensureFunction("fn_2", "moved");
+        struct stat before {}, after {};
+        CPPUNIT_ASSERT_EQUAL(0, ::lstat((*folder_ / "stays").c_str(), &before));
+        open({});
+        logs_->look();
+        logs_->ensureFunction("fn_1", "stays");  // as each function is that comes back
+        logs_->ensureFunction("fn_2", "here");
+        logs_->begin({{"fn_1", "stays"}, {"fn_2", "here"}});
+        CPPUNIT_ASSERT_EQUAL(0, ::lstat((*folder_ / "stays").c_str(), &after));
+        CPPUNIT_ASSERT_EQUAL(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+        CPPUNIT_ASSERT_EQUAL(before.st_ino, after.st_ino);
+        CPPUNIT_ASSERT(fs::exists(*folder_ / "here/logs/function.log"));
+        CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "moved")));
     }
 
     void whatLiesInTheWayStays() {
