@@ -164,6 +164,8 @@ class GoExecutorTest : public CppUnit::TestFixture {
         const Toolchain chain{"1.26.8", "/go", "/root", settings};
         CPPUNIT_ASSERT(Toolchain::fromJson(chain.toJson()).settings == settings);
         CPPUNIT_ASSERT(OperatorSettings::fromJson("") == OperatorSettings{});
+        ::setenv("NETRC", "/", 1);
+        CPPUNIT_ASSERT_EQUAL(std::string(), readOperatorSettings("{}").netrc);
     }
 };
 

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -27,6 +28,8 @@ std::string variable(const char* name) {
 std::string readNetrc() {
     std::string path = variable("NETRC");
     if (path.empty() && !variable("HOME").empty()) path = variable("HOME") + "/.netrc";
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(path, error)) return {};
     std::ifstream file(path, std::ios::binary);
     std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     return text.size() <= netrcLimit && text.find('\0') == std::string::npos ? text : std::string();

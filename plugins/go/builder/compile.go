@@ -75,14 +75,19 @@ func (c *toolchain) prepared(dir string, settings, arguments []string) *exec.Cmd
 	return cmd
 }
 
+// programFlags are those of a whole program.
+func (c *toolchain) programFlags() []string {
+	return append(c.buildFlags(), "-gcflags=-e", "-ldflags=-s -w")
+}
+
+// Compiler and linker of one small package end before they have made much that is worth collecting: a sixth of their time.
+const lessCollecting = "GOGC=400"
+
 // compile builds the module in `dir` into the program `output`.
 func (c *toolchain) compile(t *tree, dir, output string) ([]remark, error) {
 	c.stopTrimming()
-	flags := append(c.buildFlags(), "-gcflags=-e", "-ldflags=-s -w", "-o", output, ".")
-	cmd := c.command(dir, flags...)
-	// Compiler and linker of one small package end before they have made much that is worth collecting: a sixth of
-	// their time.
-	cmd.Env = append(cmd.Env, "GOGC=400")
+	cmd := c.command(dir, append(c.programFlags(), "-o", output, ".")...)
+	cmd.Env = append(cmd.Env, lessCollecting)
 	text, err := runAll(cmd)
 	if err != nil || text == "" {
 		return nil, err

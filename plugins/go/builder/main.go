@@ -6,6 +6,7 @@
 //	cf-go-build precompile compiles what the function uses of them into -packages
 //	cf-go-build build      compiles the function into -output
 //	cf-go-build warm       fills -cache with what functions use of the standard library
+//	cf-go-build observe    runs a tool for the go command (record.go)
 //
 // Functions without modules from elsewhere need `build` alone. Each exits with 0 when it did its work, with 1 when the
 // source is at fault, with 2 when something else is (then standard error says what), and with 3 when go.mod or go.sum
@@ -50,6 +51,9 @@ var commands = map[string]func(*options, io.Writer) ([]remark, error){
 var errIncomplete = errors.New("go.mod or go.sum is not complete")
 
 func main() {
+	if len(os.Args) > 3 && os.Args[1] == "observe" {
+		fail(observe(os.Args[2], os.Args[3:]))
+	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fail(fmt.Errorf("usage: cf-go-build inspect|resolve|download|precompile|build|warm [flags]"))
 	}
@@ -240,6 +244,16 @@ func precompile(o *options, _ io.Writer) ([]remark, error) {
 	return t.precompile(o.chain, dir, o.chain.cache, o.packages)
 }
 
+// compile is that of the toolchain, with the packages of other modules.
+func (o *options) compile(t *tree, dir string) ([]remark, error) {
+	if o.packages != "" {
+		if err := linkCache(o.packages, o.chain.cache); err != nil {
+			return nil, err
+		}
+	}
+	return o.chain.compile(t, dir, o.output)
+}
+
 // buildProgram does everything between the user's folder and the program.
 func buildProgram(o *options, _ io.Writer) ([]remark, error) {
 	t, h, remarks, err := o.read()
@@ -251,14 +265,12 @@ func buildProgram(o *options, _ io.Writer) ([]remark, error) {
 	if err != nil {
 		return remarks, err
 	}
-	if o.packages != "" {
-		if err := linkCache(o.packages, o.chain.cache); err != nil {
+	// What does not build by a recipe is the go command's to build, or to explain.
+	if r := o.recipe(t); r == nil || r.follow(o.chain, o.packages, dir, t.sources(), o.output) != nil {
+		problems, err := o.compile(t, dir)
+		if remarks = append(remarks, problems...); err != nil || hasErrors(remarks) {
 			return remarks, err
 		}
-	}
-	problems, err := o.chain.compile(t, dir, o.output)
-	if remarks = append(remarks, problems...); err != nil || hasErrors(remarks) {
-		return remarks, err
 	}
 	// The sandbox's umask hides files; workers have other users than builds.
 	return remarks, os.Chmod(o.output, 0o755)

@@ -24,6 +24,9 @@ func linkCache(from, to string) error {
 		if info.IsDir() {
 			return os.MkdirAll(target, 0o755)
 		}
+		if info.Name() == recipeFile {
+			return nil // is for the other cache alone
+		}
 		if err := os.Symlink(path, target); err != nil && !os.IsExist(err) {
 			return err
 		}
@@ -53,6 +56,10 @@ func (t *tree) precompile(c *toolchain, dir, from, to string) ([]remark, error) 
 	if text != "" {
 		return t.explainBuild(c, text, dir)
 	}
+	var r *recipe
+	if t.standsAlone() {
+		r = c.recordAll(t.moduleFile(c), t.goSum, t.externals(), map[string]string{"<cache>": from, "<packages>": to})
+	}
 	err = filepath.Walk(to, func(path string, info os.FileInfo, err error) error {
 		if err == nil && (info.Mode()&os.ModeSymlink != 0 || info.Name() == "trim.txt" || info.Name() == "README") {
 			return os.Remove(path)
@@ -60,6 +67,9 @@ func (t *tree) precompile(c *toolchain, dir, from, to string) ([]remark, error) 
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := r.keep(to); err != nil {
 		return nil, err
 	}
 	return nil, keep(to)

@@ -53,6 +53,13 @@ func warm(c *toolchain) error {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("the cache cannot be warmed: %v %s", err, text)
 	}
+	goMod, err := os.ReadFile(filepath.Join(c.scratch, "src", "go.mod"))
+	if err != nil {
+		return err
+	}
+	if err := c.recordAll(goMod, nil, nil, map[string]string{"<cache>": c.cache}).keep(c.cache); err != nil {
+		return err
+	}
 	return keep(c.cache)
 }
 
