@@ -105,6 +105,10 @@ base::Result<ChildProcesses::Verdict> ChildProcesses::drive(const std::shared_pt
         drain(tool.errors, executors::ToolRunner::Stream::errors);
     }
     verdict.ended = *shared->ended;
+    if (!killed && verdict.ended.exitCode < 0 && verdict.ended.signal == 0)
+        return base::Failure{.reason = "sandbox_failed",
+                             .detail = "the launcher is gone and took the program with it",
+                             .hint = "restart the platform and try again"};
     return verdict;
 }
 

@@ -58,7 +58,7 @@ private:
     // launcher_restart.cpp: taking over what a dead launcher started
     void adopt(Packet& packet);
     void resume();
-    void killStrays();
+    bool killStrays();  // whether there were any
     bool isOurs(int pidfd) const;
 
     // launcher_ends.cpp: how tasks end

@@ -162,15 +162,36 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
             done(sandboxFailed(answer.path));
     }
 
+    void reclaim(const std::string& directory, DoneCallback done) {
+        const uint64_t request = nextAttach++;
+        attaching.emplace(request, std::move(done));
+        send(encodeReclaim(request, directory));
+    }
+
+    // Of a tool, when what may belong to its user already is the kernel's again.
+    void failInterrupted(TaskId task) {
+        const std::shared_ptr<void> last(nullptr, [self = weak_from_this(), task](void*) {
+            if (const auto state = self.lock())
+                state->failStart(task,
+                                 "The launcher ended while it was starting the sandbox. Try again.");
+        });
+        const auto found = known.find(task);
+        if (lost || found == known.end()) return;
+        const auto mounts = found->second.adopt.mounts;
+        for (const Mount& mount : mounts)
+            reclaim(mount.source, [last](const base::Result<void>& done) {
+                if (!done) base::logWarning("sandbox", done.failure().detail);
+            });
+    }
+
     // What the dead launcher had not answered will not be answered.
     void failPending() {
+        auto unanswered = std::move(attaching);
+        attaching.clear();
         std::vector<TaskId> starting;
         for (const auto& [id, task] : known)
             if (!task.started) starting.push_back(id);
-        for (const TaskId id : starting)
-            failStart(id, "The launcher ended while it was starting the sandbox. Try again.");
-        auto unanswered = std::move(attaching);
-        attaching.clear();
+        for (const TaskId id : starting) failInterrupted(id);
         for (auto& [request, done] : unanswered)
             if (done) done(sandboxFailed("The launcher ended before it answered. Try again."));
     }
@@ -333,10 +354,8 @@ void LauncherClient::onRefused(TaskId worker, RefusedCallback refused) {
 }
 
 void LauncherClient::reclaim(const std::string& directory, DoneCallback done) {
-    const uint64_t request = state_->nextAttach++;
-    state_->attaching.emplace(request, std::move(done));
-    if (!state_->lost) return state_->send(encodeReclaim(request, directory));
-    state_->loop.post([state = state_] { state->failPending(); });
+    state_->reclaim(directory, std::move(done));
+    if (state_->lost) state_->loop.post([state = state_] { state->failPending(); });
 }
 
 void LauncherClient::kill(TaskId task) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "base/log.hpp"
 #include "sandbox/launcher.hpp"
@@ -18,6 +19,8 @@ namespace {
 
 // A supervisor that is about to write a report needs a processor for it, no more.
 constexpr std::chrono::milliseconds lateReport{50};
+constexpr std::chrono::milliseconds strayPause{1};
+constexpr int strayTries = 200;
 
 }  // namespace
 
@@ -87,19 +90,25 @@ void Launcher::resume() {
     earlyStatuses_.clear();
     network_.sweep();
     // Tasks that the dead launcher was just starting belong to nobody.
-    killStrays();
+    // Their files are taken back next, so they have to be dead.
+    for (int tries = 0; killStrays() && tries < strayTries; ++tries)
+        std::this_thread::sleep_for(strayPause);
     machine_.cgroups.sweep([this](TaskId id) { return find(id) != nullptr; });
     watch();
 }
 
-void Launcher::killStrays() {
+bool Launcher::killStrays() {
+    bool found = false;
     for (const pid_t child : childrenOf(supervisor_)) {
         const bool known = child == ::getpid() ||
                            std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
                                return entry.second->pid == child;
                            });
-        if (!known) ::kill(child, SIGKILL);
+        if (known) continue;
+        ::kill(child, SIGKILL);
+        found = true;
     }
+    return found;
 }
 
 }  // namespace cf::sandbox
