@@ -16,7 +16,7 @@ namespace cf::sandbox {
 namespace {
 
 constexpr int launcherDescriptor = 3;
-constexpr timeval reportTimeout{5, 0};
+constexpr timeval reportTimeout{.tv_sec = 30, .tv_usec = 0};
 
 base::Failure unavailable(const std::string& detail) { return {"sandbox_unavailable", detail}; }
 
@@ -67,7 +67,7 @@ base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options) {
     };
     if (received != ControlSocket::Received::packet || packet.kind != MessageKind::layers)
         return giveUp(
-            "The launcher did not report within 5 seconds what this machine can give to "
+            "The launcher did not report within 30 seconds what this machine can give to "
             "sandboxes.");
     process.layers = decodeLayers(packet);
     if (const auto tier = tierOf(process.layers); tier == "container" || tier == "bare")
