@@ -15,7 +15,7 @@ build_packages=(
     libpoco-dev libsimdjson-dev libsqlite3-dev libarchive-dev libunistring-dev libseccomp-dev libnftables-dev
 )
 # Debian packages that only the tests need.
-test_packages=(libcppunit-dev git curl iproute2 qemu-system-x86 busybox-static cpio)
+test_packages=(libcppunit-dev git curl iproute2 qemu-system-x86 busybox-static cpio sqlite3)
 # And those of the fuzzers: a compiler with libFuzzer (preset fuzz).
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 # And those of the test that builds deploy/Dockerfile; it is skipped without them.

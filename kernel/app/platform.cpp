@@ -297,6 +297,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     followers_ = std::make_shared<api::FollowerLimits>();
     followers_->most = settings_.maxFollowers;
     logBytes();
+    store_->checkRest();
     activator_->callersCome();
     loops_.onEach([this](HomeLoop& home) { serveApi(home); });
     phase_ = api::Health::Phase::running;
@@ -382,9 +383,17 @@ api::Health Platform::health() const {
     health.sandboxStrict = settings_.strict;
     health.sandboxTier = sandbox::tierOf(layers_);
     for (const auto& layer : layers_) health.layers.push_back({layer.name, layer.active, layer.detail});
+    health.storeDetail = store_->describe();
+    if (auto damage = store_->damage(); !damage.empty()) {
+        health.storeOk = false;
+        health.problems.push_back(std::move(damage));
+    }
     const auto kept = functions_->diskUse();
     health.bytes = {{"database", databaseBytes(data_.own("functions.db"))}, {"logs", logBytes()}, {"artifacts", kept.artifacts}, {"layers", kept.layers}};
-    if (recorder_) health.bytes.emplace_back("records", recorder_->counts().bytes);
+    if (recorder_) {
+        health.bytes.emplace_back("records", recorder_->counts().bytes);
+        if (auto trouble = recorder_->trouble(); !trouble.empty()) health.problems.push_back(std::move(trouble));
+    }
     return health;
 }
 

@@ -17,6 +17,7 @@
 #include "functions/registry.hpp"
 #include "functions/row_codec.hpp"
 #include "functions/schema.hpp"
+#include "functions/store_check.hpp"
 
 namespace cf::functions {
 
@@ -32,6 +33,7 @@ struct SqliteStore::State {
     SqliteOptions options;
     std::mutex mutex;
     Session session;
+    std::unique_ptr<StoreCheck> check{};
 };
 
 namespace {
@@ -45,6 +47,10 @@ base::Failure storeFailed(const Poco::Exception& exception) {
                 .detail = "the disk of the platform's data is full; nothing was saved",
                 .hint = "free some room and save again"};
     base::logError("functions", "store: " + exception.displayText());
+    if (dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr)
+        return {.reason = "store_failed",
+                .detail = "the platform's database is damaged: " + exception.message(),
+                .hint = "restore it from a backup, or save what can be read of it"};
     return {.reason = "store_failed",
             .detail = "the platform's database did not take the change: " + exception.message(),
             .hint = "the platform's log says more"};
@@ -192,7 +198,10 @@ std::string readContent(Session& session, std::string hash) {
     static const std::string emptyHash = sha256("");
     if (hash == emptyHash) return {};
     Poco::Data::BLOB bytes;
-    session << "SELECT bytes FROM content WHERE hash = ?", into(bytes), use(hash), now;
+    Statement select(session);
+    select << "SELECT bytes FROM content WHERE hash = ?", into(bytes), use(hash);
+    if (select.execute() == 0)
+        throw sqlite::CorruptImageException("the content of a source file is missing");
     return {reinterpret_cast<const char*>(bytes.rawContent()), bytes.size()};
 }
 
@@ -324,13 +333,15 @@ bool hasForeignHeader(const std::string& path) {
     return file.gcount() > 0 && std::memcmp(head, "SQLite format 3", sizeof head) != 0;
 }
 
-constexpr off_t largestCheckedFile = 256 << 20;
-
-// Empty when sound. Reading every page of a very large file would delay the start for longer than
-// it is worth.
-std::string damageOf(Session& session, const std::string& path) {
+// Reading every page of a very large file would delay the start.
+bool isLarge(const SqliteOptions& options) {
     struct stat file {};
-    if (::stat(path.c_str(), &file) == 0 && file.st_size > largestCheckedFile) return "";
+    return ::stat(options.path.c_str(), &file) == 0 &&
+           static_cast<uint64_t>(file.st_size) > options.checkedBytes;
+}
+
+// Empty when sound.
+std::string damageOf(Session& session) {
     std::vector<std::string> findings;
     session << "PRAGMA quick_check(1)", into(findings), now;
     return findings.size() == 1 && findings.front() == "ok" ? ""
@@ -373,8 +384,8 @@ base::Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions
         // One second: for a file that cannot be opened Poco tries again for as long as this, by default a minute.
         Session session(sqlite::Connector::KEY, options.path, 1);
         session << "PRAGMA busy_timeout = " + std::to_string(options.busyTimeoutMs), now;
-        if (const auto damage = damageOf(session, options.path); !damage.empty())
-            return corrupt(options.path, damage);
+        const auto damage = isLarge(options) ? "" : damageOf(session);
+        if (!damage.empty()) return corrupt(options.path, damage);
         session << "PRAGMA journal_mode = WAL", now;
         session << "PRAGMA synchronous = FULL", now;
         session << "PRAGMA foreign_keys = ON", now;
@@ -610,6 +621,13 @@ base::Result<std::vector<std::string>> SqliteStore::artifactKeys() {
         return keys;
     });
 }
+
+void SqliteStore::checkRest() {
+    if (isLarge(state_->options))
+        state_->check = std::make_unique<StoreCheck>(state_->options.path);
+}
+
+std::string SqliteStore::damage() const { return state_->check ? state_->check->damage() : ""; }
 
 std::string SqliteStore::describe() {
     struct stat file {};

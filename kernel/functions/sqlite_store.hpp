@@ -13,11 +13,12 @@ namespace cf::functions {
 struct SqliteOptions {
     std::string path{};          // of the file; its folder exists
     int busyTimeoutMs = 10'000;  // for other programs that look into the file
+    uint64_t checkedBytes = 256 << 20;  // a file up to this is checked before it is opened
 };
 
 class SqliteStore final : public Store {
 public:
-    // Opens or creates the file and brings its schema up to date. Failures, which leave the file as
+    // Checks (a file of some size), opens or creates the file and brings its schema up to date. Failures, which leave the file as
     // it is: store_corrupt (it is damaged or no database), store_too_new (a later release wrote
     // it), store_failed.
     static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);
@@ -41,6 +42,10 @@ public:
     base::Result<std::vector<std::pair<std::string, uint64_t>>> building() override;
     base::Result<std::vector<std::string>> artifactKeys() override;
     std::string describe() override;
+
+    // Checks in the background what was too large for open(): see StoreCheck.
+    void checkRest();
+    std::string damage() const;
 
 private:
     struct State;

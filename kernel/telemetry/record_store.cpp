@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <cstdio>
-#include <mutex>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -25,6 +24,8 @@ using Int = Poco::Int64;
 namespace {
 
 constexpr int schemaVersion = 1;
+// A disk that damages one file after the other shall not be filled with them.
+constexpr auto anewInterval = std::chrono::hours(1);
 constexpr Int trimRows =
     5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
 
@@ -119,6 +120,19 @@ void prepareSchema(Session& session) {
     session << "COMMIT", now;
 }
 
+Session openWriter(const std::string& file) {
+    Session session = openSession(file);
+    prepareSchema(session);
+    return session;
+}
+
+Session openReader(const std::string& file) {
+    Session session = openSession(file);
+    session << "PRAGMA wal_autocheckpoint = 0", now;
+    session << "PRAGMA query_only = ON", now;
+    return session;
+}
+
 void setAside(const std::string& file, const std::string& why) {
     const std::string aside =
         file + ".damaged-" + std::to_string(base::unixMs(base::WallClock::now()));
@@ -129,54 +143,54 @@ void setAside(const std::string& file, const std::string& why) {
                                       "); they were moved to " + aside + " and begin anew");
 }
 
+bool isDamage(const Poco::Exception& exception) {
+    return dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr ||
+           dynamic_cast<const sqlite::InvalidSQLStatementException*>(&exception) != nullptr ||
+           exception.displayText().find("not a database") != std::string::npos;
+}
+
 base::Failure failed(const Poco::Exception& exception) {
     return {.reason = "store_failed",
             .detail = "the invocation records cannot be read: " + exception.displayText()};
 }
 
+base::Failure unavailable() {
+    return {.reason = "store_failed",
+            .detail = "there are no invocation records at the moment",
+            .hint = "the platform's log says why"};
+}
+
 }  // namespace
 
 struct RecordStore::State {
-    State(std::string path, Session writeSession, Session readSession)
-        : file(std::move(path)),
-          writer(std::move(writeSession)),
-          reader(std::move(readSession)),
+    explicit State(const std::string& file)
+        : writer(openWriter(file)),
+          reader(openReader(file)),
           insert(writer, columns),
           insertPrinted(writer) {
         insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)", use(id),
             use(printed);
     }
 
-    std::string file;
     Session writer;
-    std::mutex readerMutex;
     Session reader;
     std::string id{}, printed{};
     RecordInsert insert;
     Statement insertPrinted;
-    std::chrono::steady_clock::time_point complained{};
 };
 
-RecordStore::RecordStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RecordStore::RecordStore(std::string file) : file_(std::move(file)) {}
 RecordStore::~RecordStore() = default;
 
 base::Result<std::unique_ptr<RecordStore>> RecordStore::open(const std::string& file) {
     sqlite::Connector::registerConnector();
+    std::unique_ptr<RecordStore> store(new RecordStore(file));
     for (int attempt = 0;; ++attempt) {
         try {
-            Session writer = openSession(file);
-            prepareSchema(writer);
-            Session reader = openSession(file);
-            reader << "PRAGMA wal_autocheckpoint = 0", now;
-            reader << "PRAGMA query_only = ON", now;
-            return std::unique_ptr<RecordStore>(new RecordStore(
-                std::make_unique<State>(file, std::move(writer), std::move(reader))));
+            store->state_ = std::make_unique<State>(file);
+            return store;
         } catch (const Poco::Exception& exception) {
-            const bool damaged =
-                dynamic_cast<const sqlite::CorruptImageException*>(&exception) != nullptr ||
-                dynamic_cast<const sqlite::InvalidSQLStatementException*>(&exception) != nullptr ||
-                exception.displayText().find("not a database") != std::string::npos;
-            if (attempt == 0 && damaged) {
+            if (attempt == 0 && isDamage(exception)) {
                 setAside(file, exception.displayText());
                 continue;
             }
@@ -189,9 +203,23 @@ base::Result<std::unique_ptr<RecordStore>> RecordStore::open(const std::string& 
     }
 }
 
-bool RecordStore::write(const std::vector<InvocationRecord>& records) {
-    State& s = *state_;
+void RecordStore::beginAnew(const std::string& why) {
+    const auto moment = std::chrono::steady_clock::now();
+    if (moment < nextAnew_) return;
+    nextAnew_ = moment + anewInterval;
+    const std::scoped_lock lock(readers_);
+    state_.reset();
+    setAside(file_, why);
+}
+
+base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& records) {
     try {
+        if (!state_) {
+            auto opened = std::make_unique<State>(file_);
+            const std::scoped_lock lock(readers_);
+            state_ = std::move(opened);
+        }
+        State& s = *state_;
         s.writer << "BEGIN IMMEDIATE", now;
         for (const InvocationRecord& record : records) {
             s.insert(record);
@@ -201,25 +229,20 @@ bool RecordStore::write(const std::vector<InvocationRecord>& records) {
             s.insertPrinted.execute();
         }
         s.writer << "COMMIT", now;
-        return true;
+        return {};
     } catch (const Poco::Exception& exception) {
         try {
-            s.writer << "ROLLBACK", now;
+            if (state_) state_->writer << "ROLLBACK", now;
         } catch (const Poco::Exception&) {
             // SQLite has rolled back by itself (disk full, I/O error).
         }
-        const auto moment = std::chrono::steady_clock::now();
-        if (moment - s.complained > std::chrono::minutes(1)) {
-            s.complained = moment;
-            base::logError("telemetry", std::to_string(records.size()) +
-                                            " invocation records could not be written: " +
-                                            exception.displayText());
-        }
-        return false;
+        if (state_ && isDamage(exception)) beginAnew(exception.displayText());
+        return base::Failure{.reason = "store_failed", .detail = exception.displayText()};
     }
 }
 
 bool RecordStore::trim(std::chrono::milliseconds age, uint64_t maxBytes) {
+    if (!state_) return false;
     State& s = *state_;
     try {
         Int oldest = base::unixMs(base::WallClock::now()) - age.count();
@@ -253,7 +276,8 @@ bool RecordStore::trim(std::chrono::milliseconds age, uint64_t maxBytes) {
 }
 
 base::Result<std::vector<InvocationRecord>> RecordStore::list(const RecordQuery& query) {
-    const std::scoped_lock lock(state_->readerMutex);
+    const std::scoped_lock lock(readers_);
+    if (!state_) return unavailable();
     try {
         std::string function = query.functionId, before = query.before.empty() ? "~" : query.before;
         Int status = query.status ? static_cast<Int>(*query.status) : 0,
@@ -282,7 +306,8 @@ base::Result<std::vector<InvocationRecord>> RecordStore::list(const RecordQuery&
 }
 
 base::Result<InvocationRecord> RecordStore::find(std::string_view invocationId) {
-    const std::scoped_lock lock(state_->readerMutex);
+    const std::scoped_lock lock(readers_);
+    if (!state_) return unavailable();
     try {
         std::string id(invocationId);
         Row row;
@@ -307,7 +332,8 @@ base::Result<InvocationRecord> RecordStore::find(std::string_view invocationId) 
 
 base::Result<std::vector<std::string>> RecordStore::withRequestId(const std::string& functionId,
                                                                   const std::string& requestId) {
-    const std::scoped_lock lock(state_->readerMutex);
+    const std::scoped_lock lock(readers_);
+    if (!state_) return unavailable();
     try {
         std::string function = functionId, request = requestId;
         std::vector<std::string> ids;
@@ -325,7 +351,7 @@ uint64_t RecordStore::bytes() const {
     uint64_t sum = 0;
     for (const char* suffix : {"", "-wal"}) {
         struct stat info {};
-        if (::stat((state_->file + suffix).c_str(), &info) == 0)
+        if (::stat((file_ + suffix).c_str(), &info) == 0)
             sum += static_cast<uint64_t>(info.st_size);
     }
     return sum;

@@ -1,11 +1,12 @@
 // Invocation records on disk: one SQLite file of its own (Poco::Data), so that it can neither slow
 // the platform's store down nor damage it. One connection writes and checkpoints, a second one only
 // reads: SQLite before 3.51.3 can damage a WAL when several connections write and checkpoint at
-// once. Soft state: a damaged file is set aside and begun anew.
+// once. Soft state: a damaged file is set aside and begun anew, also while it is in use.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,9 +30,9 @@ public:
     static base::Result<std::unique_ptr<RecordStore>> open(const std::string& file);
     ~RecordStore();
 
-    // Writer thread. One transaction; false (and a line in the platform's log, at most one a
-    // minute) when nothing was written. Records beyond the first with the same id are left out.
-    bool write(const std::vector<InvocationRecord>& records);
+    // Writer thread. One transaction; a failure says why nothing was written. Records beyond the
+    // first with the same id are left out.
+    base::Result<void> write(const std::vector<InvocationRecord>& records);
     // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`.
     // True: there is more.
     bool trim(std::chrono::milliseconds age, uint64_t maxBytes);
@@ -47,8 +48,13 @@ public:
 
 private:
     struct State;
-    explicit RecordStore(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    explicit RecordStore(std::string file);
+    void beginAnew(const std::string& why);
+
+    const std::string file_;
+    std::mutex readers_;            // one reads at a time; the writer takes it to change state_
+    std::unique_ptr<State> state_;  // none while the file cannot be opened
+    std::chrono::steady_clock::time_point nextAnew_{};
 };
 
 }  // namespace cf::telemetry

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log.hpp"
+
 namespace cf::telemetry {
 
 using Clock = std::chrono::steady_clock;
@@ -71,13 +73,34 @@ void Recorder::drain() {
         full_.store(successRoom_ == 0, std::memory_order_relaxed);
     }
     lastDrain_ = now;
-    if (!batch_.empty())
-        (store_->write(batch_) ? written_ : dropped_)
-            .fetch_add(batch_.size(), std::memory_order_relaxed);
+    if (!batch_.empty()) note(store_->write(batch_));
     batch_.clear();
     if (now < nextTrim_) return;
     nextTrim_ = now + (store_->trim(options_.age, options_.maxBytes) ? std::chrono::seconds(0)
                                                                      : std::chrono::seconds(60));
+}
+
+// A failing disk is told once a minute, its end once.
+void Recorder::note(const base::Result<void>& kept) {
+    (kept ? written_ : dropped_).fetch_add(batch_.size(), std::memory_order_relaxed);
+    if (kept && lost_ == 0) return;
+    if (!kept) lost_ += batch_.size();
+    const std::string lost = std::to_string(lost_) + " invocation records could not be written";
+    if (kept) {
+        base::logWarning("telemetry", lost + "; now they are written again");
+        lost_ = 0;
+        nextComplaint_ = {};
+    } else if (Clock::now() >= nextComplaint_) {
+        nextComplaint_ = Clock::now() + std::chrono::minutes(1);
+        base::logError("telemetry", lost + ": " + kept.failure().detail);
+    }
+    const std::scoped_lock lock(troubleMutex_);
+    trouble_ = kept ? "" : lost + ": " + kept.failure().detail;
+}
+
+std::string Recorder::trouble() const {
+    const std::scoped_lock lock(troubleMutex_);
+    return trouble_;
 }
 
 base::Result<std::vector<InvocationRecord>> Recorder::list(const RecordQuery& query) {

@@ -53,11 +53,14 @@ public:
         uint64_t bytes = 0;       // on disk
     };
     Counts counts() const;
+    // A sentence as long as the disk takes no records; empty when the last ones were written.
+    std::string trouble() const;
     const std::string& node() const { return options_.node; }
 
 private:
     Recorder(RecorderOptions options, Writer& writer, std::unique_ptr<RecordStore> store);
     void drain();
+    void note(const base::Result<void>& kept);
 
     RecorderOptions options_;
     Writer& writer_;
@@ -74,8 +77,13 @@ private:
     std::atomic<uint64_t> dropped_{0};
     std::atomic<uint64_t> written_{0};
 
+    mutable std::mutex troubleMutex_;
+    std::string trouble_;
+
     // Writer thread only.
     std::vector<InvocationRecord> batch_;
+    uint64_t lost_ = 0;  // since the disk took the last ones
+    std::chrono::steady_clock::time_point nextComplaint_{};
     std::chrono::steady_clock::time_point lastDrain_;
     std::chrono::steady_clock::time_point nextTrim_;
 };

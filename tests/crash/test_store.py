@@ -1,10 +1,14 @@
 """The store's disk fails: a write that does not come off, a full or read-only disk, a damaged file, a clock that jumps.
 Whoever was told "saved" finds it, whoever was told otherwise is told why, and nothing is half there."""
+import contextlib
 import errno
 import hashlib
 import mmap
 import os
 import pathlib
+import re
+import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -12,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
-from platform_fixture import OwnPlatformTest, preload, request  # noqa: E402
+from platform_fixture import SOURCE, OwnPlatformTest, preload, request, wait_until  # noqa: E402
 
 from ledger import CODE, FUNCTIONS, Ledger  # noqa: E402
 
@@ -34,23 +38,25 @@ class Faults:
         struct.pack_into('6i', self.page, 0, 0, skip, error, sticky, 0, 0)
         struct.pack_into('i', self.page, 0, 1)
 
+    def hits(self):
+        return struct.unpack_from('i', self.page, 16)[0]
+
     def disarm(self):
-        hits, = struct.unpack_from('i', self.page, 16)
         struct.pack_into('i', self.page, 0, 0)
-        return hits
+        return self.hits()
 
     def clock(self, seconds):
         struct.pack_into('i', self.page, 20, seconds)
 
 
 class WithFaults(OwnPlatformTest):
-    def faulty(self, files=f'{STORE}:{STORE}-wal:{STORE}-shm:{STORE}-journal'):
+    def faulty(self, files=f'{STORE}:{STORE}-wal:{STORE}-shm:{STORE}-journal', properties=None, environment=None):
         if not os.path.exists(FAULTS):
             self.skipTest('CLOUDFUNCTION_FAULTS names no library')
         folder = pathlib.Path(self.enterContext(self.temporary()))
         self.faults = Faults(folder / 'control')
-        return self.start(QUIET, environment={**preload(FAULTS), 'FAULTS_CONTROL': folder / 'control',
-                                              'FAULTS_FILES': files})
+        return self.start({**QUIET, **(properties or {})}, environment={
+            **preload(FAULTS), 'FAULTS_CONTROL': folder / 'control', 'FAULTS_FILES': files, **(environment or {})})
 
     @staticmethod
     def temporary():
@@ -124,6 +130,55 @@ class FailingWrites(WithFaults):
         self.assertEqual(200, request(platform.url, 'GET', '/api/health').status)
 
 
+class FailingRecords(WithFaults):
+    """Records are a help, never a reason for a call to fail or to wait."""
+
+    def setUp(self):
+        self.log = self.faulty('records.db:records.db-wal:records.db-shm', {'log.level': 'warning'}).log
+        self.name = self.function('python', CODE % 5)
+        self.recorded()
+
+    def calls(self):
+        for _ in range(20):
+            self.assertEqual(5, self.result(self.name))
+
+    def recorded(self):
+        """A call whose record can be read."""
+        answer = self.invoke(self.name)
+        path = f'/api/v1/invocations/{answer.json["invocation_id"]}'
+        wait_until(lambda: self.get(path).status == 200, 'the record of a call', 60)
+
+    def health(self):
+        health = self.get('/api/health').json
+        return health['status'], ' '.join(health['problems'])
+
+    def refused(self, error, words):
+        self.faults.arm(0, error, 1)
+        self.calls()
+        wait_until(lambda: self.health()[0] == 'degraded', 'health to tell', 60)
+        self.assertRegex(self.health()[1], f'invocation records could not be written: .*{words}')
+        self.calls()
+        self.assertGreater(self.faults.disarm(), 0)
+        self.recorded()
+        self.assertEqual(('ok', ''), self.health())
+        self.assertIn('now they are written again', self.log())
+
+    def test_io_errors(self):
+        self.refused(errno.EIO, 'I/O error')
+
+    def test_a_full_disk(self):
+        self.refused(errno.ENOSPC, 'full')
+
+    def test_a_disk_that_hangs(self):
+        self.faults.arm(0, 0, 1)
+        self.calls()
+        wait_until(self.faults.hits, 'a write that hangs', 60)
+        self.calls()
+        self.assertEqual(201, self.create('python', CODE % 6).status)
+        self.faults.disarm()
+        self.recorded()
+
+
 class SmallDisk(OwnPlatformTest):
     def setUp(self):
         if os.geteuid() != 0:
@@ -189,7 +244,63 @@ class Damage(OwnPlatformTest):
             self.assertIn('functions.db', said)
             self.assertRegex(said, 'damaged|corrupt|malformed')
         self.assertEqual(before, hashlib.sha256(file.read_bytes()).hexdigest())
-        self.assertIn('damaged', (pathlib.Path(os.environ.get('CLOUDFUNCTION_SOURCE', '.')) / 'docs/operations.md').read_text())
+
+    def damage(self, platform, text):
+        """Spoils the pages of the stopped platform's database where `text` stands."""
+        file = platform.data / STORE
+        content = bytearray(file.read_bytes())
+        pages = [at for at in range(4096, len(content), 4096) if text.encode() in content[at:at + 4096]]
+        self.assertTrue(pages)
+        for at in pages:
+            content[at:at + 64] = os.urandom(64)
+        file.write_bytes(content)
+
+    def test_the_documented_way_back(self):
+        if shutil.which('sqlite3') is None:
+            self.skipTest('sqlite3 is not installed')
+        platform = self.start(QUIET)
+        names = [self.function('python', CODE % number + f'# {"padding" * 200} {number} of them\n') for number in range(20)]
+        platform.stop()
+        self.damage(platform, ' 7 of them')
+        self.assertIn('damaged', self.refused({**QUIET, 'data.dir': platform.data}))
+        text = (SOURCE / 'docs/operations.md').read_text()
+        commands, = re.findall(r'```\n(cd functions/\.cloudfunction .*?)```', text, re.S)
+        subprocess.run(['sh', '-ec', commands.replace('functions/.cloudfunction', '.cloudfunction')], check=True,
+                       cwd=platform.data)
+        platform.start()
+        self.assertEqual(set(names), {function['name'] for function in self.get(FUNCTIONS).json['functions']})
+        self.assertEqual(list(range(20)), [self.result(name) for name in names])
+        read = [self.get(f'{FUNCTIONS}/{name}') for name in names]
+        lost = [name for name, answer in zip(names, read) if answer.status != 200]
+        self.assertIn(names[7], lost)
+        self.assertLess(len(lost), 8)
+        for name, answer in zip(names, read):
+            if name in lost:
+                self.assertIn('the content of a source file is missing', answer.json['detail'])
+                self.assertEqual(204, self.call('DELETE', f'{FUNCTIONS}/{name}').status)
+                self.assertEqual(201, self.create('python', CODE % 1, name=name).status)
+            else:
+                self.assertIn(f' {names.index(name)} of them', answer.json['code'])
+
+    def test_damage_of_a_large_database_is_told_after_the_start(self):
+        platform = self.start(QUIET)
+        name = self.function('python', CODE % 3)
+        platform.stop()
+        with contextlib.closing(sqlite3.connect(platform.data / STORE)) as database, database:
+            for number in range(5):  # large, and nothing that a start looks at
+                database.execute('INSERT INTO content VALUES (?, zeroblob(?))', (f'large{number}', 52 << 20))
+            database.execute('INSERT INTO content VALUES (?, ?)', ('spoilt', b'a text that nobody looks for'))
+        self.damage(platform, 'a text that nobody looks for')
+        platform.start()
+        health = wait_until(lambda: degraded(self.get('/api/health').json), 'health to tell of the damage', 120)
+        self.assertEqual('failed', health['store']['status'])
+        self.assertIn('functions.db is damaged', ' '.join(health['problems']))
+        self.assertIn('functions.db is damaged', platform.log())
+        self.assertEqual(3, self.result(name))
+
+
+def degraded(health):
+    return health if health['status'] == 'degraded' else None
 
 
 class Clock(WithFaults):

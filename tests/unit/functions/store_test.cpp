@@ -100,6 +100,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anOlderSchemaIsBroughtUpToDate);
     CPPUNIT_TEST(whatIsNoDatabaseIsRefusedAndKept);
     CPPUNIT_TEST(aDamagedDatabaseIsRefusedAndKept);
+    CPPUNIT_TEST(aLargeDatabaseIsCheckedInTheBackground);
     CPPUNIT_TEST(aDatabaseWithoutDependenciesIsTakenOver);
     CPPUNIT_TEST(aThousandFunctions);
     CPPUNIT_TEST_SUITE_END();
@@ -373,6 +374,36 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!store);
         CPPUNIT_ASSERT_EQUAL(std::string("store_corrupt"), store.failure().reason);
         CPPUNIT_ASSERT(bytes == readAll(file()));
+    }
+
+    void aLargeDatabaseIsCheckedInTheBackground() {
+        {
+            const auto store = open();
+            for (int i = 0; i < 50; ++i)
+                CPPUNIT_ASSERT(store->apply(newFunction(
+                    "f" + std::to_string(i), std::string(3000, 'x') + std::to_string(i))));
+        }
+        const SqliteOptions large{.path = file().string(), .checkedBytes = 0};
+        {
+            const auto store = SqliteStore::open(large);
+            CPPUNIT_ASSERT(store);
+            (*store)->checkRest();
+        }
+        // Nothing but what functions are made of: their list and their settings are sound.
+        std::string bytes = readAll(file());
+        for (size_t at = 4096; at < bytes.size(); at += 4096)
+            if (bytes.find(std::string(2000, 'x'), at) < at + 2096)
+                bytes.replace(at, 64, std::string(64, '\xA5'));
+        std::ofstream(file(), std::ios::binary) << bytes;
+        const auto store = SqliteStore::open(large);
+        CPPUNIT_ASSERT_MESSAGE(store ? "" : store.failure().detail, static_cast<bool>(store));
+        CPPUNIT_ASSERT_EQUAL(size_t{50}, (*store)->load()->size());
+        CPPUNIT_ASSERT_EQUAL(std::string(), (*store)->damage());
+        (*store)->checkRest();
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+        while ((*store)->damage().empty() && std::chrono::steady_clock::now() < until)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        CPPUNIT_ASSERT((*store)->damage().find(file().string()) != std::string::npos);
     }
 
     void aThousandFunctions() {

@@ -4,6 +4,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "samples.hpp"
@@ -25,6 +26,7 @@ class RecordStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(oldOnesGo);
     CPPUNIT_TEST(tooManyGo);
     CPPUNIT_TEST(damagedFileIsSetAside);
+    CPPUNIT_TEST(damageWhileInUseIsSetAside);
     CPPUNIT_TEST(laterReleaseIsSetAside);
     CPPUNIT_TEST(folderThatIsNotThere);
     CPPUNIT_TEST_SUITE_END();
@@ -137,10 +139,25 @@ public:
         open();
         CPPUNIT_ASSERT(store_->write({sampleRecord(1)}));
         CPPUNIT_ASSERT(store_->find(sampleId(1)));
-        int aside = 0;
-        for (const auto& entry : std::filesystem::directory_iterator(folder_->path()))
-            aside += entry.path().string().find(".damaged-") != std::string::npos;
-        CPPUNIT_ASSERT_EQUAL(1, aside);
+        CPPUNIT_ASSERT_EQUAL(1, filesAside());
+    }
+
+    void damageWhileInUseIsSetAside() {
+        std::vector<InvocationRecord> records;
+        for (uint64_t i = 0; i < 2000; ++i) records.push_back(sampleRecord(i));
+        CPPUNIT_ASSERT(store_->write(records));
+        open();  // which brings all of it to the file itself
+        std::string bytes = readFile(file());
+        std::fill(bytes.begin() + 8192, bytes.end(), '\xA5');
+        writeFile(file(), bytes);
+        open();  // looks at the first pages only
+        const auto refused = store_->write({sampleRecord(5000)});
+        CPPUNIT_ASSERT(!refused);
+        CPPUNIT_ASSERT(!refused.failure().detail.empty());
+        CPPUNIT_ASSERT(!store_->find(sampleId(5000)));
+        CPPUNIT_ASSERT(store_->write({sampleRecord(5001)}));
+        CPPUNIT_ASSERT(store_->find(sampleId(5001)));
+        CPPUNIT_ASSERT_EQUAL(1, filesAside());
     }
 
     void laterReleaseIsSetAside() {
@@ -159,6 +176,12 @@ public:
     }
 
 private:
+    int filesAside() const {
+        int aside = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(folder_->path()))
+            aside += entry.path().string().find(".damaged-") != std::string::npos;
+        return aside;
+    }
     std::string file() const { return *folder_ / "records.db"; }
     void open() {
         store_.reset();
