@@ -306,10 +306,14 @@ base::Result<void> Artifacts::install(const std::string& key, const std::string&
     bytes_ -= recordedBytes(path);
     removeTree(path);
     forgetLayersOf(key);
-    if (auto written = writeFile(recordPath(path), record); !written) return written;
-    auto moved = moveSealed(from, path);
-    if (moved) bytes_ += recordedBytes(path);
-    return moved;
+    auto kept = writeFile(recordPath(path), record);
+    if (kept) kept = moveSealed(from, path);
+    std::error_code ignored;
+    if (kept)
+        bytes_ += recordedBytes(path);
+    else
+        fs::remove(recordPath(path), ignored);
+    return kept;
 }
 
 std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used,

@@ -142,12 +142,16 @@ Result<void> Layers::fill(const std::string& key, const std::string& folder,
     if (error) return diskFailure("the dependencies cannot be sealed", error);
     if (auto moved = moveSealed(folder, directory(key)); !moved) return moved;
     // The marker vouches for all files, so these must be on the disk before it.
-    syncDisk(directory_);
-    auto written = writeFile(
-        markerPath(key),
-        JsonObject().number("files", extent.files).number("bytes", extent.bytes).done());
-    if (written) bytes_ += extent.bytes;
-    return written;
+    auto kept = syncDisk(directory_);
+    if (kept)
+        kept = writeFile(
+            markerPath(key),
+            JsonObject().number("files", extent.files).number("bytes", extent.bytes).done());
+    if (kept)
+        bytes_ += extent.bytes;
+    else
+        remove(key);
+    return kept;
 }
 
 // The marker first: what is half removed does not count as there.

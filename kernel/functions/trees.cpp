@@ -87,10 +87,11 @@ base::Result<void> moveSealed(const std::string& from, const std::string& to) {
     return {};
 }
 
-void syncDisk(const std::string& directory) {
+base::Result<void> syncDisk(const std::string& directory) {
     const base::UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd && ::syncfs(fd.get()) != 0)
-        base::logWarning("functions", "cannot sync the disk: " + lastError().message());
+    if (!fd || ::syncfs(fd.get()) != 0)
+        return diskFailure("what was built cannot be brought to the disk", lastError());
+    return {};
 }
 
 void removeTree(const std::string& directory) {

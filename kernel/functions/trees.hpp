@@ -36,8 +36,8 @@ Extent sealTree(const std::string& directory, std::error_code& error);
 base::Result<void> moveSealed(const std::string& from, const std::string& to);
 
 // Returns when everything that was written on the disk of `directory` would survive a power cut.
-// Takes 10 ms on an idle disk, longer on a busy one.
-void syncDisk(const std::string& directory);
+// Takes 10 ms on an idle disk, longer on a busy one. Failures: disk_full, store_failed.
+base::Result<void> syncDisk(const std::string& directory);
 
 // Also what is sealed: read-only folders refuse to lose their files to anybody but root. Logs what
 // could not be removed.

@@ -10,12 +10,18 @@ class Ledger:
     """One caller's functions. `known` is what was acknowledged ({name: number}, None: deleted), `open` what was under
     way when the answer did not come: either outcome is right."""
 
+    runtime = 'python'
+
     def __init__(self, prefix, seed):
         self.prefix = prefix
         self.random = random.Random(seed)
         self.known = {}
         self.open = {}
         self.count = 0
+
+    def sources(self, number):
+        """The fields of a function that returns `number`."""
+        return {'code': CODE % number}
 
     def step(self, call):
         """One random call; `call(method, path, body)` answers or raises OSError."""
@@ -35,7 +41,7 @@ class Ledger:
         return answer
 
     def change(self, call, method, name, number):
-        body = None if number is None else {'code': CODE % number, **({'runtime': 'python'} if method == 'PUT' else {})}
+        body = None if number is None else {**self.sources(number), **({'runtime': self.runtime} if method == 'PUT' else {})}
         self.open[name] = number
         answer = call(method, f'{FUNCTIONS}/{name}', body)
         if answer.status < 300:
@@ -60,7 +66,7 @@ class Ledger:
                 if answer.status != 200:
                     raise AssertionError(f'{name} cannot be called: {answer}')
                 now = answer.json['result']
-                if document.json['code'] != CODE % now:
+                if any(document.json[field] != value for field, value in self.sources(now).items()):
                     raise AssertionError(f'{name} runs other code than it shows: {now}, {document}')
             if now not in allowed:
                 raise AssertionError(f'{name} is {now}; acknowledged {self.known.get(name)}, open {self.open.get(name)}')

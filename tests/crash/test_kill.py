@@ -4,15 +4,15 @@ CLOUDFUNCTION_ROUNDS says how often."""
 import os
 import pathlib
 import random
-import re
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
-from platform_fixture import OwnPlatformTest, cgroups, descendants, processes, request, wait_until  # noqa: E402
+from platform_fixture import OwnPlatformTest, cgroups, descendants, request, wait_until  # noqa: E402
 
 from ledger import Callers, Ledger  # noqa: E402
+from remains import files, instances, left  # noqa: E402
 
 ROUNDS = int(os.environ.get('CLOUDFUNCTION_ROUNDS', '10'))
 
@@ -22,7 +22,7 @@ class Kill(OwnPlatformTest):
         seed = int(os.environ.get('CLOUDFUNCTION_SEED', str(time.time_ns() % 1_000_000)))
         chance = random.Random(seed)
         ledgers = [Ledger(f'caller{i}', chance.random()) for i in range(3)]
-        starts, instances = [], set()
+        starts, groups = [], set()
         platform = self.start({'workers.prewarmed': 1, 'log.level': 'warning'})
 
         def call(method, path, body):
@@ -36,9 +36,9 @@ class Kill(OwnPlatformTest):
                         self.kill_one_below(platform, chance)
                     time.sleep(chance.uniform(0, 0.6))
                     family = descendants(platform.process.pid)
-                    instances |= self.instances(family)
+                    groups |= instances(family)
                     platform.kill()
-                wait_until(lambda: not self.left(family), 'what the platform had started to end')
+                wait_until(lambda: not left(family), 'what the platform had started to end')
                 self.assertEqual([], platform.mounts())
                 began = time.monotonic()
                 platform.start()
@@ -46,46 +46,25 @@ class Kill(OwnPlatformTest):
                 for ledger in ledgers:
                     ledger.check(call)
                     ledger.forget()
-                self.assertEqual(set(), self.files(platform, 'build'))
+                self.assertEqual(set(), files(platform, 'build'))
                 known = {name for ledger in ledgers for name in ledger.known}
                 self.assertEqual(known, {entry.name for entry in platform.data.iterdir() if entry.is_symlink()})
-                self.assertEqual(len(known), len(self.files(platform, '../.by-id')))
+                self.assertEqual(len(known), len(files(platform, '../.by-id')))
         for name in known:
             self.assertEqual(204, call('DELETE', f'/api/v1/functions/{name}', None).status)
         platform.stop()
         platform.start()  # which removes what nobody uses
         platform.stop()
         for folder in 'artifacts', 'layers', 'build':
-            self.assertEqual(set(), self.files(platform, folder))
-        self.assertTrue(instances)
-        self.assertEqual([], [group for group in cgroups() if any(name in group for name in instances)])
+            self.assertEqual(set(), files(platform, folder))
+        self.assertTrue(groups)
+        self.assertEqual([], [group for group in cgroups() if any(name in group for name in groups)])
         starts.sort()
         print(f'\n{ROUNDS} kills, {sum(l.count for l in ledgers)} calls, seed {seed}; start after a kill: median '
               f'{starts[len(starts) // 2] * 1000:.0f} ms, longest {starts[-1] * 1000:.0f} ms', file=sys.stderr)
         # The half of them leaves room for a machine that is busy with something else.
         if not os.environ.get('CLOUDFUNCTION_TEST_SANITIZE'):
             self.assertLess(starts[len(starts) // 2], 1)
-
-    @staticmethod
-    def files(platform, folder):
-        path = platform.data / '.cloudfunction' / folder
-        return {entry.name for entry in path.iterdir()} if path.exists() else set()
-
-    @staticmethod
-    def left(family):
-        now = processes()
-        return [pid for pid, began in family.items() if now.get(pid, (0, 0))[1] == began]
-
-    @staticmethod
-    def instances(family):
-        """The control groups of this platform; others may run beside it."""
-        found = set()
-        for pid in family:
-            try:
-                found |= set(re.findall(r'cloudfunction-[0-9a-f]+', pathlib.Path(f'/proc/{pid}/cgroup').read_text()))
-            except OSError:
-                pass
-        return found
 
     @staticmethod
     def kill_one_below(platform, chance):
