@@ -1,0 +1,89 @@
+"""Clients from several addresses, in a network of the test's own: one that takes all it can get leaves room for others."""
+import ctypes
+import os
+import shutil
+import subprocess
+import unittest
+
+from raw_client import RawClient
+from platform_fixture import OwnPlatformTest, wait_until
+
+CLONE_NEWNET = 0x40000000
+READY = b'GET /api/health/ready HTTP/1.1\r\nHost: HOST\r\n\r\n'
+SERVER, GREEDY, OTHERS = '198.51.100.1', '198.51.100.2', ['198.51.100.3', '198.51.100.4', '198.51.100.5']
+MOST = 8
+
+
+def enter(namespace=None):
+    """A new network namespace, or the one behind the descriptor, for this thread and what it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if (libc.unshare(CLONE_NEWNET) if namespace is None else libc.setns(namespace, CLONE_NEWNET)) != 0:
+        raise OSError(ctypes.get_errno(), 'no network namespace')
+
+
+class Addresses(OwnPlatformTest):
+    def setUp(self):
+        if os.geteuid() != 0 or shutil.which('ip') is None:
+            self.skipTest('only root can make a network, with ip')
+        before = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
+        self.addCleanup(os.close, before)
+        try:
+            enter()
+        except OSError as problem:
+            self.skipTest(str(problem))
+        self.addCleanup(enter, before)
+        for address in (SERVER, GREEDY, *OTHERS):
+            subprocess.run(['ip', 'address', 'add', f'{address}/24', 'dev', 'lo'], check=True)
+        subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+        self.clients = []
+        self.addCleanup(lambda: [client.close() for client in self.clients])
+        platform = self.start({'server.address': f'127.0.0.1, {SERVER}', 'auth.mode': 'none', 'workers.prewarmed': 0,
+                               'server.max_connections': 64, 'server.max_connections_per_address': MOST})
+        self.served = f'http://{SERVER}:{platform.port}'
+
+    def status(self, source, url=None):
+        """Of an answer on one more connection, which stays."""
+        client = RawClient(url or self.served, source=source)
+        self.clients.append(client)
+        client.send(READY)
+        answer = client.answer()
+        if answer.status == 503:
+            self.assertIn(b'too many connections come from this address', answer.body)
+            self.assertIn(f'{MOST} connections'.encode(), answer.body)
+            self.assertGreater(int(answer.header('Retry-After')), 0)
+        return answer.status
+
+    def test_each_has_its_own_limit(self):
+        self.assertEqual([200] * MOST + [503] * 4, [self.status(GREEDY) for _ in range(MOST + 4)])
+        for address in OTHERS:
+            self.assertEqual([200] * MOST + [503], [self.status(address) for _ in range(MOST + 1)])
+        for client in self.clients[:MOST]:
+            client.send(READY)
+            self.assertEqual(200, client.answer().status, 'those that are in stay in')
+        for client in self.clients[:MOST + 4]:
+            client.close()
+        wait_until(lambda: self.status(GREEDY) == 200, 'the address to be let in again')
+
+    def test_the_machine_itself_has_none(self):
+        local = self.served.replace(SERVER, '127.0.0.1')
+        self.assertEqual([200] * (2 * MOST), [self.status('127.0.0.1', local) for _ in range(2 * MOST)])
+
+    def test_all_together_have_theirs(self):
+        statuses = []
+        for number in range(66):
+            with self.subTest(number):
+                client = RawClient(self.served.replace(SERVER, '127.0.0.1'))
+                self.clients.append(client)
+                client.send(READY)
+                statuses.append(client.answer().status)
+        self.assertEqual([200] * 64 + [503] * 2, statuses)
+        late = RawClient(self.served, source=OTHERS[0])
+        self.clients.append(late)
+        late.send(READY)
+        answer = late.answer()
+        self.assertEqual(503, answer.status)
+        self.assertIn(b'the platform holds as many connections as it may', answer.body)
+
+
+if __name__ == '__main__':
+    unittest.main()
