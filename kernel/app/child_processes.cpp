@@ -17,7 +17,9 @@ using executors::Clock;
 namespace {
 constexpr auto lookInterval = 50ms;      // how often cancellation and the end are looked at
 constexpr auto startPatience = 10s;
-constexpr auto endPatience = 5s;         // after the kill
+// After the kill: hundreds of processes die slowly on a machine that is out of breath, and only when they
+// are dead their files are the platform's again.
+constexpr auto endPatience = 60s;
 constexpr size_t keptErrors = 8 * 1024;
 }  // namespace
 

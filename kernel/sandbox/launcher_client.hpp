@@ -63,7 +63,7 @@ struct LauncherProcess {
 std::string tierOf(const std::vector<Layer>& layers);
 
 // Starts the launcher (posix_spawn of its program, with the argument "launcher") and waits for its
-// report of layers, at most 5 s. Failures: sandbox_unavailable (strict and a layer is missing, or
+// report of layers, at most 30 s. Failures: sandbox_unavailable (strict and a layer is missing, or
 // it does not start).
 base::Result<LauncherProcess> spawnLauncher(const LauncherOptions& options);
 

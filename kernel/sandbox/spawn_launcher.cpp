@@ -16,6 +16,7 @@ namespace cf::sandbox {
 namespace {
 
 constexpr int launcherDescriptor = 3;
+// It is ready in a fifth of a second; a machine that is out of breath takes its time.
 constexpr timeval reportTimeout{.tv_sec = 30, .tv_usec = 0};
 
 base::Failure unavailable(const std::string& detail) { return {"sandbox_unavailable", detail}; }
