@@ -13,6 +13,7 @@
 
 #include "app/access_token.hpp"
 #include "app/data_directory.hpp"
+#include "app/network_flows.hpp"
 #include "app/platform.hpp"
 #include "app/privileges.hpp"
 #include "app/settings.hpp"
@@ -117,7 +118,7 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     const std::string dataDir = std::filesystem::absolute(settings.dataDir).lexically_normal();
     options.taskFolders = dataDir + "/sandboxes";
     options.privateFolder = dataDir + "/.cloudfunction";
-    options.network = {settings.networkRange, settings.networkAllow, settings.networkDeny, settings.networkUnprivileged == "host"};
+    options.network = {settings.networkRange, settings.networkAllow, settings.networkDeny, flowsOfSandbox(settings), settings.networkUnprivileged == "host"};
     auto launcher = sandbox::spawnLauncher(options);
     if (!launcher) return complain(launcher.failure());
     const pid_t launcherPid = launcher->pid;

@@ -53,6 +53,7 @@ struct Settings {
     std::string networkRange{};              // sandbox.network.*: see sandbox::NetworkOptions
     std::vector<std::string> networkAllow{};
     std::vector<std::string> networkDeny{};
+    std::optional<uint32_t> networkFlows{};  // of all sandboxes; empty: a part of the machine's table
     std::string networkUnprivileged{};       // none, host
     uint32_t uidBase = 0;
     uint32_t uidCount = 0;

@@ -176,6 +176,10 @@ const std::vector<Key>& keys() {
                      }});
         k.push_back(destinations("sandbox.network.allow", &Settings::networkAllow));
         k.push_back(destinations("sandbox.network.deny", &Settings::networkDeny));
+        k.push_back({"sandbox.network.flows", "auto", "auto, or 1024-16777216", [](Settings& settings, const std::string& text) {
+                         settings.networkFlows = parse<uint32_t>(text);
+                         return text == "auto" || (settings.networkFlows && *settings.networkFlows >= 1024 && *settings.networkFlows <= 16'777'216);
+                     }});
         k.push_back(word("sandbox.network.unprivileged", &Settings::networkUnprivileged, "none", {"none", "host"}));
         k.push_back(flag("records.enabled", &Settings::records, true));
         k.push_back(number("records.days", &Settings::recordDays, 30, 1, 3650));

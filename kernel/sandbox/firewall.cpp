@@ -6,9 +6,6 @@ namespace cf::sandbox {
 
 namespace {
 
-// Open flows of one sandbox; the machine's table of connections is everybody's.
-constexpr const char* maxFlows = "1024";
-
 constexpr const char* refuseHere =
     "meta l4proto tcp reject with tcp reset\nreject with icmpx type admin-prohibited\n";
 constexpr const char* transport = "meta l4proto { tcp, udp } ";
@@ -148,7 +145,7 @@ std::string routerRules(const AddressRange& range, const NetworkOptions& options
     rules += "chain through {\ntype filter hook forward priority 0; policy drop;\n"
              "ct state established,related accept\niifname \"uplink\" drop\n"
              "ct state invalid drop\nip saddr @silent goto refuse\n"
-             "ct state new add @flows { ip saddr ct count over " + std::string(maxFlows) +
+             "ct state new add @flows { ip saddr ct count over " + std::to_string(options.flows) +
              " } " + refused(RefusalReason::flows) + "\n" +
              addressRules(options.deny, refused(RefusalReason::denied)) + "ip daddr @closed " +
              refused(RefusalReason::denied) + "\n" + transport +

@@ -27,6 +27,7 @@ struct NetworkOptions {
     std::string range{};                // of the sandboxes' own addresses; empty: chosen freely
     std::vector<std::string> allow{};   // opened although they are private
     std::vector<std::string> deny{};    // closed although they are public; wins over `allow`
+    uint32_t flows = 1024;              // open connections of one sandbox at a time
     bool hostWithoutRouter = false;     // where `outbound` cannot be given: the machine's network
                                         // instead of none
 };

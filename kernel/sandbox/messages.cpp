@@ -61,6 +61,7 @@ enum class Item : uint16_t {
     processorTime,
     diskBytes,
     outOfDisk,
+    networkFlows,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -257,6 +258,7 @@ std::string encode(const LauncherOptions& options) {
     put(out, Item::networkRange, options.network.range);
     for (const auto& entry : options.network.allow) put(out, Item::networkAllow, entry);
     for (const auto& entry : options.network.deny) put(out, Item::networkDeny, entry);
+    put(out, Item::networkFlows, options.network.flows);
     put(out, Item::networkFallback, options.network.hostWithoutRouter ? 1u : 0u);
     return out;
 }
@@ -300,6 +302,9 @@ std::optional<LauncherOptions> decodeOptions(const Packet& packet) {
                 break;
             case Item::networkDeny:
                 options.network.deny.push_back(reader.text());
+                break;
+            case Item::networkFlows:
+                options.network.flows = static_cast<uint32_t>(reader.number());
                 break;
             case Item::networkFallback:
                 options.network.hostWithoutRouter = reader.number() != 0;

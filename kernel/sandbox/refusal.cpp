@@ -27,7 +27,7 @@ constexpr std::array<Words, 6> words = {{
      "the machine that the platform runs on is closed to functions; sandbox.network.allow opens "
      "addresses"},
     {RefusalReason::flows, "flows",
-     "too many connections are open at once, a worker may have 1024; close some or use them again"},
+     "too many connections are open at once (sandbox.network.flows); close some or use them again"},
 }};
 
 constexpr const char* metadataText =

@@ -110,10 +110,10 @@ def serve_web(address, port):
         connection, peer = server.accept()
         with connection:
             text = f'{address} saw {peer[0]}'.encode()
-            connection.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s' % (len(text), text))
-            connection.shutdown(socket.SHUT_WR)
-            connection.settimeout(2)
             try:
+                connection.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s' % (len(text), text))
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(2)
                 while connection.recv(4096):
                     pass
             except OSError:

@@ -71,6 +71,18 @@ class NetworkTest(SystemTest):
     def tries(self, name, *targets):
         return self.result(name, [list(target) for target in targets])
 
+    def needs_the_packet_log(self):
+        detail = next(layer['detail'] for layer in self.get('/api/health').json['sandbox']['layers']
+                      if layer['name'] == 'outbound_network')
+        if 'nfnetlink_log' in detail:
+            self.skipTest(detail)
+
+    def logs(self, invocation):
+        def found():
+            answer = self.get(f'/api/v1/invocations/{invocation}')
+            return answer.json if answer.status == 200 else None
+        return str(wait_until(found, 'the record')['logs'])
+
     def assertRefused(self, name, *targets):
         for target, (got, ms) in zip(targets, self.tries(name, *targets)):
             with self.subTest(target=target):
@@ -246,16 +258,7 @@ class RefusedConnections(NetworkTest):
 
     def setUp(self):
         super().setUp()
-        detail = next(layer['detail'] for layer in self.get('/api/health').json['sandbox']['layers']
-                      if layer['name'] == 'outbound_network')
-        if 'nfnetlink_log' in detail:
-            self.skipTest(detail)
-
-    def logs(self, invocation):
-        def found():
-            answer = self.get(f'/api/v1/invocations/{invocation}')
-            return answer.json if answer.status == 200 else None
-        return str(wait_until(found, 'the record')['logs'])
+        self.needs_the_packet_log()
 
     def said(self, name, *targets):
         return self.logs(self.invoke(name, [list(target) for target in targets]).json['invocation_id'])
@@ -302,6 +305,42 @@ def handler(count):
         both = self.parallel(2, lambda index: self.said((loud, quiet)[index], *[(internet.METADATA, 80)] * (1 - index)))
         self.assertIn('[platform]', both[0])
         self.assertNotIn('[platform]', both[1])
+
+
+class Flows(NetworkTest):
+    """Each sandbox has its share of the connections that all of them may have."""
+    share = 20
+    properties = {'workers.max': 60, 'build.parallel': 4, 'sandbox.network.flows': 64 * share}
+
+    def test_a_sandbox_has_its_share_and_no_more(self):
+        code = '''\
+import errno, socket, struct, time
+held = []
+def handler(event):
+    closed, opened = event
+    for s in held[:closed]:
+        # With a reset the connection is over at once, on every side.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+    del held[:closed]
+    results = []
+    for _ in range(opened):
+        try:
+            held.append(socket.create_connection(("%s", 80), 5))
+            results.append("open")
+        except OSError as error:
+            results.append(errno.errorcode.get(error.errno, type(error).__name__))
+    time.sleep(0.3)
+    return results
+''' % internet.API
+        one, other = self.function('python', code), self.function('python', code)
+        answer = self.invoke(one, [0, self.share + 1]).json
+        self.assertEqual(['open'] * self.share + ['ECONNREFUSED'], answer['result'])
+        self.assertEqual(['open'] * self.share, self.result(other, [0, self.share]), 'nobody else feels it')
+        self.assertEqual(['ECONNREFUSED'], self.result(one, [0, 1]))
+        self.assertEqual(['open', 'open', 'ECONNREFUSED'], self.result(one, [2, 3]))
+        self.needs_the_packet_log()
+        self.assertIn('too many connections are open at once (sandbox.network.flows)', self.logs(answer['invocation_id']))
 
 
 class Neighbours(NetworkTest):

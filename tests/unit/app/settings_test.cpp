@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/data_directory.hpp"
+#include "app/network_flows.hpp"
 #include "app/settings.hpp"
 
 namespace cf::app::test {
@@ -21,6 +22,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
     CPPUNIT_TEST(loopsAreAutoOrANumber);
+    CPPUNIT_TEST(aSandboxHasItsShareOfConnections);
     CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
@@ -113,6 +115,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(64u, readSettings(file("server.loops = 64\n")).settings.loops);
         for (const char* value : {"0", "65", "-1", "many", ""})
             CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("server.loops = ") + value + "\n")), "it takes auto, or 1-64"));
+    }
+
+    void aSandboxHasItsShareOfConnections() {
+        const auto share = [&](const std::string& text) { return flowsOfSandbox(readSettings(file(text)).settings, folder_); };
+        CPPUNIT_ASSERT_EQUAL(126u, share(""));  // of half of 65536, for 256 workers and 4 builds
+        std::filesystem::create_directories(folder_ / "proc/sys/net/netfilter");
+        std::ofstream(folder_ / "proc/sys/net/netfilter/nf_conntrack_max") << "262144\n";
+        CPPUNIT_ASSERT_EQUAL(504u, share(""));
+        CPPUNIT_ASSERT_EQUAL(1024u, share("workers.max = 10\n"));
+        CPPUNIT_ASSERT_EQUAL(16u, share("workers.max = 100000\n"));
+        CPPUNIT_ASSERT_EQUAL(20u, share("workers.max = 60\nsandbox.network.flows = 1280\n"));
+        for (const char* value : {"0", "1023", "many", ""})
+            CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("sandbox.network.flows = ") + value + "\n")), "auto, or 1024-16777216"));
     }
 
     void aLineWithoutAKeyIsRefused() {

@@ -131,7 +131,7 @@ class RefusalTest : public CppUnit::TestFixture {
         has(RefusalReason::denied, 6, "sandbox.network.deny");
         has(RefusalReason::machine, 6, "sandbox.network.allow");
         has(RefusalReason::platform, 6, "each other");
-        has(RefusalReason::flows, 6, "1024");
+        has(RefusalReason::flows, 6, "sandbox.network.flows");
         has(static_cast<RefusalReason>(99), 6, "rules");
     }
 
