@@ -53,6 +53,7 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
                [this](uint32_t link, const Refusal& refusal) { tellRefused(link, refusal); }),
       resuming_(restarted),
       processTurns_(processesOfTick),
+      bufferTurns_(filesOfTick),
       fileTurns_(filesOfTick),
       diskTurns_(filesOfTick),
       supervisorFd_(sys::pidfdOpen(supervisor)) {

@@ -73,9 +73,13 @@ private:
     // watchdog.cpp: memory that runs out, and what stands in for missing controllers
     void watchMemory(Task& task);
     void watch();
+    uint64_t inMemoryFiles(const Task& task) const;
     void lookAtProcesses(Task& task, const TreeUse& use);
+    Turns::Look lookAtBuffers(Task& task, int64_t entries);
     Turns::Look lookAtFiles(Task& task, int64_t entries);
     Turns::Look lookAtDisk(Task& task, int64_t entries);
+    size_t lookAtMount(Task& task, size_t entries);
+    size_t lookAtUnnamed(Task& task, size_t entries);
 
     const Machine& machine_;
     pid_t supervisor_;
@@ -88,7 +92,7 @@ private:
     bool resuming_;
     bool ending_ = false;
     bool watching_ = false;
-    Turns processTurns_, fileTurns_, diskTurns_;
+    Turns processTurns_, bufferTurns_, fileTurns_, diskTurns_;
     uint64_t refused_ = 0;
     // Ends that were reported before the kernel told a new launcher of the task.
     std::unordered_map<pid_t, int> earlyEnds_;

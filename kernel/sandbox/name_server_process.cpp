@@ -431,7 +431,7 @@ bool confine() {
     rlimit files{2048, 2048}, nothing{0, 0};
     // Compiling takes a file in memory, which is not to be had later.
     std::string why;
-    const auto filter = SyscallFilter::compile({.internet = true, .memoryFiles = false}, why);
+    const auto filter = SyscallFilter::compile({.internet = true, .unmappedMemory = false}, why);
     if (::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) != 0 ||
         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,

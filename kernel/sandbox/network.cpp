@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/unique_fd.hpp"
+#include "sandbox/files.hpp"
 #include "sandbox/recipe.hpp"
 
 namespace cf::sandbox {
@@ -22,6 +23,10 @@ void enterNetwork(const Launch& launch, const Setup& setup) {
     std::strncpy(request.ifr_name, "lo", IFNAMSIZ - 1);
     request.ifr_flags = IFF_UP | IFF_RUNNING;
     setup.check(socket && ::ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0, "bringing up lo");
+    // Where memory is not counted: TCP's buffers grow by themselves, others keep their size.
+    if (launch.machine.cgroups.memory()) return;
+    for (const char* file : {"/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"})
+        writeFile(file, "4096 131072 212992");
 }
 
 }  // namespace cf::sandbox

@@ -77,7 +77,7 @@ TreeUse useOf(pid_t pid) {
         const int64_t shared = numberOf(status, "RssShmem:");
         const int64_t threads = numberOf(status, "Threads:");
         if (anonymous > 0) use.memoryBytes += static_cast<uint64_t>(anonymous) * 1024;
-        if (shared > 0) use.memoryBytes += static_cast<uint64_t>(shared) * 1024;
+        if (shared > 0) use.sharedBytes += static_cast<uint64_t>(shared) * 1024;
         if (threads > 0) use.processes += static_cast<uint32_t>(threads);
         use.processorTime += processorTimeOf(process);
     }

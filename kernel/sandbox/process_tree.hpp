@@ -19,7 +19,8 @@ pid_t processOf(int pidfd);
 bool isPidfd(int fd);
 
 struct TreeUse {
-    uint64_t memoryBytes = 0;  // resident, without mapped files
+    uint64_t memoryBytes = 0;  // resident and of no file
+    uint64_t sharedBytes = 0;  // resident files in memory (tmpfs), once for each process
     uint32_t processes = 0;    // with threads
     // Computed so far, ended children included for which somebody waited.
     std::chrono::microseconds processorTime{0};

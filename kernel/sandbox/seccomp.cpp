@@ -75,7 +75,7 @@ void addRules(Rules& rules, SyscallFilter::Allowed allowed) {
     constexpr unsigned cloneFlags = 0;
 #endif
     rules.add(SCMP_ACT_ALLOW, "clone", masked(cloneFlags, newNamespaces, 0));
-    if (allowed.memoryFiles) rules.add(SCMP_ACT_ALLOW, "memfd_create");
+    if (allowed.unmappedMemory) rules.add(SCMP_ACT_ALLOW, "memfd_create");
     // Its flags lie in memory, where a filter cannot look; on this answer libc takes clone.
     rules.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
     for (const uint32_t persona : {0u, askPersonality})
@@ -131,9 +131,31 @@ constexpr RefusedCommand refusedCommands[] = {
 #endif
     {__NR_prlimit64, 1, RLIMIT_CORE},
 };
+constexpr RefusedCommand largerPipe{__NR_fcntl, 1, F_SETPIPE_SZ};
+
+// Sockets keep the size that Linux gives their buffers; programs that ask for another one have to
+// be prepared for that anyway (socket(7)), so they hear nothing of it.
+std::vector<sock_filter> ignoreBufferSizes() {
+    const auto unless = [](uint32_t value, uint8_t away) {
+        return sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, away);
+    };
+    const auto load = [](uint32_t offset) {
+        return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
+    };
+    return {
+        unless(__NR_setsockopt, 7),
+        load(lowHalf(1)),
+        unless(SOL_SOCKET, 4),
+        load(lowHalf(2)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_SNDBUF, 1, 0),
+        unless(SO_RCVBUF, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+        load(offsetof(seccomp_data, nr)),
+    };
+}
 
 // Runs before libseccomp's program. Jumps of BPF are relative, so putting it in front is safe.
-std::vector<sock_filter> prologue() {
+std::vector<sock_filter> prologue(SyscallFilter::Allowed allowed) {
     const auto refusal = [](uint32_t error) {
         return sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
     };
@@ -141,7 +163,13 @@ std::vector<sock_filter> prologue() {
         return sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
     };
     std::vector<sock_filter> commands;
-    for (const RefusedCommand& one : refusedCommands) {
+    std::vector<RefusedCommand> refused(std::begin(refusedCommands), std::end(refusedCommands));
+    if (!allowed.unmappedMemory) {
+        refused.push_back(largerPipe);
+        const std::vector<sock_filter> ignored = ignoreBufferSizes();
+        commands.insert(commands.end(), ignored.begin(), ignored.end());
+    }
+    for (const RefusedCommand& one : refused) {
         std::vector<sock_filter> checks;
         checks.push_back(load(lowHalf(one.argument)));
         if (one.call == __NR_prlimit64) {
@@ -204,7 +232,7 @@ SyscallFilter SyscallFilter::compile(Allowed allowed, std::string& why) {
     // As a binary tree a decision takes some 9 comparisons instead of some 200.
     rules.note(::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
     addRules(rules, allowed);
-    std::vector<sock_filter> program = prologue();
+    std::vector<sock_filter> program = prologue(allowed);
     if (rules.error() != 0) {
         why = std::string("a rule was refused: ") + std::strerror(rules.error());
     } else if (!appendProgram(context.get(), program) || program.size() > BPF_MAXINSNS) {

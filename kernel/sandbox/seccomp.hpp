@@ -19,8 +19,9 @@ public:
         // Sockets of the internet's families. Without, `network: none` holds also where there is no
         // network namespace.
         bool internet = true;
-        // memfd_create. Without, memory has no place to be where no watchdog sees it.
-        bool memoryFiles = true;
+        // Memory that belongs to no mapping: memfd_create, larger buffers of pipes and sockets.
+        // Without, it has no place to be where no watchdog sees it.
+        bool unmappedMemory = true;
     };
 
     // Empty when it could not be compiled; `why` then says what went wrong.

@@ -9,6 +9,7 @@
 #include "base/timers.hpp"
 #include "base/unique_fd.hpp"
 #include "sandbox/fd_watcher.hpp"
+#include "sandbox/open_files.hpp"
 #include "sandbox/recipe.hpp"
 #include "sandbox/trees.hpp"
 
@@ -35,9 +36,13 @@ struct Task {
     // What it has computed, in the words of cpu.stat, where no group counts it: the watchdog writes,
     // the kernel process reads.
     base::UniqueFd processorTime{};
+    std::optional<OpenFiles> buffers{};  // its pipes and sockets, by the watchdog
+    uint64_t bufferBytes = 0;            // what they may hold, as far as it counts
     std::optional<TreeMeasure> measure{};  // of its folder, by the watchdog
-    // Of its writable mounts, one after the other: how many are done, and what those hold.
+    // Of its writable mounts, one after the other, and then of what is in none of them: how many
+    // are done, and what those hold.
     std::optional<TreeMeasure> diskMeasure{};
+    std::optional<OpenFiles> unnamed{};
     size_t mountsMeasured = 0;
     uint64_t diskMeasured = 0;
     std::string setupText{};

@@ -20,6 +20,7 @@ class LimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testMemoryHogIsKilledAndNamed);
     CPPUNIT_TEST(testTmpCountsAsMemory);
     CPPUNIT_TEST(testOutOfMemoryTakesTheWholeTree);
+    CPPUNIT_TEST(testBuffersCountAsMemory);
     CPPUNIT_TEST(testPeakIsReadable);
     CPPUNIT_TEST(testProcessesAreLimited);
     CPPUNIT_TEST(testTmpIsLimited);
@@ -59,10 +60,9 @@ class LimitsTest : public CppUnit::TestFixture {
 
     void testTmpCountsAsMemory() {
         Platform platform;
-        if (platform.lacks("memory_limit")) return;
         if (platform.lacks("mount_namespace")) return;
-        auto run =
-            platform.runScript("head -c 100000000 /dev/zero >/tmp/big; echo survived", memory(48));
+        auto run = platform.runScript(
+            "head -c 100000000 /dev/zero >/tmp/big; sleep 10; echo survived", memory(48));
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
     }
@@ -74,6 +74,24 @@ class LimitsTest : public CppUnit::TestFixture {
                                       memory(48));
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
+    }
+
+    // What waits in pipes and sockets is mapped by nobody.
+    void testBuffersCountAsMemory() {
+        Platform platform;
+        for (const char* kind : {"hoard:pipes", "hoard:sockets"}) {
+            WorkerSpec spec;
+            spec.argv = {SANDBOX_PROBE, kind};
+            spec.mounts = {{SANDBOX_PROBE, SANDBOX_PROBE}};
+            spec.limits = memory(48);
+            auto run = platform.startWorker(spec);
+            platform.waitStarted(*run);
+            platform.waitEnded(*run);
+            CPPUNIT_ASSERT_MESSAGE(kind, run->ended.outOfMemory);
+        }
+        auto few = platform.runScript(
+            "for i in 1 2 3 4 5 6 7 8; do sleep 0.3 | cat & done; wait; echo fine", memory(48));
+        CPPUNIT_ASSERT_EQUAL(std::string("fine\n"), few->output);
     }
 
     void testPeakIsReadable() {

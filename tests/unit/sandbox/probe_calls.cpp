@@ -128,6 +128,40 @@ void calls() {
     attempt("personality_get", SYS_personality, 0xffffffff);
     attempt("getpid", SYS_getpid);
     attempt("memfd_create", SYS_memfd_create, "name", 0);
+    int pipe[2];
+    if (::pipe(pipe) == 0) attempt("larger_pipe", SYS_fcntl, pipe[1], F_SETPIPE_SZ, 1 << 17);
+}
+
+int bufferOf(int socket, int which) {
+    int size = 0;
+    socklen_t length = sizeof size;
+    ::getsockopt(socket, SOL_SOCKET, which, &size, &length);
+    return size;
+}
+
+// Says 1 when the buffer has another size afterwards.
+void attemptBuffer(const char* name, int socket, int which) {
+    const int before = bufferOf(socket, which), wanted = before / 4;
+    if (::setsockopt(socket, SOL_SOCKET, which, &wanted, sizeof wanted) != 0)
+        std::printf("%s %d\n", name, -errno);
+    else
+        std::printf("%s %d\n", name, bufferOf(socket, which) != before);
+}
+
+// Pipes or socket pairs that nobody reads, as full as they get, until it is ended.
+[[noreturn]] void hoard(bool sockets) {
+    static char text[4096];
+    for (;;) {
+        int ends[2];
+        const int made = sockets ? ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends)
+                                 : ::pipe2(ends, O_NONBLOCK);
+        // No more for this process: another one goes on.
+        if (made != 0 && ::fork() != 0) ::pause();
+        if (made != 0) ::close_range(3, ~0u, 0);
+        if (made != 0) continue;
+        while (::write(ends[1], text, sizeof text) > 0) {
+        }
+    }
 }
 
 void sockets() {
@@ -152,6 +186,10 @@ void sockets() {
     attemptSocket("udp", AF_INET, SOCK_DGRAM, 17);
     int pair[2];
     attempt("pair", SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair);
+    attemptBuffer("send_buffer", pair[0], SO_SNDBUF);
+    attemptBuffer("receive_buffer", pair[0], SO_RCVBUF);
+    const int yes = 1;
+    attempt("socket_option", SYS_setsockopt, pair[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes);
     attempt("pair_inet", SYS_socketpair, AF_INET, SOCK_STREAM, 0, pair);
 }
 
@@ -187,6 +225,8 @@ void attemptOpen(const char* path, int flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && std::strncmp(argv[1], "hoard:", 6) == 0)
+        hoard(std::strcmp(argv[1] + 6, "sockets") == 0);
     // Every argument beyond the first is a file to open: "r:/path", "w:/path" or "c:/path".
     for (int i = 1; i < argc; ++i) {
         const int flags = argv[i][0] == 'r'   ? O_RDONLY

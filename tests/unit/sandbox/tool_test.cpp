@@ -21,6 +21,7 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testWrittenFilesComeBack);
     CPPUNIT_TEST(testKilledToolGivesFilesBack);
     CPPUNIT_TEST(testRoomOnTheDiskIsLimited);
+    CPPUNIT_TEST(testFilesWithoutANameTakeRoom);
     CPPUNIT_TEST(testKernelNeedsNoRoot);
     CPPUNIT_TEST(testInterruptedToolIsReclaimed);
     CPPUNIT_TEST(testOthersFoldersStayTheirs);
@@ -135,6 +136,31 @@ class ToolTest : public CppUnit::TestFixture {
         platform.waitEnded(*run);
         CPPUNIT_ASSERT(!run->ended.outOfDisk);
         CPPUNIT_ASSERT_EQUAL(0, run->ended.exitCode);
+    }
+
+    // What a process holds open and is in no folder any more.
+    void testFilesWithoutANameTakeRoom() {
+        Platform platform;
+        const auto run = [&](const std::string& script) {
+            TemporaryFolder folder;
+            ToolSpec spec = shellTool(script);
+            spec.directory = "/build";
+            spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+            spec.limits.diskBytes = 4 << 20;
+            auto tool = platform.startTool(spec);
+            platform.waitStarted(*tool);
+            platform.waitEnded(*tool);
+            return tool;
+        };
+        const std::string open = "exec 8>file; rm file; ";
+        auto many = run(open + "head -c 8000000 /dev/zero >&8; sleep 1000");
+        CPPUNIT_ASSERT(many->ended.outOfDisk);
+        CPPUNIT_ASSERT_EQUAL(SIGKILL, many->ended.signal);
+        // One file is one, however many have it open.
+        auto few = run(open + "head -c 2000000 /dev/zero >&8; "
+                       "exec 7>&8; sleep 0.5 & sleep 0.5 & sleep 0.5; echo done");
+        CPPUNIT_ASSERT(!few->ended.outOfDisk);
+        CPPUNIT_ASSERT_EQUAL(std::string("done\n"), few->output);
     }
 
     void testKernelNeedsNoRoot() {
