@@ -95,11 +95,12 @@ base::Result<void> syncDisk(const std::string& directory) {
 }
 
 void removeTree(const std::string& directory) {
-    std::error_code error;
+    std::error_code error, ofOne;
     ::chmod(directory.c_str(), 0755);
     for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
          at.increment(error))
-        if (at->is_directory(error) && !at->is_symlink(error)) ::chmod(at->path().c_str(), 0755);
+        if (at->symlink_status(ofOne).type() == fs::file_type::directory)
+            ::chmod(at->path().c_str(), 0755);
     error.clear();
     fs::remove_all(directory, error);
     if (error) base::logWarning("functions", "cannot remove " + directory + ": " + error.message());

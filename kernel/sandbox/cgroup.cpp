@@ -341,6 +341,8 @@ base::Result<void> CgroupTree::limit(const TaskCgroup& group, const Limits& limi
             return groupFailure("memory.limit_in_bytes");
         if (swap_ && !writeFile(swapFile, bytes))
             return groupFailure("memory.memsw.limit_in_bytes");
+        // TCP's buffers have a limit of their own there; a Linux without it counts none of them.
+        writeFile(group.memory_ + "/memory.kmem.tcp.limit_in_bytes", bytes);
     }
     // The sandbox's pid 1 takes a place of its own.
     if (!pids_.empty() &&

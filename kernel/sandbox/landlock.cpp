@@ -112,6 +112,7 @@ void allowMachine(const Fence& fence, const Launch& launch) {
           "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/localtime",
           "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf",
           "/etc/host.conf", "/etc/gai.conf", "/etc/protocols", "/etc/services", "/etc/mime.types",
+          "/etc/debian_version",  // pip of Debian fails without it
           "/proc"})
         fence.allow(path, reads);
     const std::string& folders = launch.machine.options.taskFolders;

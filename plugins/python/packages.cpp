@@ -41,6 +41,20 @@ std::string lastLineOf(std::string_view text) {
     return line.empty() ? "the tool was killed" : std::string{line};
 }
 
+// What strangers left behind may forbid even its owner to look inside.
+void discard(const fs::path& path) {
+    std::error_code error, ofOne;
+    const auto open = [&](const fs::directory_entry& entry) {
+        if (entry.symlink_status(ofOne).type() == fs::file_type::directory)
+            fs::permissions(entry.path(), fs::perms::owner_all, fs::perm_options::add, ofOne);
+    };
+    open(fs::directory_entry(path));
+    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error))
+        open(*at);
+    fs::remove_all(path, error);
+}
+
 }  // namespace
 
 // A file that code of packages may have put there: only a plain one of a sane size is read.
@@ -128,7 +142,9 @@ Packages::Answer Packages::runIn(const std::string& folder, const std::string& t
     if (ended.outOfMemory)
         throw Failed(CF_FAILED, "installing the packages ran out of memory",
                      "raise build.memory_mb");
-    throw Failed(CF_FAILED, "installing the packages failed: " + lastLineOf(ended.errors),
+    // A package's own code may have killed it.
+    throw Failed(task == "build" ? CF_INVALID : CF_FAILED,
+                 "installing the packages failed: " + lastLineOf(ended.errors),
                  "the build log has what was said");
 }
 
@@ -181,7 +197,7 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
     else if (!answer.failed())
         answer.kind = "build_failed", answer.message = "building " + archive + " left no wheel";
     // Stays as an empty folder: it is among the job's mounts.
-    for (const auto& entry : fs::directory_iterator(folder)) fs::remove_all(entry.path());
+    for (const auto& entry : fs::directory_iterator(folder)) discard(entry.path());
     return answer;
 }
 

@@ -21,6 +21,7 @@ class LimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testTmpCountsAsMemory);
     CPPUNIT_TEST(testOutOfMemoryTakesTheWholeTree);
     CPPUNIT_TEST(testBuffersCountAsMemory);
+    CPPUNIT_TEST(testBuffersOfTcpAreLimited);
     CPPUNIT_TEST(testPeakIsReadable);
     CPPUNIT_TEST(testProcessesAreLimited);
     CPPUNIT_TEST(testTmpIsLimited);
@@ -92,6 +93,20 @@ class LimitsTest : public CppUnit::TestFixture {
         auto few = platform.runScript(
             "for i in 1 2 3 4 5 6 7 8; do sleep 0.3 | cat & done; wait; echo fine", memory(48));
         CPPUNIT_ASSERT_EQUAL(std::string("fine\n"), few->output);
+    }
+
+    // Version 1 of control groups does not count them as memory.
+    void testBuffersOfTcpAreLimited() {
+        Platform platform;
+        if (platform.lacks("memory_limit")) return;
+        WorkerSpec spec = shellWorker("read line <&3");
+        spec.limits = memory(48);
+        auto run = platform.startWorker(spec);
+        platform.waitStarted(*run);
+        for (const auto& folder : cgroupsOf(platform.options.instance)) {
+            const std::string limit = readFile(folder + "/memory.kmem.tcp.limit_in_bytes");
+            CPPUNIT_ASSERT_MESSAGE(limit, limit.empty() || limit == "50331648\n");
+        }
     }
 
     void testPeakIsReadable() {
