@@ -7,7 +7,10 @@ An attack is a function that takes the arena:
     def _(arena):
         name = arena.function('python', 'def handler(): ...', memory=64)
         arena.problem(arena.invoke(name), 502, 'memory_exceeded')
+
+Those that need a platform with other properties name a subclass: @attack('memory bomb', 'python', where=Workshop).
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -15,13 +18,12 @@ import re
 import secrets
 import statistics
 import sys
-import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 
-from platform_fixture import Platform, cgroups, descendants, request, wait_until  # noqa: E402
+from platform_fixture import Platform, cgroups, descendants, describe, request, wait_until  # noqa: E402
 
 ATTACKS = []
 
@@ -32,8 +34,7 @@ SLOWDOWN = 2
 NOISE_SECONDS = 0.01
 ROUNDS = 5
 VICTIM_CALLS = 60
-
-PROPERTIES = {'workers.prewarmed': 0, 'workers.keep_alive': 60, 'sandbox.tmp_bytes': 32 << 20}
+SAVE_SECONDS = 300  # more than build.timeout and the death of a build's processes
 
 VICTIM = 'import os\ndef handler(event):\n    return os.getpid()\n'
 USERS = range(700000, 700000 + 4096)  # sandbox.uid_base and sandbox.uid_count
@@ -47,11 +48,11 @@ class Skip(Exception):
     """The attack cannot be made here; the text says why."""
 
 
-def attack(what, *runtimes):
+def attack(what, *runtimes, where=None):
     """Registers an attack; once for each of the runtimes, which it then gets as its second argument."""
     def register(work):
         for runtime in runtimes or (None,):
-            ATTACKS.append((what, runtime, work))
+            ATTACKS.append((what, runtime, work, where or Arena))
         return work
     return register
 
@@ -61,8 +62,13 @@ def call(arena, method, path, body=None, headers=None, **more):
 
 
 class Arena:
-    def __init__(self, platform=None):
-        self.platform = platform or Platform(PROPERTIES)
+    properties = {'workers.prewarmed': 0, 'workers.keep_alive': 60, 'sandbox.tmp_bytes': 32 << 20}
+    environment = {}
+    # What the first build of a language sets up is there before anybody looks for leftovers.
+    warm = {'node': 'const handler = () => 1', 'go': 'func handler() interface{} { return 1 }'}
+
+    def __init__(self, kind=Platform):
+        self.platform = kind(self.properties, self.environment)
         self.names = []
         self.tier = None
 
@@ -72,8 +78,7 @@ class Arena:
         self.runtimes = {entry['name']: entry for entry in self.call('GET', '/api/v1/runtimes').json['runtimes']}
         self.victim = self.function('python', VICTIM, environment={'CANARY': CANARY})
         self.names.remove(self.victim)
-        # What the first build of a language sets up is there before anybody looks for leftovers.
-        for runtime, code in (('node', 'const handler = () => 1'), ('go', 'func handler() interface{} { return 1 }')):
+        for runtime, code in self.warm.items():
             if self.runtimes.get(runtime, {}).get('available'):
                 self.invoke(self.function(runtime, code))
         self.clear()
@@ -102,7 +107,8 @@ class Arena:
         self.names.append(name)
         fields['memory'] = self.memory(fields.get('memory', 128))
         return self.call('POST', '/api/v1/functions',
-                         {'name': name, 'runtime': runtime, 'handler': handler, 'code': code, 'timeout': 2, **fields})
+                         {'name': name, 'runtime': runtime, 'handler': handler, 'code': code, 'timeout': 2, **fields},
+                         timeout=SAVE_SECONDS)
 
     def function(self, runtime, code, handler='handler', **fields):
         answer = self.create(runtime, code, handler, **fields)
@@ -145,16 +151,22 @@ class Arena:
         return self.error(answer) if answer.status == 200 else self.ends(answer)
 
     def invoke_watched(self, name, event=None):
-        """The answer, and how many tasks (processes and their threads) the platform had at most meanwhile, beyond
-        those that it had before."""
-        answer, most = [], 0
-        before = self.tasks()
-        call = threading.Thread(target=lambda: answer.append(self.invoke(name, event)))
-        call.start()
-        while call.is_alive():
-            most = max(most, self.tasks() - before)
-            call.join(0.02)
-        return answer[0], most
+        return self.watched(lambda: self.invoke(name, event))
+
+    def watched(self, work):
+        """What `work` gives, and how many tasks (processes and their threads) the platform had at most meanwhile, beyond
+        those that it had before. Raises when it did not answer others then."""
+        before, most, health = self.tasks(), 0, []
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            future = pool.submit(work)
+            while not future.done():
+                most = max(most, self.tasks() - before)
+                health.append(self.health_seconds())
+                self.result(self.invoke(self.victim))
+                concurrent.futures.wait([future], 0.02)
+        slow = max((min(health[i:i + ROUNDS]) for i in range(len(health) - ROUNDS + 1)), default=0)
+        assert slow <= HEALTH_SECONDS, f'/api/health took {slow * 1000:.0f} ms meanwhile'
+        return future.result(), most
 
     def tasks(self):
         found = 0
@@ -192,7 +204,7 @@ class Arena:
             'mounts': sum(self.mounts(pid) for pid in ('self', *self.helpers())),
             'files': [str(path) for folder in FOLDERS for path in sorted(pathlib.Path(folder).iterdir())
                       if self.is_workers(path)],
-            'task folders': sorted(path.name for path in (data / 'sandboxes').glob('[0-9]*')),
+            'task folders': sum(1 for _ in (data / 'sandboxes').glob('[0-9]*')),
             'build folders': sorted(path.name for path in (data / '.cloudfunction/build').glob('*')),
         }
 
@@ -264,7 +276,8 @@ class Arena:
             wait_until(as_before, 'traces to go', 15)
         except AssertionError:
             left = {kind: (self.before[kind], last[kind]) for kind in last if not same(last[kind], self.before[kind])}
-            raise AssertionError(f'left behind (before, now): {json.dumps(left)[:2000]}') from None
+            processes = [describe(pid) for pid in descendants(self.platform.process.pid)]
+            raise AssertionError(f'left behind (before, now): {json.dumps(left)[:2000]}; processes: {processes}') from None
         return min(slow)
 
 

@@ -26,6 +26,10 @@ function attempt([what, path]) {
     if (what == "read") return ["read", fs.readFileSync(path).subarray(0, 4096).toString("base64")];
     if (what == "list") return ["list", fs.readdirSync(path).slice(0, 50)];
     if (what == "write") { fs.appendFileSync(path, "x"); return ["written", path] }
+    if (what == "create") { fs.writeFileSync(path + "/created", ""); return ["created", path] }
+    if (what == "remove") { fs.unlinkSync(path); return ["removed", path] }
+    if (what == "chmod") { fs.chmodSync(path, 0o777); return ["changed", path] }
+    if (what == "link") { fs.symlinkSync("/etc/shadow", path + "/link"); return ["linked", path] }
     return ["refused", 0];
   } catch (error) { return ["refused", error.code] }
 }
@@ -60,8 +64,7 @@ def is_way(one, answer):
     return (answer[1] if isinstance(answer[1], int) else len(answer[1])) == 1 < len(here)
 
 
-def refused(arena, name, tries):
-    answers = arena.result(arena.invoke(name, tries))
+def refused(tries, answers):
     # What is covered reads as an empty file. A folder may be there on the way to a toolchain below it, and hold nothing else.
     wrong = [(one, answer) for one, answer in zip(tries, answers)
              if answer[0] != 'refused' and answer != ['read', ''] and not is_way(one, answer)]
@@ -69,25 +72,20 @@ def refused(arena, name, tries):
     return f'{len(tries)} tries'
 
 
-@attack('files of the machine', 'python', 'node', 'go')
-def _(arena, runtime):
-    name = arena.function(runtime, LOOKERS[runtime])
-    return refused(arena, name, [
-        ['read', '/etc/shadow'], ['read', '/etc/machine-id'], ['read', '/etc/fstab'], ['list', '/root'], ['list', '/home'],
-        ['list', '/var/lib'], ['list', '/var/log'], ['list', '/run'], ['list', '/boot'], ['list', '/sys/class'], ['list', '/mnt'],
-        ['list', '/work'], ['list', '/srv'], ['list', '/opt/containerd'], ['read', '/dev/sda'], ['read', '/dev/mem'],
-        ['read', '/dev/kmsg'], ['read', '/proc/kcore'], ['read', '/proc/kmsg'], ['list', '/proc/1/root'], ['list', '/proc/1/cwd'],
-        ['list', '/proc/1/fd'], ['read', '/proc/1/environ'], ['read', '/proc/1/mem'], ['list', '/proc/1/map_files'],
-        ['list', '/proc/self/root/root'], ['list', '/../../root'], ['write', '/proc/sys/kernel/core_pattern'],
-        ['write', '/proc/sysrq-trigger'], ['write', '/proc/sys/vm/drop_caches'], ['write', '/sys/kernel/uevent_helper'],
-        ['write', '/sys/fs/cgroup/memory.max'], ['write', '/etc/passwd'], ['write', '/usr/bin/env'], ['write', '/usr/created']])
+OF_THE_MACHINE = [
+    ['read', '/etc/shadow'], ['read', '/etc/machine-id'], ['read', '/etc/fstab'], ['list', '/root'], ['list', '/home'],
+    ['list', '/var/lib'], ['list', '/var/log'], ['list', '/run'], ['list', '/boot'], ['list', '/sys/class'], ['list', '/mnt'],
+    ['list', '/work'], ['list', '/srv'], ['list', '/opt/containerd'], ['read', '/dev/sda'], ['read', '/dev/mem'],
+    ['read', '/dev/kmsg'], ['read', '/proc/kcore'], ['read', '/proc/kmsg'], ['list', '/proc/1/root'], ['list', '/proc/1/cwd'],
+    ['list', '/proc/1/fd'], ['read', '/proc/1/environ'], ['read', '/proc/1/mem'], ['list', '/proc/1/map_files'],
+    ['list', '/proc/self/root/root'], ['list', '/../../root'], ['write', '/proc/sys/kernel/core_pattern'],
+    ['write', '/proc/sysrq-trigger'], ['write', '/proc/sys/vm/drop_caches'], ['write', '/sys/kernel/uevent_helper'],
+    ['write', '/sys/fs/cgroup/memory.max'], ['write', '/etc/passwd'], ['write', '/usr/bin/env'], ['write', '/usr/created']]
 
 
-@attack('files of the platform', 'python', 'node', 'go')
-def _(arena, runtime):
+def of_the_platform(arena):
     platform = arena.platform
     files = [str(path) for path in platform.home.rglob('*') if path.is_file()][:300]
-    name = arena.function(runtime, LOOKERS[runtime])
     exe = os.readlink(f'/proc/{platform.process.pid}/exe')
     pids = [platform.process.pid, os.getpid()]
     beyond = [['list', str(platform.home)], ['list', str(platform.data)], ['list', str(platform.data / '.cloudfunction')],
@@ -95,7 +93,18 @@ def _(arena, runtime):
     # Numbers of processes mean something else inside; what is read there must not be the platform's.
     if arena.layers['pid_namespace']:
         beyond = beyond[:4]
-    return refused(arena, name, [*[['read', path] for path in files], *beyond])
+    return [*[['read', path] for path in files], *beyond]
+
+
+@attack('files of the machine', 'python', 'node', 'go')
+def _(arena, runtime):
+    return refused(OF_THE_MACHINE, arena.result(arena.invoke(arena.function(runtime, LOOKERS[runtime]), OF_THE_MACHINE)))
+
+
+@attack('files of the platform', 'python', 'node', 'go')
+def _(arena, runtime):
+    tries = of_the_platform(arena)
+    return refused(tries, arena.result(arena.invoke(arena.function(runtime, LOOKERS[runtime]), tries)))
 
 
 @attack('code, environment and files of another function', 'python')
@@ -123,13 +132,14 @@ def _(arena, runtime):
         name = arena.function(runtime, LOOK + 'def where(event): return [__file__, os.path.dirname(__file__), os.__file__]\n'
                               'def handler(event): return [attempt(*one) for one in event] if event else where(event)\n')
         code, folder, library = arena.result(arena.invoke(name))
-        return refused(arena, name, [
-            ['write', code], ['create', folder], ['remove', code], ['chmod', code], ['link', folder], ['write', library],
-            ['create', os.path.dirname(library)], ['remove', library], ['create', '/'], ['create', '/layers'], ['create', '/usr/lib'],
-            ['mknod', '/tmp/device'], ['chmod', library]])
-    name = arena.function(runtime, LOOKERS[runtime])
-    return refused(arena, name, [['write', '/function/x'], ['write', '/function/index.js'], ['write', '/function/handler'],
-                                 ['write', '/usr/lib/os-release'], ['write', '/layers/x']])
+        tries = [['write', code], ['create', folder], ['remove', code], ['chmod', code], ['link', folder], ['write', library],
+                 ['create', os.path.dirname(library)], ['remove', library], ['create', '/'], ['create', '/layers'],
+                 ['create', '/usr/lib'], ['mknod', '/tmp/device'], ['chmod', library]]
+    else:
+        name = arena.function(runtime, LOOKERS[runtime])
+        tries = [['write', '/function/x'], ['write', '/function/index.js'], ['write', '/function/handler'],
+                 ['write', '/usr/lib/os-release'], ['write', '/layers/x']]
+    return refused(tries, arena.result(arena.invoke(name, tries)))
 
 
 @attack('descriptors', 'python', 'node')

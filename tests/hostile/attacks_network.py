@@ -30,12 +30,17 @@ def own_addresses():
     return sorted(found)
 
 
+def forbidden(arena):
+    """[host, port] of places that nobody in a sandbox may reach."""
+    hosts = ['127.0.0.1', '127.1.2.3', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1', '::ffff:7f00:1', 'localhost', *own_addresses()]
+    return [[host, arena.platform.port] for host in hosts] + [
+        ['169.254.169.254', 80], ['fd00:ec2::254', 80], ['100.100.100.200', 80], ['10.0.0.1', 80], ['192.168.0.1', 80],
+        ['172.17.0.1', 80]]
+
+
 @attack('the machine over the network', 'python', 'node', 'go')
 def _(arena, runtime):
-    port = arena.platform.port
-    hosts = ['127.0.0.1', '127.1.2.3', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1', '::ffff:7f00:1', 'localhost', *own_addresses()]
-    places = [[host, port] for host in hosts] + [['169.254.169.254', 80], ['fd00:ec2::254', 80], ['100.100.100.200', 80],
-                                                ['10.0.0.1', 80], ['192.168.0.1', 80], ['172.17.0.1', 80]]
+    places = forbidden(arena)
     got = arena.result(arena.invoke(arena.function(runtime, CONNECT[runtime], timeout=30), places))
     reached = [place for place, how in zip(places, got) if how == 'reached']
     assert not reached, reached

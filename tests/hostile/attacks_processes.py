@@ -75,20 +75,19 @@ def _(arena, runtime):
     assert answer.status == 504 or runtime == 'node', answer
 
 
-@attack('daemons', 'python')
-def _(arena, runtime):
-    name = arena.function(runtime, 'import os, time\ndef handler(event):\n    if os.fork() == 0:\n        os.setsid()\n'
-                          '        if os.fork() == 0:\n            for fd in range(3, 64):\n                try: os.close(fd)\n'
-                          '                except OSError: pass\n            while True: time.sleep(1)\n        os._exit(0)\n    os.wait()\n    return "fine"\n')
-    assert arena.result(arena.invoke(name)) == 'fine'
+DAEMONS = {
+    'python': 'import os, time\ndef handler(event):\n    if os.fork() == 0:\n        os.setsid()\n'
+              '        if os.fork() == 0:\n            for fd in range(64):\n                try: os.close(fd)\n'
+              '                except OSError: pass\n            while True: time.sleep(1)\n        os._exit(0)\n    os.wait()\n    return "fine"\n',
+    'node': 'const { spawn } = require("child_process");\nfunction handler() {\n'
+            '  spawn("/bin/sh", ["-c", "trap \'\' 1 2 15; while :; do sleep 1; done"], { detached: true, stdio: "ignore" }).unref();\n'
+            '  return "fine" }',
+}
 
 
-@attack('daemons of shells', 'node')
+@attack('daemons', 'python', 'node')
 def _(arena, runtime):
-    name = arena.function(runtime, 'const { spawn } = require("child_process");\nfunction handler() {\n'
-                          '  spawn("/bin/sh", ["-c", "trap \'\' 1 2 15; while :; do sleep 1; done"], { detached: true, stdio: "ignore" }).unref();\n'
-                          '  return "fine" }')
-    assert arena.result(arena.invoke(name)) == 'fine'
+    assert arena.result(arena.invoke(arena.function(runtime, DAEMONS[runtime]))) == 'fine'
 
 
 @attack('work after the reply', 'python')
@@ -103,7 +102,7 @@ def _(arena, runtime):
 @attack('processes that spin after the reply', 'python')
 def _(arena, runtime):
     name = arena.function(runtime, 'import os\ndef handler(event):\n    for _ in range(40):\n        if os.fork() == 0:\n'
-                          '            while True: pass\n    return "fine"\n')
+                          '            while True: pass\n    return "fine"\n', timeout=20)
     arena.fresh(name)
     # Its worker is idle and still there: the look at the other function comes before it is deleted.
 

@@ -85,10 +85,10 @@ def _(arena, runtime):
 @attack('memory bomb in /tmp', 'python')
 def _(arena, runtime):
     name = arena.function(runtime, 'import tempfile, time\ndef handler(event):\n    if not event: return "fine"\n    kept = []\n'
-                          '    for i in range(64):\n        f = open(f"{tempfile.gettempdir()}/{i}", "wb")\n'
-                          '        f.write(bytes(1 << 20)); kept.append(f); kept.append(bytearray(b"x" * (1 << 20)))\n'
+                          '    try:\n        for i in range(64):\n            f = open(f"{tempfile.gettempdir()}/{i}", "wb")\n'
+                          '            kept.append(f); kept.append(bytearray(b"x" * (1 << 20))); f.write(bytes(1 << 20))\n'
                           # Held until somebody ends it: without control groups a watchdog looks 10 times a second.
-                          '    time.sleep(100)\n',
+                          '    except OSError: pass\n    time.sleep(100)\n',
                           memory=40, timeout=20)
     arena.problem(arena.invoke(name, True), 502, 'memory_exceeded')
     arena.fresh(name, False)
@@ -107,13 +107,50 @@ def _(arena, runtime):
     arena.fresh(name, False)
 
 
+# In many processes, because each has descriptors of its own.
+BUFFERS = '''
+import os, socket, time
+def ends(kind):
+    if kind == "pipes":
+        return [os.fdopen(fd, "wb", 0) for fd in os.pipe()]
+    if kind == "socket pairs":
+        return socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = socket.create_connection(server.getsockname())
+        return server.accept()[0], one
+def fill(kind):
+    kept = []
+    try:
+        while True:
+            pair = ends(kind)
+            kept.append(pair)
+            if kind != "pipes":
+                for option in (socket.SO_SNDBUF, socket.SO_RCVBUF): pair[1].setsockopt(socket.SOL_SOCKET, option, 1 << 24)
+            os.set_blocking(pair[1].fileno(), False)
+            try:
+                while True: os.write(pair[1].fileno(), bytes(1 << 16))
+            except BlockingIOError: pass
+    except OSError:
+        time.sleep(100)
+def handler(event):
+    if not event: return "fine"
+    for _ in range(8):
+        if os.fork() == 0: break
+    fill(event)
+'''
+
+
 @attack('memory bomb in pipes and sockets', 'python')
 def _(arena, runtime):
-    name = arena.function(runtime, 'import os, socket\ndef handler(event):\n    kept = []\n    try:\n        while True:\n'
-                          '            r, w = os.pipe(); os.set_blocking(w, False); kept += [r, w]\n'
-                          '            try: os.write(w, bytes(1 << 16))\n            except BlockingIOError: pass\n'
-                          '    except OSError: return "full"\n', memory=64, timeout=10)
-    arena.dies(arena.invoke(name))
+    name = arena.function(runtime, BUFFERS, memory=128, timeout=10)
+    for kind in ('socket pairs', 'pipes', 'connections to itself'):
+        answer = arena.invoke(name, kind)
+        # Linux itself limits the pipes of a user and makes TCP wait; without a network there is nobody to connect to.
+        bounded = arena.layers['memory_limit'] and kind != 'socket pairs' or kind == 'connections to itself' and not arena.layers['network_namespace']
+        # Without a pid namespace so many die too slowly for the answer to know why.
+        arena.problem(answer, answer.status, 'memory_exceeded', *['worker_crashed'] * (not arena.layers['pid_namespace']),
+                      *['function_timeout'] * bounded)
+        arena.fresh(name)
 
 
 @attack('page cache of large files', 'python')
