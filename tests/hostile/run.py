@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Attacks a platform by functions of its own and prints what became of each attack.
 
-    tests/hostile/run.py [--binary PATH] [--only WORD] [--container]
+    tests/hostile/run.py [--binary PATH] [--only WORD] [--container | --user]
 
 Passes when every attack ended as it must, and when afterwards the platform answers at once, another function is as fast
 as before, and no process, mount, control group or file is left. Exits with 1 otherwise.
 """
 import argparse
+import functools
 import importlib
 import os
 import pathlib
+import subprocess
 import sys
 import time
 import traceback
@@ -18,6 +20,8 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+SKIPPED = 77
+OF_THE_SANDBOX = ('resources', 'processes', 'files', 'calls', 'network')
 MODULES = ('resources', 'output', 'results', 'processes', 'files', 'calls', 'network', 'inputs', 'races', 'builds')
 
 
@@ -27,24 +31,43 @@ def main():
     arguments.add_argument('--only', default='', help='attacks whose name contains this')
     arguments.add_argument('--container', action='store_true',
                            help='what an ordinary container gives instead of this machine (needs in_container beside the platform)')
+    arguments.add_argument('--user', action='store_true',
+                           help='an ordinary user instead of root: what attacks the sandbox, in one language each')
     given = arguments.parse_args()
     if given.binary:
         os.environ['CLOUDFUNCTION_BINARY'] = str(pathlib.Path(given.binary).resolve())
     import arena as place
-    for module in MODULES:
+    for module in OF_THE_SANDBOX if given.user else MODULES:
         importlib.import_module('attacks_' + module)
     chosen = [a for a in place.ATTACKS if given.only in f'{a[0]} {a[1] or ""}']
+    if given.user:
+        seen = set()
+        chosen = [a for a in chosen if not (a[0] in seen or seen.add(a[0]))]
 
     kind = place.Platform
     if given.container:
         sys.path.insert(0, str(HERE.parent / 'container'))
         from test_container import ContainerPlatform
         kind = ContainerPlatform
+    elif given.user:
+        kind = functools.partial(place.Platform, user='nobody')
+        if why := why_no_user():
+            print(f'skipped: {why}')
+            return SKIPPED
     failures = []
     for where in dict.fromkeys(a[3] for a in chosen):
         failures += wage(where(kind), [a for a in chosen if a[3] is where], place)
     print(f'\n{len(chosen)} attacks, {len(failures)} broke something')
     return 1 if failures else 0
+
+
+def why_no_user():
+    from platform_fixture import BINARY
+    if os.geteuid() != 0:
+        return 'only root can start a platform as another user'
+    tried = subprocess.run(['unshare', '--user', '--map-root-user', '--net', BINARY, '--version'],
+                           user='nobody', cwd='/', stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return tried.stderr.strip() if tried.returncode else None
 
 
 def wage(arena, attacks, place):
