@@ -236,12 +236,13 @@ std::optional<Builds::Refused> Builds::refused(const std::string& functionId,
     return std::nullopt;
 }
 
-std::vector<std::shared_ptr<const Version>> Builds::running(const std::string& functionId) const {
+std::vector<std::shared_ptr<const Version>> Builds::building(const std::string& functionId) const {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<const Version>> found;
     for (auto at = running_.lower_bound({functionId, 0});
          at != running_.end() && at->first.first == functionId; ++at)
-        found.push_back(at->second.version);
+        if (at->second.version->state == VersionState::building)
+            found.push_back(at->second.version);
     return found;
 }
 

@@ -35,9 +35,9 @@ public:
         const RuntimeInfo& runtime;
     };
     class Log;
-    // A build that waits, runs, or is over but not stored yet. As long as it is there, readers find
-    // the build among those that run, so that none of them looks between the two places and sees
-    // nothing.
+    // A build that waits, runs, or is over but not stored and served yet. As long as it is there,
+    // readers find the build among those that run: none of them looks between the two places and
+    // sees nothing, or takes for ready what calls do not reach yet.
     class Shown {
     public:
         Shown(Builds& builds, std::string functionId, uint64_t number, std::shared_ptr<Log> log)
@@ -60,7 +60,7 @@ public:
     };
     struct Outcome {
         Version version{};  // ready with its key, or failed with its failure
-        Shown shown;        // to be kept until the version is stored
+        Shown shown;        // to be kept until the version is stored, and served if it is ready
     };
 
     // The executor's cheap look before anything is stored. Failure invalid_function names a refused
@@ -81,8 +81,9 @@ public:
     void keepRefused(const Outcome& outcome);
     std::optional<Refused> refused(const std::string& functionId, uint64_t number) const;
 
-    // Versions of a function that are being built right now, without locks.
-    std::vector<std::shared_ptr<const Version>> running(const std::string& functionId) const;
+    // Versions of a function whose first build waits, runs, or is over but not served yet; without
+    // locks.
+    std::vector<std::shared_ptr<const Version>> building(const std::string& functionId) const;
     std::optional<std::string> runningLog(const std::string& functionId, uint64_t number) const;
     // See FunctionService::followBuildLog.
     LogSubscription follow(const std::string& functionId, uint64_t number,

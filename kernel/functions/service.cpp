@@ -96,7 +96,7 @@ Result<Saved> FunctionService::read(std::string_view idOrName) const {
     const auto entry = state_->registry.find(idOrName);
     if (!entry) return notFound(idOrName);
     // What is being made is not stored yet.
-    for (const auto& version : state_->builds->running(entry->function.id))
+    for (const auto& version : state_->builds->building(entry->function.id))
         if (version->number == entry->shown().number)
             return state_->saved(entry, version->sources, false);
     auto sources = state_->store.sources(entry->function.id, entry->shown().number);
@@ -135,39 +135,45 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
 
 Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     const FunctionEntry& entry) const {
-    // Asked first: a build that ends in between is then found in the store.
-    auto found = state_->builds->running(entry.function.id);
-    for (auto& version : found) version = withoutSources(*version);
+    std::vector<std::shared_ptr<const Version>> found;
+    const auto add = [&](std::shared_ptr<const Version> version) {
+        if (std::ranges::find(found, version->number, &Version::number) == found.end())
+            found.push_back(std::move(version));
+    };
+    const auto addBuilding = [&] {
+        for (const auto& version : state_->builds->building(entry.function.id))
+            add(withoutSources(*version));
+    };
+    // Before the store is asked and again afterwards: what is being built counts as building until
+    // calls reach it, whatever the store says already, and none is missed when its build ends.
+    addBuilding();
     auto stored = state_->store.versions(entry.function.id);
     if (!stored) return std::move(stored).failure();
-    for (Version& version : *stored) {
-        const auto same =
-            std::ranges::find_if(found, [&](const auto& v) { return v->number == version.number; });
-        auto shared = std::make_shared<const Version>(std::move(version));
-        if (same == found.end())
-            found.push_back(std::move(shared));
-        else
-            *same = std::move(shared);
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a->number > b->number; });
+    addBuilding();
+    for (Version& version : *stored) add(std::make_shared<const Version>(std::move(version)));
+    std::ranges::sort(found, std::greater{}, &Version::number);
     return found;
 }
 
 Result<std::shared_ptr<const Version>> FunctionService::version(const FunctionEntry& entry,
                                                                 uint64_t number) const {
-    const auto running = state_->builds->running(entry.function.id);
-    auto stored = state_->store.version(entry.function.id, number);
+    const std::string& id = entry.function.id;
+    const auto building = [&]() -> std::shared_ptr<const Version> {
+        for (auto& version : state_->builds->building(id))
+            if (version->number == number) return std::move(version);
+        return nullptr;
+    };
+    // As in versions().
+    if (auto version = building()) return version;
+    auto stored = state_->store.version(id, number);
+    if (auto version = building()) return version;
     if (!stored) {
-        for (const auto& version : running)
-            if (version->number == number) return version;
-        if (auto refused = state_->builds->refused(entry.function.id, number))
-            return std::move(refused->version);
+        if (auto refused = state_->builds->refused(id, number)) return std::move(refused->version);
         return std::move(stored).failure();
     }
-    auto sources = state_->store.sources(entry.function.id, number);
+    auto sources = state_->store.sources(id, number);
     if (!sources) return std::move(sources).failure();
-    auto locks = state_->store.locks(entry.function.id, number);
+    auto locks = state_->store.locks(id, number);
     if (!locks) return std::move(locks).failure();
     stored->sources = std::move(*sources);
     stored->locks = std::move(*locks);
@@ -183,16 +189,19 @@ Result<std::string> FunctionService::buildLog(const FunctionEntry& entry, uint64
 Result<LogTail> FunctionService::readBuildLog(const FunctionEntry& entry, uint64_t number,
                                               uint64_t offset, size_t limit) const {
     LogTail tail{.next = offset};
-    auto text = state_->builds->runningLog(entry.function.id, number);
+    const std::string& id = entry.function.id;
+    auto text = state_->builds->runningLog(id, number);
     if (!text) {
         // The state is read first: what is stored as ended has its whole log.
-        const auto version = state_->store.version(entry.function.id, number);
-        if (version) {
-            auto log = state_->store.buildLog(entry.function.id, number);
+        const auto version = state_->store.version(id, number);
+        if ((text = state_->builds->runningLog(id, number))) {
+            // It has begun since.
+        } else if (version) {
+            auto log = state_->store.buildLog(id, number);
             if (!log) return std::move(log).failure();
             text = std::move(*log);
             tail.state = version->state;
-        } else if (auto refused = state_->builds->refused(entry.function.id, number)) {
+        } else if (auto refused = state_->builds->refused(id, number)) {
             text = std::move(refused->log);
             tail.state = VersionState::failed;
         } else {

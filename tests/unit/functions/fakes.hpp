@@ -193,12 +193,16 @@ public:
         return {};
     }
     void abandon(const LiveFunction& next) override { add("abandon", next); }
-    void commit(const LiveFunction& now) override { add("commit", now); }
+    void commit(const LiveFunction& now) override {
+        if (onCommit) onCommit(now);
+        add("commit", now);
+    }
     void updateSettings(const LiveFunction& now) override { add("settings", now); }
     void remove(const std::string& id) override {
         const std::lock_guard lock(mutex_);
         events_.push_back("remove " + id);
     }
+    std::function<void(const LiveFunction&)> onCommit{};  // calls reach the version after it
     LiveFunction last{};
     std::vector<std::string> take() {
         const std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
 // The life of a save, with fake executors and workers.
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "fakes.hpp"
@@ -34,6 +35,7 @@ class ServiceTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aFailedFirstVersionIsKeptWhenNobodyHears);
     CPPUNIT_TEST(aPutBehindAFailingCreationCreates);
     CPPUNIT_TEST(answersBeforeTheBuild);
+    CPPUNIT_TEST(nothingIsReadyBeforeCallsReachIt);
     CPPUNIT_TEST(anAsyncFailureStaysReadable);
     CPPUNIT_TEST(listsInPages);
     CPPUNIT_TEST(dropsOldVersions);
@@ -434,6 +436,34 @@ class ServiceTest : public CppUnit::TestFixture {
                        std::string::npos);
         const Saved good = must(domain_.patch("hello", "{'code':'good'}"));
         CPPUNIT_ASSERT(good.entry->callable() && good.version->number == 3);
+    }
+
+    void nothingIsReadyBeforeCallsReachIt() {
+        std::vector<VersionState> seen;
+        domain_.activator.onCommit = [&](const LiveFunction& now) {
+            const FunctionEntry& entry = *now.entry;
+            const uint64_t number = now.live.front().version->number;
+            seen.push_back((*domain_.service->version(entry, number))->state);
+            seen.push_back(domain_.service->versions(entry)->front()->state);
+            seen.push_back(domain_.service->readBuildLog(entry, number, 0, 1000)->state);
+        };
+        const auto all = [&](VersionState state, size_t count) {
+            return seen.size() == count && std::ranges::all_of(seen, [&](auto s) { return s == state; });
+        };
+        must(domain_.create(simple));
+        CPPUNIT_ASSERT(all(VersionState::building, 3));
+        must(domain_.patch("hello", "{'code':'two'}"));
+        CPPUNIT_ASSERT(all(VersionState::building, 6));
+        // What this one stores before its build begins is nothing to be taken for the version.
+        must(domain_.update("hello", Domain::async("{'code':'three'}"), false));
+        must(domain_.patch("hello", "{'code':'four'}"));
+        CPPUNIT_ASSERT(all(VersionState::building, 12));
+        const auto entry = domain_.registry->find("hello");
+        const auto versions = domain_.service->versions(*entry);
+        CPPUNIT_ASSERT_EQUAL(size_t{4}, versions->size());
+        for (const auto& version : *versions)
+            CPPUNIT_ASSERT(version->state == VersionState::ready);
+        CPPUNIT_ASSERT((*domain_.service->version(*entry, 4))->state == VersionState::ready);
     }
 
     void listsInPages() {
