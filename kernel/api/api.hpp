@@ -60,10 +60,10 @@ struct Dependencies {
         runtimesDocument{};  // array of GET /api/v1/runtimes; control-plane thread
     std::string openapi{};   // text of docs/http-api.yaml
     std::shared_ptr<FollowerLimits> followers = std::make_shared<FollowerLimits>();
-    // The files of an uploaded archive; control-plane thread, blocks. Failures: invalid_archive,
-    // unpacking_busy, sandbox_failed.
-    std::function<base::Result<std::vector<functions::SourceFile>>(std::string_view archive)>
-        unpack{};
+    // Gives the files of an uploaded archive, later and on a thread that may block, or refuses it at
+    // once; `archive` stays until then. Failures: invalid_archive, unpacking_busy, sandbox_failed.
+    using Unpacked = std::function<void(base::Result<std::vector<functions::SourceFile>>)>;
+    std::function<void(std::string_view archive, Unpacked then)> unpack{};
 
     // POST /api/v1/functions/{idOrName}/invoke. Loop thread; the text is decoded and lives as long
     // as the call.

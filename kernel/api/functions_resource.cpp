@@ -1,4 +1,6 @@
 // /api/v1/functions, /api/v1/functions/{id} and its archive.
+#include <utility>
+
 #include "api/resource.hpp"
 #include "base/json.hpp"
 #include "functions/document.hpp"
@@ -12,16 +14,8 @@ namespace {
 struct Save {
     functions::SaveRequest request{};
     bool fromArchive = false;
+    std::optional<std::string> archive{};  // as JSON brought it; else it is the request's body
 };
-
-base::Result<std::vector<functions::SourceFile>> unpacked(const Call& call,
-                                                          std::string_view archive) {
-    const auto& unpack = call.dependencies.unpack;
-    if (unpack) return unpack(archive);
-    return base::Failure{.reason = "invalid_archive",
-                         .detail = "archives are not available on this platform",
-                         .hint = "send the sources as \"files\""};
-}
 
 Save saveOf(const Call& call, functions::Patch&& patch, bool fromArchive) {
     functions::SaveRequest request{.patch = std::move(patch),
@@ -29,7 +23,7 @@ Save saveOf(const Call& call, functions::Patch&& patch, bool fromArchive) {
                                    .ifRevision = ifMatch(call.request),
                                    .async = prefersAsync(call.request)};
     if (call.clientGone) request.callerGone = [gone = call.clientGone] { return gone->load(); };
-    return {std::move(request), fromArchive};
+    return {.request = std::move(request), .fromArchive = fromArchive};
 }
 
 base::Result<Save> readSave(const Call& call) {
@@ -37,15 +31,35 @@ base::Result<Save> readSave(const Call& call) {
     if (!document) return std::move(document).failure();
     auto patch = functions::readPatch(document->root(), call.dependencies.functions.limits());
     if (!patch) return std::move(patch).failure();
-    const bool fromArchive = patch->archive.value.has_value();
-    // What is refused anyway is not unpacked.
-    if (fromArchive && patch->errors.empty()) {
-        auto files = unpacked(call, *patch->archive.value);
-        if (!files) return std::move(files).failure();
-        patch->files = {true, std::move(*files)};
-        patch->archive = {};
-    }
-    return saveOf(call, std::move(*patch), fromArchive);
+    auto archive = std::exchange(patch->archive, {}).value;
+    Save save = saveOf(call, std::move(*patch), archive.has_value());
+    save.archive = std::move(archive);
+    return save;
+}
+
+// Goes on with the save once its archive, if it has one, is unpacked. `reply` is answered by `run`
+// or with the archive's fault.
+using Run = std::function<void(functions::SaveRequest request, const Reply& reply)>;
+
+Response start(const Call& call, Save save, Run run) {
+    return {.later = [call, kept = std::make_shared<Save>(std::move(save)),
+                      run = std::move(run)](const Reply& reply) {
+        // What is refused anyway is not unpacked.
+        if (!kept->fromArchive || !kept->request.patch.errors.empty())
+            return run(std::move(kept->request), reply);
+        const auto& unpack = call.dependencies.unpack;
+        if (!unpack)
+            return reply(failed(call, {.reason = "invalid_archive",
+                                       .detail = "archives are not available on this platform",
+                                       .hint = "send the sources as \"files\""}));
+        unpack(kept->archive ? *kept->archive : call.request.body,
+               [call, kept, run, reply](base::Result<std::vector<functions::SourceFile>> files) {
+                   if (!files) return reply(failed(call, files.failure()));
+                   kept->archive.reset();
+                   kept->request.patch.files = {true, std::move(*files)};
+                   run(std::move(kept->request), reply);
+               });
+    }};
 }
 
 // Fields of the document that may stand in the query beside an archive.
@@ -82,11 +96,6 @@ base::Result<Save> readArchive(const Call& call) {
     if (!document) return document.failure();
     auto patch = functions::readPatch(document->root(), call.dependencies.functions.limits());
     if (!patch) return std::move(patch).failure();
-    if (patch->errors.empty()) {
-        auto files = unpacked(call, call.request.body);
-        if (!files) return std::move(files).failure();
-        patch->files = {true, std::move(*files)};
-    }
     return saveOf(call, std::move(*patch), true);
 }
 
@@ -149,15 +158,16 @@ Response update(const Call& call, Save save) {
                              .detail = "the request asks for a function that exists (If-Match); "
                                        "there is none of this name",
                              .hint = "leave If-Match out to create it"});
-    return {.later = [call, save = std::move(save), put](Reply reply) mutable {
-        const Contents contents = contentsOf(save);
-        call.dependencies.functions.update(
-            call.id, std::move(save.request), put,
-            [call, contents,
-             reply = std::move(reply)](const base::Result<functions::Saved>& saved) {
-                reply(saved ? answer(call, *saved, contents) : failed(call, saved.failure()));
-            });
-    }};
+    const Contents contents = contentsOf(save);
+    return start(call, std::move(save),
+                 [call, contents, put](functions::SaveRequest request, const Reply& reply) {
+                     call.dependencies.functions.update(
+                         call.id, std::move(request), put,
+                         [call, contents, reply](const base::Result<functions::Saved>& saved) {
+                             reply(saved ? answer(call, *saved, contents)
+                                         : failed(call, saved.failure()));
+                         });
+                 });
 }
 
 }  // namespace
@@ -186,16 +196,17 @@ Response listFunctions(const Call& call) {
 Response createFunction(const Call& call) {
     auto save = readSave(call);
     if (!save) return failed(call, save.failure());
-    return {.later = [call, save = std::move(*save)](Reply reply) mutable {
-        const Contents contents = contentsOf(save);
-        const std::string name = save.request.patch.name.value.value_or("");
-        call.dependencies.functions.create(
-            std::move(save.request), [call, contents, name, reply = std::move(reply)](
-                                         const base::Result<functions::Saved>& saved) {
-                reply(saved ? answer(call, *saved, contents)
-                            : notCreated(call, name, saved.failure()));
-            });
-    }};
+    const Contents contents = contentsOf(*save);
+    return start(call, std::move(*save),
+                 [call, contents](functions::SaveRequest request, const Reply& reply) {
+                     const std::string name = request.patch.name.value.value_or("");
+                     call.dependencies.functions.create(
+                         std::move(request), [call, contents, name, reply](
+                                                 const base::Result<functions::Saved>& saved) {
+                             reply(saved ? answer(call, *saved, contents)
+                                         : notCreated(call, name, saved.failure()));
+                         });
+                 });
 }
 
 Response readFunction(const Call& call) {

@@ -1,6 +1,7 @@
 #include "app/archives.hpp"
 
-#include <atomic>
+#include <memory>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/printable.hpp"
@@ -12,32 +13,11 @@ namespace {
 constexpr uint64_t memoryBeside = 192ull << 20;
 }  // namespace
 
-// One of the places for unpacking, given back at its end.
-class Archives::Turn {
-public:
-    explicit Turn(Archives& archives) : archives_(archives) {
-        std::unique_lock lock(archives_.mutex_);
-        taken_ = archives_.freed_.wait_for(lock, archives_.options_.patience, [&] {
-            return archives_.running_ < archives_.options_.atOnce;
-        });
-        archives_.running_ += taken_ ? 1 : 0;
-    }
-    ~Turn() {
-        if (!taken_) return;
-        {
-            const std::lock_guard lock(archives_.mutex_);
-            --archives_.running_;
-        }
-        archives_.freed_.notify_one();
-    }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-    bool taken() const { return taken_; }
-
-private:
-    Archives& archives_;
-    bool taken_ = false;
-};
+Archives::~Archives() {
+    stopping_ = true;
+    unpackers_.stop();
+    deadlines_.stop();
+}
 
 sandbox::ToolSpec Archives::tool(size_t archiveBytes) const {
     sandbox::ToolSpec spec;
@@ -56,9 +36,16 @@ sandbox::ToolSpec Archives::tool(size_t archiveBytes) const {
     return spec;
 }
 
-base::Result<std::vector<functions::SourceFile>> Archives::unpack(std::string_view archive) {
+base::Failure Archives::busy() const {
+    return {.reason = "unpacking_busy",
+            .detail = "too many archives are being unpacked",
+            .hint = "try again in a few seconds",
+            .limit = std::to_string(options_.atOnce) + " archives at once"};
+}
+
+void Archives::unpack(std::string_view archive, Then then) {
     const ArchiveLimits& limits = options_.limits;
-    if (archive.empty()) return invalidArchive("the archive is empty");
+    if (archive.empty()) return then(invalidArchive("the archive is empty"));
     if (archive.size() > limits.archiveBytes) {
         auto failure = invalidArchive("the archive is " + std::to_string(archive.size()) +
                                           " bytes, the limit is " +
@@ -67,15 +54,28 @@ base::Result<std::vector<functions::SourceFile>> Archives::unpack(std::string_vi
                                       "function.max_archive_bytes");
         failure.limit = std::to_string(limits.archiveBytes) + " bytes";
         failure.observed = std::to_string(archive.size()) + " bytes";
-        return failure;
+        return then(std::move(failure));
     }
-    const Turn turn(*this);
-    if (!turn.taken())
-        return base::Failure{.reason = "unpacking_busy",
-                             .detail = "too many archives are being unpacked",
-                             .hint = "try again in a few seconds",
-                             .limit = std::to_string(options_.atOnce) + " archives at once"};
-    ArchiveReader reader(limits);
+    if (unpackers_.waiting() >= options_.waiting) return then(busy());
+    // Whichever comes first, its turn or its deadline, takes `then`.
+    struct Upload {
+        Then then;
+        std::atomic_flag taken{};
+    };
+    const auto upload = std::make_shared<Upload>(std::move(then));
+    deadlines_.after(options_.patience, [this, upload] {
+        if (!upload->taken.test_and_set()) std::exchange(upload->then, nullptr)(busy());
+    });
+    unpackers_.add([this, upload, archive] {
+        if (upload->taken.test_and_set()) return;
+        const Then answer = std::exchange(upload->then, nullptr);
+        auto files = run(archive);
+        if (!stopping_) answer(std::move(files));
+    });
+}
+
+base::Result<Archives::Files> Archives::run(std::string_view archive) {
+    ArchiveReader reader(options_.limits);
     std::atomic<bool> refused{false};
     std::string errors;
     const auto outcome = tools_.run(
@@ -86,7 +86,7 @@ base::Result<std::vector<functions::SourceFile>> Archives::unpack(std::string_vi
             else if (!refused && !reader.take(bytes))
                 refused = true;
         },
-        executors::Clock::now() + options_.timeout, refused);
+        executors::Clock::now() + options_.timeout, refused, [this] { return stopping_.load(); });
     if (refused) return reader.finish();
     if (!outcome) return outcome.failure();
     if (outcome->timedOut) {

@@ -189,7 +189,7 @@ void Platform::serveApi(HomeLoop& home) {
     dependencies.runtimesDocument = [this] { return catalog_.runtimesJson(); };
     dependencies.openapi = places_.openapi;
     dependencies.followers = followers_;
-    dependencies.unpack = [this](std::string_view archive) { return archives_->unpack(archive); };
+    dependencies.unpack = [this](std::string_view archive, Archives::Then then) { archives_->unpack(archive, std::move(then)); };
     dependencies.invoke = [&home](std::shared_ptr<http::Exchange> exchange, std::string_view idOrName) { home.invoke->handle(std::move(exchange), idOrName); };
     dependencies.functionUrl = [&home](std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest) {
         home.functionUrl->handle(std::move(exchange), name, rest);
@@ -424,6 +424,7 @@ void Platform::stop(std::chrono::milliseconds patience) {
     if (builder_) builder_->cancelAll();
     loops_.onEach([](HomeLoop& home) { home.dispatcher->shutDown(); });
     control_.reset();
+    archives_.reset();
     functions_.reset();
     loops_.onEach([](HomeLoop&) {});  // what these posted last has run
     loops_.stopThreads();
@@ -438,7 +439,6 @@ void Platform::stop(std::chrono::milliseconds patience) {
         home->functionUrl.reset();
     }
     builder_.reset();
-    archives_.reset();
     activator_.reset();
     children_.reset();
     for (const auto& home : loops_.all()) home->dispatcher.reset();

@@ -2,6 +2,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "client.hpp"
 
@@ -16,17 +17,17 @@ class ArchivesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(preconditions);
     CPPUNIT_TEST(respondAsync);
     CPPUNIT_TEST(withoutUnpacking);
+    CPPUNIT_TEST(nobodyWaitsForTheArchivesOfOthers);
     CPPUNIT_TEST_SUITE_END();
 
     std::atomic<int> unpacked_{0};
     // An archive here is the text of its one file; one that begins with '!' is refused.
     Client client_{[this](Dependencies& dependencies) {
-        dependencies.unpack = [this](std::string_view bytes)
-            -> base::Result<std::vector<functions::SourceFile>> {
+        dependencies.unpack = [this](std::string_view bytes, const Dependencies::Unpacked& then) {
             ++unpacked_;
             if (bytes.starts_with('!'))
-                return base::Failure{.reason = "invalid_archive", .detail = "no archive"};
-            return std::vector<functions::SourceFile>{{"a.toy", std::string(bytes)}};
+                return then(base::Failure{.reason = "invalid_archive", .detail = "no archive"});
+            then(std::vector<functions::SourceFile>{{"a.toy", std::string(bytes)}});
         };
     }};
     static constexpr const char* archive = "/api/v1/functions/f/archive";
@@ -126,6 +127,38 @@ class ArchivesTest : public CppUnit::TestFixture {
         const Answer answer =
             client.call("PUT", std::string(archive) + "?runtime=toy", "one");
         expect(answer, 422, "invalid_archive");
+    }
+
+    // Archives whose unpacking takes as long as it may, and more of them than there are threads.
+    void nobodyWaitsForTheArchivesOfOthers() {
+        std::mutex mutex;
+        std::vector<std::pair<std::string, Dependencies::Unpacked>> hanging;
+        const auto unpack = [&](std::string_view bytes, Dependencies::Unpacked then) {
+            const std::lock_guard lock(mutex);
+            hanging.emplace_back(bytes, std::move(then));
+        };
+        Client client([&](Dependencies& dependencies) { dependencies.unpack = unpack; },
+                      {.threads = 1, .readers = 1, .queue = 32});
+        std::vector<std::shared_ptr<FakeExchange>> uploads;
+        for (int i = 0; i < 8; ++i) {
+            const std::string name = "f" + std::to_string(i);
+            uploads.push_back(client.send(
+                "PUT", "/api/v1/functions/" + name + "/archive?runtime=toy", "archive of " + name));
+        }
+        expect(client.call("PUT", function, "{'runtime':'toy','code':'quick'}"), 201);
+        expect(client.call("PATCH", function, "{'timeout':5}"), 200);
+        const Answer page = client.call("GET", "/api/v1/functions");
+        expect(page, 200);
+        CPPUNIT_ASSERT_EQUAL(std::string("f"), page.at("/functions/0/name"));
+        CPPUNIT_ASSERT_EQUAL(std::string("(absent)"), page.at("/functions/1/name"));
+        expect(client.call("DELETE", function), 204);
+        CPPUNIT_ASSERT_EQUAL(size_t{8}, hanging.size());
+        for (auto& [bytes, then] : hanging)
+            then(std::vector<functions::SourceFile>{{"a.toy", bytes}});
+        hanging.clear();
+        for (const auto& upload : uploads) expect(upload->wait(), 201);
+        CPPUNIT_ASSERT_EQUAL(std::string("archive of f7"),
+                             client.call("GET", "/api/v1/functions/f7").at("/files/a.toy"));
     }
 };
 CPPUNIT_TEST_SUITE_REGISTRATION(ArchivesTest);
