@@ -44,6 +44,7 @@ std::optional<functions::RuntimeInfo> ExecutorRuntimes::resolve(
         info.hint = facts.unavailable->hint;
     }
     info.buildIdentity = found->executor->buildIdentity();
+    info.layerIdentity = found->executor->layerIdentity();
     return info;
 }
 

@@ -60,6 +60,11 @@ std::string Executor::buildIdentity() const {
     return facts_.id + " " + facts_.version + " " + facts_.toolchainVersion;
 }
 
+std::string Executor::layerIdentity() const {
+    return facts_.id + " " + facts_.version + " " +
+           (facts_.compatibility.empty() ? facts_.toolchainVersion : facts_.compatibility);
+}
+
 base::Failure Executor::notAvailable() const {
     return {.reason = "runtime_unavailable",
             .detail = "the executor " + (facts_.id.empty() ? facts_.file : facts_.id) +

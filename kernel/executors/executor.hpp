@@ -69,6 +69,7 @@ public:
         Manifest manifest{};  // no runtimes when it could not be described
         std::string found{};  // the toolchain, as its probe wrote it; empty when unavailable
         std::string toolchainVersion{};  // found.version
+        std::string compatibility{};     // found.compatibility
         std::optional<Unavailable> unavailable{};
     };
 
@@ -86,6 +87,9 @@ public:
     bool available() const { return !facts_.unavailable; }
     // Executor and toolchain, e.g. "lua 1.0 5.4.4": what artifacts depend on.
     std::string buildIdentity() const;
+    // Executor and what installed dependencies depend on of the toolchain, e.g. "lua 1.0 5.4": it
+    // stays the same over patch releases of it.
+    std::string layerIdentity() const;
 
     // [any] Remarks without a file are about the handler. An error among them refuses the save.
     base::Result<std::vector<base::SourceRemark>> validate(const FunctionSpec& function) const;

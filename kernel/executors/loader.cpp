@@ -50,12 +50,11 @@ void announce(const Executor::Facts& facts) {
 }
 
 // "version" of what a probe found, or empty.
-std::string versionOf(const std::string& found) {
+std::string memberOf(const std::string& found, std::string_view name) {
     auto document = base::JsonDocument::parse(found);
-    std::string_view version;
-    if (!document || document->root().at_key("version").get(version) != simdjson::SUCCESS)
-        return {};
-    return std::string(version.substr(0, 64));
+    std::string_view text;
+    if (!document || document->root().at_key(name).get(text) != simdjson::SUCCESS) return {};
+    return std::string(text);
 }
 
 // Who has an id or a runtime name already.
@@ -106,7 +105,8 @@ void Loader::probe(Candidate& candidate, const std::string& copies) const {
     facts.version = report.version;
     facts.abi = report.abi;
     facts.found = report.found;
-    facts.toolchainVersion = versionOf(report.found);
+    facts.toolchainVersion = memberOf(report.found, "version").substr(0, 64);
+    facts.compatibility = memberOf(report.found, "compatibility");
     facts.unavailable = report.unavailable;
     if (auto manifest = parseManifest(report.manifestJson)) facts.manifest = *std::move(manifest);
 }

@@ -155,8 +155,8 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, Shown runni
                                              base::unixMs(oldest)))
             search.own = std::move(*equal);
     }
-    Dependencies dependencies(version.functionId, std::move(search), identity, store_,
-                              artifacts_.layers());
+    Dependencies dependencies(version.functionId, std::move(search), subject.runtime.layerIdentity,
+                              store_, artifacts_.layers());
     std::optional<base::Failure> failure;
 
     auto checked = builder_.validate(requestFor(subject, version));

@@ -8,10 +8,10 @@
 namespace cf::functions {
 
 Dependencies::Dependencies(std::string functionId, LockSearch search,
-                           const std::string& buildIdentity, Store& store, Layers& layers)
+                           const std::string& layerIdentity, Store& store, Layers& layers)
     : functionId_(std::move(functionId)),
       search_(std::move(search)),
-      buildIdentity_(buildIdentity),
+      layerIdentity_(layerIdentity),
       store_(store),
       layers_(layers) {}
 
@@ -58,7 +58,7 @@ void Dependencies::use(Lock lock) {
 
 base::Result<base::BuildDependencies::Layer> Dependencies::layer(
     std::string_view text, bool buildOnly, const Fill& fill, const std::function<bool()>& stopped) {
-    const std::string key = Layers::keyOf(buildIdentity_, text);
+    const std::string key = Layers::keyOf(layerIdentity_, text);
     bool filled = false;
     auto use = layers_.make(key, jobFolder_ + "/layer-" + std::to_string(uses_.size()), fill,
                             stopped, filled, [this] {

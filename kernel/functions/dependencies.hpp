@@ -27,7 +27,7 @@ struct LockSearch {
 class Dependencies final : public base::BuildDependencies {
 public:
     // Everything passed in outlives it.
-    Dependencies(std::string functionId, LockSearch search, const std::string& buildIdentity,
+    Dependencies(std::string functionId, LockSearch search, const std::string& layerIdentity,
                  Store& store, Layers& layers);
 
     // Before the build: where its layers may be filled, and who hears what it waits for.
@@ -57,7 +57,7 @@ private:
 
     const std::string functionId_;
     const LockSearch search_;
-    const std::string& buildIdentity_;
+    const std::string& layerIdentity_;
     Store& store_;
     Layers& layers_;
     std::string jobFolder_;

@@ -56,9 +56,9 @@ Result<std::unique_ptr<Layers>> Layers::open(const std::string& dataDir, LayerOp
     return layers;
 }
 
-std::string Layers::keyOf(std::string_view buildIdentity, std::string_view text) {
+std::string Layers::keyOf(std::string_view layerIdentity, std::string_view text) {
     // The length keeps identity and text apart.
-    return sha256(std::to_string(buildIdentity.size()) + ":" + std::string(buildIdentity) +
+    return sha256(std::to_string(layerIdentity.size()) + ":" + std::string(layerIdentity) +
                   std::string(text));
 }
 

@@ -33,8 +33,8 @@ public:
     static base::Result<std::unique_ptr<Layers>> open(const std::string& dataDir,
                                                       LayerOptions options);
 
-    // Hash of what its executor says and of the executor itself (RuntimeInfo::buildIdentity).
-    static std::string keyOf(std::string_view buildIdentity, std::string_view text);
+    // Hash of what its executor says and of the executor itself (RuntimeInfo::layerIdentity).
+    static std::string keyOf(std::string_view layerIdentity, std::string_view text);
     std::string directory(std::string_view key) const;
     // From the top of an artifact. It holds in the data folder as well as in a sandbox, where the
     // artifact is /function and the layer /layers/<key>.

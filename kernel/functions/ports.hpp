@@ -27,6 +27,9 @@ struct RuntimeInfo {
     std::string hint{};    // what to install
     // Executor id and version and toolchain version, as one text: part of every artifact's key.
     std::string buildIdentity{};
+    // The same with what installed dependencies depend on of the toolchain: part of every layer's
+    // key.
+    std::string layerIdentity{};
 };
 
 // One build. References stay valid until build() returns.

@@ -28,14 +28,14 @@ struct Clearing {
 
 }  // namespace
 
-void build(const Job& job, const FunctionInfo& function, const Toolset& tools, const OperatorSettings& settings,
+void build(const Job& job, const FunctionInfo& function, const Toolset& tools,
            unsigned registryTimeout, const std::string& sourceDir, const std::string& artifactDir) {
     const ReadyTools ready = tools.provide(job, artifactDir);
     const std::string program = artifactDir + "/main";
     const BuilderRun builder(job, function, ready, sourceDir, artifactDir, registryTimeout);
     {
         const Clearing clearing{job, artifactDir};
-        Dependencies dependencies(builder, settings);
+        Dependencies dependencies(builder, tools.toolchain());
         const bool possible = Dependencies::possible(function);
         while (true) {
             Provided provided;

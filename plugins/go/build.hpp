@@ -4,7 +4,6 @@
 #include <string>
 
 #include "cloudfunction/executor.hpp"
-#include "operator.hpp"
 #include "toolset.hpp"
 
 namespace go_executor {
@@ -13,7 +12,6 @@ namespace go_executor {
 // reported), CF_UNAVAILABLE without a toolchain, CF_CANCELLED, CF_FAILED. `registryTimeout`: seconds that module proxies
 // may stay silent.
 void build(const cloudfunction::Job& job, const cloudfunction::FunctionInfo& function, const Toolset& tools,
-           const OperatorSettings& settings, unsigned registryTimeout, const std::string& sourceDir,
-           const std::string& artifactDir);
+           unsigned registryTimeout, const std::string& sourceDir, const std::string& artifactDir);
 
 }  // namespace go_executor

@@ -44,16 +44,16 @@ bool Dependencies::possible(const FunctionInfo& function) {
 
 std::string Dependencies::withNetrc(const std::string& archive) const {
     std::string all = archive;
-    if (!settings_.netrc.empty()) append(all, "netrc", settings_.netrc);
+    if (!toolchain_.settings.netrc.empty()) append(all, "netrc", toolchain_.settings.netrc);
     return all;
 }
 
 Report Dependencies::fetch(const std::string& name, std::vector<std::string> arguments) const {
-    settings_.mount(builder_.job());
+    toolchain_.settings.mount(builder_.job());
     return builder_.run({.name = name,
                          .arguments = std::move(arguments),
                          .input = withNetrc(lock_),
-                         .environment = settings_.environment,
+                         .environment = toolchain_.settings.environment,
                          .network = true,
                          .logged = true});
 }
@@ -107,7 +107,7 @@ std::string Dependencies::modules() {
 
 // The folder of compiled packages.
 std::string Dependencies::packages(const std::string& modules) {
-    std::string key = "packages\n" + madeFrom_ + "\n" + lock_ + "\n" + inspected_.vendor;
+    std::string key = "packages of " + toolchain_.version + "\n" + madeFrom_ + "\n" + lock_ + "\n" + inspected_.vendor;
     for (const std::string& path : inspected_.imports) key += "\n" + path;
     const Layer layer = builder_.job().layer(key, CF_LAYER_BUILD_ONLY, [&](const std::string& folder) {
         builder_.job().log("Compiling packages of other modules");

@@ -2,7 +2,7 @@
 //
 // The layer of modules holds their sources and belongs to the lock. The layer of packages holds what the compiler made
 // of those that the function imports, so that saving it again compiles the function's own files alone; it needs no
-// network, and changes with the imports. Both are for builds only: a program is static.
+// network, and changes with the imports and with every release of Go. Both are for builds only: a program is static.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "builder_run.hpp"
-#include "operator.hpp"
+#include "toolchain.hpp"
 
 namespace go_executor {
 
@@ -24,7 +24,7 @@ struct Provided {
 class Dependencies {
 public:
     // Both outlive it.
-    Dependencies(const BuilderRun& builder, const OperatorSettings& settings) : builder_(builder), settings_(settings) {}
+    Dependencies(const BuilderRun& builder, const Toolchain& toolchain) : builder_(builder), toolchain_(toolchain) {}
 
     // Whether a function can have any; others need no look at all.
     static bool possible(const cloudfunction::FunctionInfo& function);
@@ -45,7 +45,7 @@ private:
     Report fetch(const std::string& name, std::vector<std::string> arguments) const;
 
     const BuilderRun& builder_;
-    const OperatorSettings& settings_;
+    const Toolchain& toolchain_;
     Report inspected_;
     std::string madeFrom_;
     std::string lock_;        // empty: the user's go.mod and go.sum are as good as one

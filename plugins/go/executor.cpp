@@ -7,7 +7,6 @@
 #include "exits.hpp"
 #include "handler.hpp"
 #include "manifest.hpp"
-#include "operator.hpp"
 #include "toolchain.hpp"
 #include "toolset.hpp"
 
@@ -26,8 +25,7 @@ public:
 
     GoExecutor(Host theHost, std::string_view foundBefore)
         : Executor(theHost, foundBefore),
-          tools_(Toolchain::fromJson(foundBefore), host().property("home"), host().property("cache")),
-          settings_(OperatorSettings::fromJson(foundBefore)) {
+          tools_(Toolchain::fromJson(foundBefore), host().property("home"), host().property("cache")) {
         // In the probe the reason would get lost here.
         if (!foundBefore.empty()) registryTimeout_ = cloudfunction::registryTimeout(host(), id);
     }
@@ -43,7 +41,7 @@ public:
 
     void prepare(const Job& job, const FunctionInfo& function, const std::string& sourceDir,
                  const std::string& artifactDir) override {
-        build(job, function, tools_, settings_, registryTimeout_, sourceDir, artifactDir);
+        build(job, function, tools_, registryTimeout_, sourceDir, artifactDir);
     }
 
     cloudfunction::ManifestFile writeDependencies(const FunctionInfo& /*function*/,
@@ -67,7 +65,6 @@ private:
     static constexpr uint64_t maxConcurrency = 1024;  // MaxConcurrency of worker/serve.go
 
     Toolset tools_;
-    OperatorSettings settings_;
     unsigned registryTimeout_ = 30;
 };
 

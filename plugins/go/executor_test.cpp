@@ -100,6 +100,12 @@ class GoExecutorTest : public CppUnit::TestFixture {
         const Toolchain read = Toolchain::fromJson(Toolchain{"1.26.8", "/a \"b\"/go", "/a"}.toJson());
         CPPUNIT_ASSERT_EQUAL(std::string("/a \"b\"/go"), read.path);
         CPPUNIT_ASSERT(read.found() && !Toolchain::fromJson("").found());
+        Toolchain toolchain{"1.19", "/go", "/go"};
+        CPPUNIT_ASSERT_EQUAL(std::string("go1.19"), toolchain.language());
+        toolchain.version = "1.19.8";
+        CPPUNIT_ASSERT_EQUAL(std::string("go1.19"), toolchain.language());
+        toolchain.version = "1.26rc1";
+        CPPUNIT_ASSERT_EQUAL(std::string("go1.26rc1"), toolchain.language());
     }
 
     void testReports() {

@@ -124,8 +124,15 @@ Toolchain findToolchain(const cloudfunction::Host& host) {
     throw Failed(CF_UNAVAILABLE, "there is no Go on this machine; functions need Go " + floor + " or later", installHint);
 }
 
+std::string Toolchain::language() const {
+    const size_t minor = version.find('.');
+    const size_t end = minor == std::string::npos ? minor : version.find_first_not_of("0123456789", minor + 1);
+    const bool final = end == std::string::npos || version[end] == '.';
+    return "go" + (final ? version.substr(0, end) : version);
+}
+
 std::string Toolchain::toJson() const {
-    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(path) + ",\"root\":" + jsonString(root) +
+    return "{\"version\":" + jsonString(version) + ",\"compatibility\":" + jsonString(language()) + ",\"path\":" + jsonString(path) + ",\"root\":" + jsonString(root) +
            ",\"operator\":" + settings.toJson() + "}";
 }
 

@@ -20,6 +20,9 @@ struct Toolchain {
     OperatorSettings settings{};
 
     bool found() const { return !root.empty(); }
+    // What the modules of a lock depend on: which go.mod files the go command wants to see, and so has to have fetched,
+    // changes with the language alone.
+    std::string language() const;  // "go1.26"
     std::string toJson() const;
     static Toolchain fromJson(std::string_view json);
 };

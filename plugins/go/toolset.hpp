@@ -25,6 +25,8 @@ public:
     // `home`: the executor's worker files. `folder`: where toolsets lie; empty: home + "/toolsets".
     Toolset(Toolchain toolchain, std::string home, std::string folder);
 
+    const Toolchain& toolchain() const { return toolchain_; }
+
     // [job] Mounts everything into the job's sandbox. Makes the toolset first where it is missing, which takes a minute;
     // other jobs wait for it meanwhile.
     ReadyTools provide(const cloudfunction::Job& job, const std::string& artifactDir) const;

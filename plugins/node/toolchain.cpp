@@ -121,6 +121,13 @@ std::string textOf(const fs::path& file) {
     return content.str();
 }
 
+std::vector<std::string> linesOf(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+}
+
 // "9.2.0" to {9, 2}.
 std::pair<int, int> majorMinor(const std::string& version) {
     const size_t dot = version.find('.');
@@ -203,7 +210,7 @@ void Toolchain::mountForTools(const cloudfunction::Job& job) const {
 
 std::string Toolchain::json() const {
     using cloudfunction::jsonString;
-    return "{\"version\":" + jsonString(version) + ",\"path\":" + jsonString(node) +
+    return "{\"version\":" + jsonString(version) + ",\"compatibility\":" + jsonString(abi) + ",\"path\":" + jsonString(node) +
            ",\"prefix\":" + jsonString(prefix) + ",\"esbuild\":" + jsonString(esbuild) +
            ",\"npm\":" + jsonString(npm) + ",\"npm_version\":" + jsonString(npmVersion) +
            ",\"npm_problem\":" + jsonString(npmProblem) + ",\"headers\":" + jsonString(headers) +
@@ -225,6 +232,7 @@ Toolchain Toolchain::fromJson(std::string_view found) {
     };
     toolchain.node = read("path");
     toolchain.version = read("version");
+    toolchain.abi = read("compatibility");
     toolchain.prefix = read("prefix");
     toolchain.esbuild = read("esbuild");
     toolchain.npm = read("npm");
@@ -243,14 +251,17 @@ Toolchain probeToolchain(const cloudfunction::Host& host) {
     if (program.empty())
         throw Failed(CF_UNAVAILABLE, "there is no program node on PATH", installNode);
     const auto answer =
-        outputOf({program, "-p", "process.execPath + '\\n' + process.versions.node"});
-    const size_t line = answer ? answer->find('\n') : std::string::npos;
-    if (line == std::string::npos) {
+        outputOf({program, "-p",
+                  "[process.execPath, process.versions.node, process.versions.modules + ' ' + "
+                  "process.platform + ' ' + process.arch].join('\\n')"});
+    const std::vector<std::string> lines = answer ? linesOf(*answer) : std::vector<std::string>{};
+    if (lines.size() < 2) {
         throw Failed(CF_UNAVAILABLE, program + " does not run, or is not Node.js", installNode);
     }
     Toolchain toolchain;
-    toolchain.node = answer->substr(0, line);
-    toolchain.version = answer->substr(line + 1, answer->find('\n', line + 1) - line - 1);
+    toolchain.node = lines[0];
+    toolchain.version = lines[1];
+    if (lines.size() > 2) toolchain.abi = lines[2];
     if (std::atoi(toolchain.version.c_str()) < oldestMajor) {
         throw Failed(CF_UNAVAILABLE,
                      "Node.js " + toolchain.version + " at " + toolchain.node +

@@ -17,6 +17,7 @@ inline constexpr int oldestMajor = 14;
 struct Toolchain {
     std::string node;     // the program itself, as it calls itself: no link, no shell shim
     std::string version;  // "20.19.1"
+    std::string abi;      // "115 linux x64": what native packages are built for
     std::string prefix;   // folder with its libraries where that lies outside of /usr; else empty
     std::string esbuild;  // empty: no TypeScript
 

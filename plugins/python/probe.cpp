@@ -50,10 +50,18 @@ mounts = []
 for folder in folders:
     if not any((folder + '/').startswith(known + '/') for known in list(there) + mounts):
         mounts.append(folder)
+# What installed packages depend on: extension modules on the tag, bytecode on the magic number. Both
+# stay the same from the first final release of a minor version on.
+compatibility = '%d.%d.%d' % sys.version_info[:3]
+if sys.version_info[0] == 3 and sys.version_info[3] == 'final':
+    import importlib.util
+    compatibility = '%d.%d %s %s' % (sys.version_info[0], sys.version_info[1], sysconfig.get_config_var('SOABI'),
+                                     ''.join('%02x' % byte for byte in importlib.util.MAGIC_NUMBER))
 private = [path for path in [me, lib] + mounts if os.stat(path).st_mode & 5 != 5]
 print(json.dumps({'version': '%d.%d.%d' % sys.version_info[:3], 'major': sys.version_info[0],
                   'minor': sys.version_info[1], 'executable': me, 'mounts': mounts,
-                  'private': private, 'tag': sysconfig.get_config_var('SOABI') or ''}))
+                  'private': private, 'tag': sysconfig.get_config_var('SOABI') or '',
+                  'compatibility': compatibility}))
 )";
 
 // Standard output of a program; nothing when it could not be started, failed or took too long.
@@ -193,7 +201,8 @@ std::string Interpreter::toJson() const {
                        ",\"executable\":" + jsonString(executable) + ",\"mounts\":[";
     for (const auto& mount : mounts)
         json += (&mount == mounts.data() ? "" : ",") + jsonString(mount);
-    return json + "],\"tag\":" + jsonString(tag) + ",\"shim\":" + jsonString(shim) +
+    return json + "],\"tag\":" + jsonString(tag) +
+           ",\"compatibility\":" + jsonString(compatibility) + ",\"shim\":" + jsonString(shim) +
            (installer.json.empty() ? "" : ",\"installer\":" + installer.json) + "}";
 }
 
@@ -214,6 +223,9 @@ Interpreter Interpreter::fromJson(std::string_view json) {
             interpreter.mounts.emplace_back(path.get_string().value());
     std::string_view tag;
     if (said["tag"].get(tag) == simdjson::SUCCESS) interpreter.tag = tag;
+    std::string_view compatibility;
+    if (said["compatibility"].get(compatibility) == simdjson::SUCCESS)
+        interpreter.compatibility = compatibility;
     std::string_view shim;
     if (said["shim"].get(shim) == simdjson::SUCCESS) interpreter.shim = shim;
     simdjson::dom::element installer;

@@ -20,6 +20,7 @@ struct Interpreter {
     // Folders that it needs besides /usr, /lib and /bin, to be seen at the same path in a sandbox.
     std::vector<std::string> mounts;
     std::string tag;  // what its extension modules are built for, "cpython-311-x86_64-linux-gnu"
+    std::string compatibility;  // what installed packages depend on: equal for patch releases
     // What a worker runs, below the executor's folder: the shim compiled for this interpreter when
     // that lies there and was made from these sources, else the source itself, 5 ms slower.
     std::string shim = "worker.py";

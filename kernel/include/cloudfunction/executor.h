@@ -140,7 +140,7 @@ typedef struct cf_host {
      * sources already. */
     void (*keep_lock)(cf_job *job, cf_view name, cf_view made_from, cf_view content);
     /* [job] The dependency layer for `key` (the lock's content and whatever else decides; the host adds executor and
-     * toolchain). Calls `fill` when there is none yet, once, however many jobs ask; a failed fill leaves nothing.
+     * toolchain, see probe). Calls `fill` when there is none yet, once, however many jobs ask; a failed fill leaves nothing.
      * `directory` gets its absolute path, read-only and mounted for tools; `link` where a symbolic link at the top of
      * the artifact has to point so that a worker finds it. At most one that is not CF_LAYER_BUILD_ONLY a job. */
     cf_status (*layer)(cf_job *job, cf_view key, uint32_t flags, cf_layer_fill fill, void *context,
@@ -164,7 +164,8 @@ typedef struct cf_executor {
     void (*destroy)(void *self);
     /* [load] Looks for the toolchain, in a throw-away child process, which may start others and read every path of the
      * machine. Writes an object that `create` will get, at least {"version":"3.11.2","path":"..."}, to `found`, or
-     * returns CF_UNAVAILABLE with a reason and, as the hint, what to install. */
+     * returns CF_UNAVAILABLE with a reason and, as the hint, what to install. "compatibility" in it is what installed
+     * dependencies depend on ("3.11 x86_64"): part of every layer's key in place of "version". */
     cf_status (*probe)(void *self, const cf_sink *found, cf_error *error);
     /* [any] Writes the manifest, a JSON object (docs/executor-abi.md, "Manifest"). Works without a toolchain. */
     cf_status (*describe)(void *self, const cf_sink *manifest, cf_error *error);

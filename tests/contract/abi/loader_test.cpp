@@ -11,6 +11,7 @@ class LoaderTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aPlainPlugin);
     CPPUNIT_TEST(aPluginOfALaterRelease);
     CPPUNIT_TEST(propertiesAndHome);
+    CPPUNIT_TEST(layersOutliveAPatchRelease);
     CPPUNIT_TEST(aCopyIsLoaded);
     CPPUNIT_TEST(oldCopiesGo);
     CPPUNIT_TEST(theFirstHasTheName);
@@ -32,6 +33,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("1.1"), facts.abi);
         CPPUNIT_ASSERT_EQUAL(std::string("1.2.3"), facts.toolchainVersion);
         CPPUNIT_ASSERT_EQUAL(std::string("plain 0.1 1.2.3"), loaded.only().buildIdentity());
+        CPPUNIT_ASSERT_EQUAL(std::string("plain 0.1 1.2.3"), loaded.only().layerIdentity());
         CPPUNIT_ASSERT(loaded.only().plan(nullptr));
     }
 
@@ -49,8 +51,16 @@ public:
         const std::string& found = loaded.only().facts().found;
         const std::string home = loaded.folder / "executors/mock";
         CPPUNIT_ASSERT_EQUAL(
-            "{\"version\":\"5.4\",\"path\":\"/opt/\\\"mock\\\"\\n\",\"home\":\"" + home + "\"}",
+            "{\"version\":\"5.4\",\"compatibility\":\"5\",\"path\":\"/opt/\\\"mock\\\"\\n\",\"home\":\"" +
+                home + "\"}",
             found);
+    }
+
+    void layersOutliveAPatchRelease() {
+        Loaded loaded({"mock"});
+        loaded.load();
+        CPPUNIT_ASSERT_EQUAL(std::string("mock 2.0 5.4"), loaded.only().buildIdentity());
+        CPPUNIT_ASSERT_EQUAL(std::string("mock 2.0 5"), loaded.only().layerIdentity());
     }
 
     void aCopyIsLoaded() {

@@ -65,6 +65,7 @@ class Probe(NodeExecutor):
             ['node', '-p', 'process.execPath + " " + process.versions.node'], text=True).split()
         self.assertEqual((path, version), (self.plugin.found['path'], self.plugin.found['version']))
         self.assertEqual(HAS_ESBUILD, bool(self.plugin.found['esbuild']))
+        self.assertRegex(self.plugin.found['compatibility'], r'^\d+ linux \w+$')
 
     def test_a_shell_shim_in_front_of_node(self):
         plugin = Plugin(PLUGINS, 'node', {'path': self.program('exec %s "$@"' % shutil.which('node'))})

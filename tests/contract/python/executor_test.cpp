@@ -366,6 +366,7 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(x_error.message, cf_status{CF_OK}, probe(found));
         CPPUNIT_ASSERT(found.find("\"executable\":\"/usr/bin/python3") != std::string::npos);
         CPPUNIT_ASSERT(found.find("\"mounts\":[]") != std::string::npos);
+        CPPUNIT_ASSERT(found.find("\"compatibility\":\"3.") != std::string::npos);
         CPPUNIT_ASSERT(found.find("\"shim\":\"worker.py\"") != std::string::npos);
         // As it was built: with the shim compiled for this interpreter.
         host.properties["home"] = std::filesystem::path(PLUGIN).replace_extension();

@@ -39,6 +39,8 @@ class DependenciesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(liveVersionsNameTheirLayers);
     CPPUNIT_TEST(aMissingLayerIsMadeAgainFromTheSameLock);
     CPPUNIT_TEST(locksGoWithTheirFunction);
+    CPPUNIT_TEST(aPatchReleaseOfTheToolchainKeepsLayers);
+    CPPUNIT_TEST(anotherKindOfToolchainHasItsOwnLayers);
     CPPUNIT_TEST_SUITE_END();
 
     static constexpr const char* withNeeds =
@@ -452,6 +454,30 @@ class DependenciesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(fs::exists(layer / "installed"));
         CPPUNIT_ASSERT_EQUAL(key, domain.registry->find("hello")->shown().artifactKey);
         CPPUNIT_ASSERT_EQUAL(std::string("a@1\nb\nresolved 1"), lockOf(domain, "hello"));
+    }
+
+    void aPatchReleaseOfTheToolchainKeepsLayers() {
+        Domain domain;
+        ok(domain.create(withNeeds));
+        domain.catalog.identity = "toy 1.0.1";
+        domain.builder.registryAnswers = false;
+        ok(domain.patch("hello", "{'code':'two'}"));
+        CPPUNIT_ASSERT_EQUAL(1, domain.builder.fills.load());
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, layers(domain));
+        // Artifacts are of one release: equal sources are built again.
+        const int builds = domain.builder.builds;
+        ok(domain.create("{'name':'other','runtime':'toy','code':'one','dependencies':['a@1','b']}"));
+        CPPUNIT_ASSERT_EQUAL(builds + 1, domain.builder.builds.load());
+    }
+
+    void anotherKindOfToolchainHasItsOwnLayers() {
+        Domain domain;
+        ok(domain.create(withNeeds));
+        domain.catalog.identity = "toy 2";
+        domain.catalog.layerIdentity = "toy, another kind";
+        ok(domain.patch("hello", "{'code':'two'}"));
+        CPPUNIT_ASSERT_EQUAL(2, domain.builder.fills.load());
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, layers(domain));
     }
 
     void locksGoWithTheirFunction() {

@@ -50,7 +50,8 @@ public:
         RuntimeInfo toy{.name = "toy",
                         .sourceFile = "main.toy",
                         .defaultHandler = "handler",
-                        .buildIdentity = identity};
+                        .buildIdentity = identity,
+                        .layerIdentity = layerIdentity};
         if (name == "toy" || name == "toylang") return toy;
         if (name == "typedtoy") {
             toy.sourceFile = "main.tt";
@@ -79,6 +80,7 @@ public:
     }
     std::vector<std::string> names() const override { return {"gone", "toy"}; }
     std::string identity = "toy 1";
+    std::string layerIdentity = "toy";
     std::string prefix{};  // of manifests: another one for another release of the executor
 };
 
