@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <set>
+#include <span>
+#include <utility>
 
 #include "checksum.hpp"
 #include "cloudfunction/executor.hpp"
+#include "package_json.hpp"
 
 namespace node_executor {
 
@@ -23,10 +27,6 @@ bool flag(simdjson::dom::object package, const char* name) {
 std::string_view nameIn(std::string_view path) {
     const size_t at = path.rfind(folder);
     return at == std::string_view::npos ? path : path.substr(at + folder.size());
-}
-
-void add(std::vector<std::string>& names, std::string_view name) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
 }
 
 // How npm reads the rest of a lock depends on these, too.
@@ -101,9 +101,9 @@ void findUnpinned(simdjson::dom::object packages, const std::string& outer,
     }
 }
 
-// Finds the lines of the text where they begin.
+// Finds the lines of the text where they begin, of as many as are told.
 void locate(std::string_view content, std::vector<Lock::Unpinned>& packages) {
-    for (auto& one : packages) {
+    for (auto& one : std::span(packages).first(std::min(packages.size(), mostRemarks))) {
         size_t at = content.find(cloudfunction::jsonString(one.place));
         if (at == content.npos) at = content.find(cloudfunction::jsonString(one.name));
         if (at == content.npos) continue;
@@ -136,13 +136,14 @@ Lock::Lock(std::string_view file, std::string_view content) {
         tellsScripts_ = false;
         simdjson::dom::object old;
         if (root["dependencies"].get(old) == simdjson::SUCCESS) {
-            for (const auto [name, value] : old) add(topLevel_, name);
+            for (const auto [name, value] : old) topLevel_.emplace_back(name);
             findUnpinned(old, {}, unpinned_);
         }
         locate(content, unpinned_);
         return;
     }
     addMembers(root, {"lockfileVersion", "requires"}, decisive_);
+    std::set<std::pair<bool, std::string_view>> withScripts;
     for (const auto [path, value] : packages) {
         simdjson::dom::object package;
         if (value.get(package) != simdjson::SUCCESS) continue;
@@ -159,11 +160,11 @@ Lock::Lock(std::string_view file, std::string_view content) {
         if (flag(package, "dev")) continue;
         if (isUnpinned(path, package))
             unpinned_.push_back({std::string(path), std::string(name)});
-        if (path.size() == folder.size() + name.size()) add(topLevel_, name);
-        if (flag(package, "hasInstallScript"))
-            add(flag(package, "optional") || flag(package, "devOptional") ? optionalScripts_
-                                                                          : scripts_,
-                name);
+        if (path.size() == folder.size() + name.size()) topLevel_.emplace_back(name);
+        if (!flag(package, "hasInstallScript")) continue;
+        const bool optional = flag(package, "optional") || flag(package, "devOptional");
+        if (withScripts.emplace(optional, name).second)
+            (optional ? optionalScripts_ : scripts_).emplace_back(name);
     }
     locate(content, unpinned_);
 }

@@ -205,8 +205,11 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
         problem.message = said(lines);
         problem.hint = "see the names and versions in package.json";
     } else if (code == "EBADPLATFORM" || code == "EBADENGINE" || code == "ENOTSUP") {
+        std::string_view words = lineWith(lines, "Unsupported ");
+        if (words.starts_with("notsup ")) words.remove_prefix(7);
         problem.package = nameOf(between(lineWith(lines, "for "), "for ", ": "));
-        problem.message = "a package does not work on this machine: " + said(lines);
+        problem.message = "a package does not work on this machine: " +
+                          (words.empty() ? said(lines) : std::string(words));
         problem.hint =
             "choose a version that supports it, or a package written in the language "
             "itself";
@@ -230,6 +233,7 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
                 "waited for an answer is executor.node.registry_timeout. Packages can "
                 "also lie under files as node_modules/";
         } else if (isCertificate(code)) {
+            problem.unreachable = true;
             problem.message = "the registry's certificate is not trusted (" + code + ")";
             problem.hint =
                 "name the authority's file in NODE_EXTRA_CA_CERTS, or as cafile in "

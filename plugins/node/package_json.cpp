@@ -6,6 +6,7 @@
 #include <array>
 
 #include "source.hpp"
+#include "specifier.hpp"
 
 namespace node_executor {
 
@@ -13,6 +14,7 @@ using cloudfunction::Failed;
 
 namespace {
 
+constexpr size_t mostPackages = 2000;
 constexpr std::array<const char*, 3> needed = {"dependencies", "optionalDependencies",
                                                "peerDependencies"};
 constexpr std::array<const char*, 10> decides = {"dependencies",
@@ -38,6 +40,13 @@ size_t placeOf(std::string_view json, std::string_view name) {
     return std::string_view::npos;
 }
 
+[[noreturn]] void refuseForm(const char* section, const std::string& found) {
+    throw Failed(CF_INVALID,
+                 std::string("package.json has something else than names and versions in ") +
+                     cloudfunction::jsonString(section) + ": " + found.substr(0, 80),
+                 "write {\"axios\": \"^1.6.0\"}: a name and a version, both in quotes");
+}
+
 bool isVersion(std::string_view range) {
     return range.find_first_of(":/") == std::string_view::npos;
 }
@@ -49,6 +58,8 @@ PackageJson::PackageJson(std::string_view content) {
     simdjson::dom::parser parser;
     simdjson::dom::object object;
     if (parser.parse(content.data(), content.size()).get(object) != simdjson::SUCCESS) {
+        if (!simdjson::validate_utf8(content))
+            throw Failed(CF_INVALID, "package.json is not text in UTF-8", "save it as UTF-8");
         throw Failed(CF_INVALID, "package.json is not a JSON object",
                      "see whether a comma or a quote is missing; JSON has no comments");
     }
@@ -66,15 +77,22 @@ PackageJson::PackageJson(std::string_view content) {
         decisive_ += cloudfunction::jsonString(section) + ":" + simdjson::minify(member) + "\n";
     }
     for (const char* section : needed) {
+        simdjson::dom::element member;
         simdjson::dom::object packages;
-        if (object[section].get(packages) != simdjson::SUCCESS) continue;
+        if (object[section].get(member) != simdjson::SUCCESS || member.is_null()) continue;
+        // npm would take it for nothing at all, and the function would find out when it runs.
+        if (member.get(packages) != simdjson::SUCCESS) refuseForm(section, simdjson::minify(member));
         for (const auto [name, value] : packages) {
             std::string_view range;
-            if (value.get(range) == simdjson::SUCCESS)
-                wanted_.push_back({std::string(name), std::string(range),
-                                   std::string_view(section) == "dependencies"});
+            if (value.get(range) != simdjson::SUCCESS)
+                refuseForm(section, "\"" + std::string(name) + "\": " + simdjson::minify(value));
+            wanted_.push_back({std::string(name), std::string(range),
+                               std::string_view(section) == "dependencies"});
         }
     }
+    if (wanted_.size() > mostPackages)
+        throw Failed(CF_INVALID, "package.json asks for " + std::to_string(wanted_.size()) +
+                                     " packages, the limit is " + std::to_string(mostPackages));
     hasWorkspaces_ = object["workspaces"].error() == simdjson::SUCCESS;
 }
 
@@ -94,6 +112,9 @@ cloudfunction::Remark remarkOn(std::string_view packageJson, std::string_view pa
 std::string refusedRange(const Wanted& wanted) {
     const std::string_view range = wanted.range;
     const std::string quoted = wanted.name + ": " + wanted.range;
+    if (!isPackageName(wanted.name))
+        return cloudfunction::jsonString(wanted.name) + " is not a package's name";
+    if (range.starts_with('-')) return quoted + " is not a version";
     const auto is = [&](std::string_view prefix) { return range.starts_with(prefix); };
     if (is("file:") || is("link:") || is("workspace:") || is(".") || is("/") || is("~/")) {
         return quoted +

@@ -1,5 +1,6 @@
 // A function's package.json, as far as building it needs to know. Reads what people wrote: whatever
-// is not what it should be counts as absent, and npm says what is wrong with it.
+// is not what it should be counts as absent, and npm says what is wrong with it; but for the packages
+// that are asked for, which npm would leave out in silence.
 #pragma once
 
 #include <string>
@@ -10,6 +11,8 @@
 
 namespace node_executor {
 
+inline constexpr size_t mostRemarks = 100;  // more of them help nobody
+
 // A package that is asked for.
 struct Wanted {
     std::string name;
@@ -19,7 +22,8 @@ struct Wanted {
 
 class PackageJson {
 public:
-    // Throws Failed(CF_INVALID) when `content` is not a JSON object.
+    // Throws Failed(CF_INVALID) when `content` is not a JSON object, asks for packages in a way that
+    // npm does not understand, or for too many.
     explicit PackageJson(std::string_view content);
 
     // What a worker needs: dependencies, optionalDependencies and peerDependencies.

@@ -125,8 +125,10 @@ private:
         };
         if (package_.hasWorkspaces())
             refuse("", "workspaces are not supported: a function is one package");
+        size_t told = 0;
         for (const auto& wanted : package_.wanted())
-            if (std::string why = refusedRange(wanted); !why.empty()) refuse(wanted.name, why);
+            if (std::string why = refusedRange(wanted); !why.empty() && ++told <= mostRemarks)
+                refuse(wanted.name, why);
         if (!first.empty()) throw Failed(CF_INVALID, first);
     }
 

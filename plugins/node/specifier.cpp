@@ -27,14 +27,6 @@ bool isNamePart(std::string_view part) {
            });
 }
 
-bool isName(std::string_view name) {
-    if (name.size() > longestName || name == "node_modules" || name == "favicon.ico") return false;
-    if (!name.starts_with('@')) return isNamePart(name);
-    const size_t slash = name.find('/');
-    return slash != std::string_view::npos && isNamePart(name.substr(1, slash - 1)) &&
-           isNamePart(name.substr(slash + 1));
-}
-
 // Versions, ranges and tags; npm knows which of them exist.
 bool isRange(std::string_view range) {
     return !range.empty() && std::all_of(range.begin(), range.end(), [](char c) {
@@ -55,6 +47,14 @@ bool isElsewhere(std::string_view text) {
 
 }  // namespace
 
+bool isPackageName(std::string_view name) {
+    if (name.size() > longestName || name == "node_modules" || name == "favicon.ico") return false;
+    if (!name.starts_with('@')) return isNamePart(name);
+    const size_t slash = name.find('/');
+    return slash != std::string_view::npos && isNamePart(name.substr(1, slash - 1)) &&
+           isNamePart(name.substr(slash + 1));
+}
+
 cloudfunction::ManifestFile writePackageJson(const std::vector<std::string_view>& dependencies) {
     std::map<std::string, std::string, std::less<>> ranges;
     for (const std::string_view entry : dependencies) {
@@ -67,7 +67,7 @@ cloudfunction::ManifestFile writePackageJson(const std::vector<std::string_view>
                    "is an address or a path; only packages of the registry can be listed here. A "
                    "package.json under files takes archives over https too");
         }
-        if (!isName(name)) refuse(entry, "is not a package's name");
+        if (!isPackageName(name)) refuse(entry, "is not a package's name");
         if (!isRange(range)) {
             refuse(entry, range.empty() ? "has an @ and no version behind it"
                                         : "has something behind the @ that is not a version");

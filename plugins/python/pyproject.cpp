@@ -112,7 +112,8 @@ private:
 };
 
 void refuse(Project& project, uint32_t line, std::string what) {
-    project.requirements.remarks.push_back({fileName, line, 0, std::move(what), false});
+    if (project.requirements.remarks.size() < mostRemarks)
+        project.requirements.remarks.push_back({fileName, line, 0, std::move(what), false});
 }
 
 // `each` gets every string of an array and its line; false when it is not an array of strings.
@@ -142,16 +143,21 @@ bool takeStrings(Scanner& scanner, Each each) {
 void takeDependencies(Scanner& scanner, Project& project) {
     project.declares = true;
     const auto start = scanner.line();
+    bool tooMany = false;
     const bool sound = takeStrings(scanner, [&](const std::string& text, uint32_t line) {
         Requirement requirement;
         requirement.file = fileName;
         requirement.line = line;
         const auto wrong = readRequirement(text, requirement);
-        if (wrong.empty())
-            project.requirements.packages.push_back(std::move(requirement));
-        else
+        auto& packages = project.requirements.packages;
+        if (!wrong.empty())
             refuse(project, line, wrong);
+        else if (packages.size() < mostPackages)
+            packages.push_back(std::move(requirement));
+        else
+            tooMany = true;
     });
+    if (tooMany) refuse(project, start, "more than 2000 packages are asked for");
     if (!sound)
         refuse(project, start,
                "the dependencies of [project] must be a list of texts, such as [\"requests>=2\"]");
@@ -161,6 +167,10 @@ void takeDependencies(Scanner& scanner, Project& project) {
 
 Project readProject(std::string_view content) {
     Project project;
+    if (auto wrong = whyNotText(content); !wrong.empty()) {
+        refuse(project, 1, std::move(wrong));
+        return project;
+    }
     Scanner scanner{content};
     std::string table;
     bool poetry = false;

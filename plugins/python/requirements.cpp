@@ -1,7 +1,10 @@
 #include "requirements.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace cf::python {
 
@@ -10,7 +13,6 @@ namespace {
 using cloudfunction::File;
 
 constexpr int deepestInclude = 10;
-constexpr size_t mostPackages = 2000;
 constexpr size_t longestLine = 4096;
 
 bool isSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v'; }
@@ -27,9 +29,13 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
+}  // namespace
+
 std::string quoted(std::string_view text) {
     return "\"" + std::string{text.substr(0, 200)} + (text.size() > 200 ? "..." : "") + "\"";
 }
+
+namespace {
 
 // Takes a distribution's or an extra's name off the front.
 std::string_view takeName(std::string_view& rest) {
@@ -85,20 +91,60 @@ std::string readExtras(std::string_view& rest) {
     return {};
 }
 
-bool isMarker(std::string_view marker) {
-    char quote = 0;
-    for (const char c : marker) {
-        if (static_cast<unsigned char>(c) < 0x20) return false;
-        if (quote != 0)
-            quote = c == quote ? 0 : quote;
-        else if (c == '"' || c == '\'')
-            quote = c;
-        else if (!isNameByte(c) && c != ' ' && c != '\t' &&
-                 std::string_view{"<>=!~()"}.find(c) == std::string_view::npos)
-            return false;
+// PEP 508's marker: comparisons of variables and texts, joined by "and" and "or".
+class Marker {
+public:
+    explicit Marker(std::string_view text) : x_rest(text) {}
+    bool sound() { return takeAny(0) && trimmed(x_rest).empty(); }
+
+private:
+    bool takeAny(int depth) {
+        do {
+            if (!takeOne(depth)) return false;
+        } while (takeWord("and") || takeWord("or"));
+        return true;
     }
-    return quote == 0 && !trimmed(marker).empty();
-}
+    bool takeOne(int depth) {
+        x_rest = trimmed(x_rest);
+        if (!x_rest.starts_with('(')) return takeSide() && takeComparison() && takeSide();
+        x_rest.remove_prefix(1);
+        if (depth > deepestInclude || !takeAny(depth + 1)) return false;
+        x_rest = trimmed(x_rest);
+        if (!x_rest.starts_with(')')) return false;
+        x_rest.remove_prefix(1);
+        return true;
+    }
+    bool takeSide() {
+        x_rest = trimmed(x_rest);
+        if (x_rest.starts_with('"') || x_rest.starts_with('\'')) {
+            const auto end = x_rest.find(x_rest.front(), 1);
+            if (end == std::string_view::npos) return false;
+            x_rest.remove_prefix(end + 1);
+            return true;
+        }
+        return std::any_of(variables.begin(), variables.end(),
+                           [&](std::string_view name) { return takeWord(name); });
+    }
+    bool takeComparison() {
+        x_rest = trimmed(x_rest);
+        return !takeOperator(x_rest).empty() || takeWord("in") ||
+               (takeWord("not") && takeWord("in"));
+    }
+    bool takeWord(std::string_view word) {
+        x_rest = trimmed(x_rest);
+        if (!x_rest.starts_with(word) ||
+            (x_rest.size() > word.size() && isNameByte(x_rest[word.size()])))
+            return false;
+        x_rest.remove_prefix(word.size());
+        return true;
+    }
+
+    static constexpr std::array<std::string_view, 12> variables = {
+        "python_version", "python_full_version", "os_name", "sys_platform", "platform_release",
+        "platform_system", "platform_version", "platform_machine",
+        "platform_python_implementation", "implementation_name", "implementation_version", "extra"};
+    std::string_view x_rest;
+};
 
 // Why something that is no name cannot be asked for, in the words of its author.
 std::string refusal(std::string_view text) {
@@ -128,10 +174,13 @@ public:
         if (found == x_files.end())
             return refuse("there is no file " + name + " among the function's files");
         if (depth > deepestInclude) return refuse("files include each other more than 10 deep");
+        // Once is enough, and has an end.
+        if (!x_read.insert({name, &target}).second) return;
         const auto outerFile = x_file;
         const auto outerLine = x_line;
         x_file = name;
         std::string_view rest = found->content;
+        if (const auto wrong = whyNotText(rest); !wrong.empty()) return refuse(wrong);
         if (rest.substr(0, 3) == "\xEF\xBB\xBF") rest.remove_prefix(3);
         uint32_t number = 0;
         while (!rest.empty()) {
@@ -163,7 +212,8 @@ private:
     }
 
     void refuse(const std::string& what) {
-        result.remarks.push_back({x_file, x_line, 0, what, false});
+        if (result.remarks.size() < mostRemarks)
+            result.remarks.push_back({x_file, x_line, 0, what, false});
     }
 
     void take(std::string_view line, std::vector<Requirement>& target, int depth) {
@@ -175,7 +225,8 @@ private:
         if (line.find("${") != std::string_view::npos) return refuse(refusal("${"));
         if (line.front() == '-') return takeOption(line, target, depth);
         if (target.size() >= mostPackages) {
-            if (target.size() == mostPackages) refuse("more than 2000 packages are asked for");
+            if (!x_tooMany) refuse("more than 2000 packages are asked for");
+            x_tooMany = true;
             return;
         }
         Requirement requirement;
@@ -192,7 +243,7 @@ private:
     bool takeHashes(std::string_view rest, Requirement& requirement) {
         for (rest = trimmed(rest); !rest.empty(); rest = trimmed(rest)) {
             constexpr std::string_view hash = "--hash";
-            const auto end = std::find_if(rest.begin() + 2, rest.end(), isSpace);
+            const auto end = std::find_if(rest.begin(), rest.end(), isSpace);
             auto word = rest.substr(0, static_cast<size_t>(end - rest.begin()));
             if (word.substr(0, hash.size()) != hash) {
                 refuse("the option " + quoted(word) + " of a package is not supported; --hash is");
@@ -282,9 +333,17 @@ private:
     const std::vector<File>& x_files;
     std::string x_file;
     uint32_t x_line = 0;
+    std::set<std::pair<std::string, const void*>> x_read;  // with the list that they were read into
+    bool x_tooMany = false;
 };
 
 }  // namespace
+
+std::string whyNotText(std::string_view content) {
+    if (content.starts_with("\xFF\xFE") || content.starts_with("\xFE\xFF"))
+        return "the file is UTF-16, as some programs of Windows write it; save it as UTF-8";
+    return simdjson::validate_utf8(content) ? "" : "the file is not text in UTF-8";
+}
 
 std::string normalName(std::string_view name) {
     std::string normal;
@@ -301,9 +360,9 @@ std::string readRequirement(std::string_view text, Requirement& requirement) {
     auto rest = trimmed(text);
     requirement.text = rest;
     if (rest.empty()) return "a package needs a name";
+    if (rest.front() == '-') return quoted(rest) + " is an option, not a package";
     const auto refused = refusal(rest.substr(0, rest.find(';')));
     if (!refused.empty()) return quoted(rest) + " cannot be installed: " + refused;
-    if (rest.front() == '-') return quoted(rest) + " is an option, not a package";
     const std::string name{takeName(rest)};
     if (name.empty())
         return quoted(text) + " is not a package; write a name such as requests, or requests>=2.31";
@@ -327,7 +386,7 @@ std::string readRequirement(std::string_view text, Requirement& requirement) {
         const auto wrong = takeSpecifiers(rest, name);
         if (!wrong.empty()) return quoted(text) + ": " + wrong;
     }
-    if (!rest.empty() && (rest.front() != ';' || !isMarker(rest.substr(1))))
+    if (!rest.empty() && (rest.front() != ';' || !Marker{rest.substr(1)}.sound()))
         return quoted(text) + " cannot be understood from " + quoted(rest) +
                " on; write for example " + name + ">=1,<2; python_version >= \"3.8\"";
     return {};

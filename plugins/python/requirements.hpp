@@ -15,6 +15,9 @@
 
 namespace cf::python {
 
+inline constexpr size_t mostPackages = 2000;
+inline constexpr size_t mostRemarks = 100;  // more of them help nobody
+
 // One package that is asked for.
 struct Requirement {
     std::string file;  // where it stands, as the user named it
@@ -31,6 +34,12 @@ struct Requirements {
     std::vector<std::string> options;      // lines such as "--pre" or "--index-url https://..."
     cloudfunction::Remarks remarks;        // errors: with one of them the rest is of no use
 };
+
+// Why a file's content cannot be read, as a sentence, or nothing.
+std::string whyNotText(std::string_view content);
+
+// In quotes, and cut where it is long.
+std::string quoted(std::string_view text);
 
 // PEP 503's normal form of a distribution's name.
 std::string normalName(std::string_view name);

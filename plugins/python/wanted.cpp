@@ -81,6 +81,13 @@ Wanted readWanted(const FunctionInfo& function) {
     if (named(function, requirementsFile) != nullptr) {
         wanted.manifest = requirementsFile;
         wanted.requirements = readRequirements(function.files, requirementsFile);
+        if (const auto* file = named(function, projectFile);
+            file != nullptr && !readProject(file->content).requirements.packages.empty())
+            wanted.requirements.remarks.push_back(
+                {projectFile, 0, 0,
+                 "the dependencies that pyproject.toml lists are not installed: requirements.txt, or "
+                 "\"dependencies\" beside the code, says what is",
+                 true});
     } else if (const auto* file = named(function, projectFile)) {
         auto project = readProject(file->content);
         if (project.declares) wanted.manifest = projectFile;
@@ -113,7 +120,8 @@ cloudfunction::ManifestFile requirementsFor(const std::vector<std::string_view>&
                                ? "a dependency is one line"
                                : readRequirement(dependency, requirement);
         if (!wrong.empty())
-            throw cloudfunction::Failed(CF_INVALID, wrong,
+            throw cloudfunction::Failed(CF_INVALID,
+                                        wrong.front() == '"' ? wrong : quoted(dependency) + ": " + wrong,
                                         "a dependency is a package's name and, if you like, "
                                         "versions: \"requests\", \"requests>=2.31,<3\"");
         file.content += requirement.text + "\n";

@@ -18,6 +18,9 @@ type moduleProblem struct {
 var moduleProblems = []moduleProblem{
 	{regexp.MustCompile(`checksum mismatch`), "the content of {module} is not what its sum says: it was changed after the sum was taken, or on its way. {said}. " +
 		"Find out which before you take its lines out of go.sum", false},
+	{regexp.MustCompile(`(no|missing) module declaration`), "go.mod does not say which module it is of: let it begin with `module function`", false},
+	{regexp.MustCompile(`\(replaced by [./]\S*\): |replacement directory \S+ does not exist`), "go.mod replaces {module} by a folder that is not among the function's files: {said}. " +
+		"Send it as a folder of the function, and replace the module by ./ and its name", false},
 	{regexp.MustCompile(`go\.mod requires go >=|^invalid go version`), "the function's own go.mod asks for a newer Go than this platform has: {said}. Lower its `go` line, or have a newer Go installed", false},
 	{regexp.MustCompile(`requires go >= ?\S+|module requires Go|invalid go version`), "{module} needs a newer Go than this platform has: {said}. Ask for an older version of it, or have a newer Go installed", false},
 	{regexp.MustCompile(`x509: |certificate (is|has|signed)`), "{module} could not be fetched, because the server's certificate is not trusted: {said}. SSL_CERT_FILE of the operator names further ones", false},
@@ -37,7 +40,7 @@ var moduleProblems = []moduleProblem{
 	{regexp.MustCompile(`declares its path as`), "{module} has another name than the one it is required by: {said}", false},
 	{regexp.MustCompile(`unknown revision|no matching versions|no matching version|invalid pseudo-version|should be v\d|does not contain a module`), "there is no such version of {module}: {said}", false},
 	{regexp.MustCompile(`does not contain package|no required module provides package|cannot find module providing package|is not in (GOROOT|std)`), "{said}. Is the import path right? Versions from 2 on have it in the path, as in example.com/module/v2", false},
-	{regexp.MustCompile(`404 Not Found|410 Gone|not found`), "the module {module} is not found: {said}", false},
+	{regexp.MustCompile(`400 Bad Request|404 Not Found|410 Gone|not found`), "the module {module} is not found: {said}", false},
 	{regexp.MustCompile(`\b(50\d|429) `), "{module} could not be fetched: {said}", true},
 	{regexp.MustCompile(`malformed (module|import) path|invalid version`), "{said}", false},
 	{regexp.MustCompile(`inconsistent vendoring`), "vendor/modules.txt does not fit go.mod: run `go mod vendor` and send what it wrote. {said}", false},

@@ -14,6 +14,8 @@ SPELLING = ('check the spelling; the name to install can differ from the name to
             'opencv-python-headless for cv2')
 SOURCE_BUILDS = ('ask for a version that has a wheel, put a wheel into a folder wheels/ of the files, or have the '
                  'operator set executor.python.source_builds=true')
+CERTIFICATE = ('name the authority\'s file as cert in pip.conf, or in PIP_CERT, for the user who starts the platform, and '
+               'restart it')
 NETWORK = ('what builds may reach is set by build.network, and the package index by pip.conf or PIP_INDEX_URL of the '
            'user who starts the platform; how long is waited for an answer is executor.python.registry_timeout')
 
@@ -56,7 +58,7 @@ def explain(said, log, locked=False, vendored=False):
         if found:
             return found
     errors = [line[7:] for line in said.splitlines() if line.startswith('ERROR: ')]
-    if not errors:
+    if not errors or errors[0] == 'Exception:':  # the end of a traceback says more
         errors = [line for line in said.splitlines() if line.strip()][-1:]
     return result('failed', 'pip failed: ' + ('; '.join(errors[:3]) or 'it said nothing'), 'the build log has all of it')
 
@@ -233,7 +235,8 @@ def unreachable(said, log, locked):
             break
     else:
         why = 'the connection broke'
-    return result('network', 'the package index cannot be reached: %s: %s' % (where, why), NETWORK)
+    hint = CERTIFICATE if 'certificate' in why else NETWORK
+    return result('network', 'the package index cannot be reached: %s: %s' % (where, why), hint)
 
 
 def compiler(said, log, locked):
