@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks a platform by functions of its own and prints what became of each attack.
 
-    tests/hostile/run.py [--binary PATH] [--only WORD] [--container | --user]
+    tests/hostile/run.py [--binary PATH] [--only WORD] [--part functions | builds] [--container | --user]
 
 Passes when every attack ended as it must, and when afterwards the platform answers at once, another function is as fast
 as before, and no process, mount, control group or file is left. Exits with 1 otherwise.
@@ -29,6 +29,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('--binary', help='the platform to test; CLOUDFUNCTION_BINARY by default')
     arguments.add_argument('--only', default='', help='attacks whose name contains this')
+    arguments.add_argument('--part', choices=('functions', 'builds'), help='attacks of running functions, or of what packages do '
+                           'while they are installed; both by default')
     arguments.add_argument('--container', action='store_true',
                            help='what an ordinary container gives instead of this machine (needs in_container beside the platform)')
     arguments.add_argument('--user', action='store_true',
@@ -38,7 +40,8 @@ def main():
         os.environ['CLOUDFUNCTION_BINARY'] = str(pathlib.Path(given.binary).resolve())
     import arena as place
     for module in OF_THE_SANDBOX if given.user else MODULES:
-        importlib.import_module('attacks_' + module)
+        if given.part is None or (module == 'builds') == (given.part == 'builds'):
+            importlib.import_module('attacks_' + module)
     chosen = [a for a in place.ATTACKS if given.only in f'{a[0]} {a[1] or ""}']
     if given.user:
         seen = set()
