@@ -169,12 +169,15 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance,
             return name == controller;
         });
     };
-    // One at a time: a controller that is not there would refuse the others as well.
+    // One at a time: a controller that is not there would refuse the others as well. Memory first: a
+    // group with processes takes the others without it, and no process can move below it then.
     const auto enable = [&](const std::string& group) {
-        for (const char* controller : controllers)
+        for (const char* controller : controllers) {
             if (!enabled(group, controller))
                 writeFile(group + "/cgroup.subtree_control", std::string("+") + controller);
-        return enabled(group, "memory");
+            if (!enabled(group, "memory")) return false;
+        }
+        return true;
     };
     const std::string parent = top + "/cloudfunction-" + instance;
     if (!makeDirectory(parent)) return false;
