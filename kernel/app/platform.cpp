@@ -1,5 +1,8 @@
 #include "app/platform.hpp"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <filesystem>
 #include <thread>
@@ -144,7 +147,12 @@ workers::Options Platform::workerOptions(size_t loop) {
 void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
     base::EventLoop& owner = loops_.first().loop;
     launcher_ = std::make_unique<sandbox::LauncherClient>(owner, std::move(launcher));
-    launcher_->onLost([] { base::logWarning("app", "the launcher process died; running workers go on"); });
+    launcher_->onLost([this] {
+        if (!launcher_->isGone()) return base::logWarning("app", "the launcher process died; running workers go on");
+        base::logError("app", "nothing can be started without the launcher: the platform ends, to be started again");
+        failed_ = true;
+        ::kill(::getpid(), SIGTERM);
+    });
     for (const auto& home : loops_.all()) {
         const bool owns = home->index == 0;
         if (!owns) home->launcher = std::make_unique<RemoteLauncher>(home->loop, owner, *launcher_);

@@ -58,6 +58,8 @@ public:
     void tidy() { functions_->collectGarbage(); }
     // Lets running invocations finish, at most `patience`, then ends everything.
     void stop(std::chrono::milliseconds patience);
+    // It ends because of a fault that only another start mends; SIGTERM was sent to this process.
+    bool hasFailed() const { return failed_; }
 
     // What a person wants to read at the start.
     std::string describe(const std::vector<std::string>& urls) const;
@@ -107,6 +109,7 @@ private:
     std::unique_ptr<api::ControlPool> control_;
     std::shared_ptr<api::FollowerLimits> followers_;
     bool running_ = false;  // the loops' threads are
+    std::atomic<bool> failed_{false};
 };
 
 }  // namespace cf::app

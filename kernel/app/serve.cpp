@@ -147,7 +147,7 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     platform.stop(drainPatience);
     waitForLauncher(launcherPid);
     base::logInfo("app", "stopped");
-    return 0;
+    return platform.hasFailed() ? 1 : 0;
 }
 
 }  // namespace cf::app

@@ -217,11 +217,13 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         watcher.reset();
         control.close();
         failPending();
-        // Its sandboxes end with it; how is not known any more.
+        // Its sandboxes end with it; how is not known any more. Those that were asked for since are
+        // not among them.
         for (auto& [id, task] : known)
-            task.goneWatcher =
-                std::make_unique<FdWatcher>(loop, task.pidfd.get(), EPOLLIN,
-                                            [this, task = id](uint32_t) { onEnded(task, {}); });
+            if (task.started)
+                task.goneWatcher =
+                    std::make_unique<FdWatcher>(loop, task.pidfd.get(), EPOLLIN,
+                                                [this, task = id](uint32_t) { onEnded(task, {}); });
         if (onLost) onLost();
     }
 
@@ -369,6 +371,8 @@ void LauncherClient::kill(TaskId task) {
 void LauncherClient::onLost(std::function<void()> callback) {
     state_->onLost = std::move(callback);
 }
+
+bool LauncherClient::isGone() const { return state_->lost; }
 
 const std::vector<Layer>& LauncherClient::layers() const { return state_->layers; }
 

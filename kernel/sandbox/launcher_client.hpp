@@ -106,6 +106,8 @@ public:
     // by its supervisor and what it had started lives on; only when the supervisor itself is killed
     // everything ends and nothing new starts.
     void onLost(std::function<void()> callback);
+    // Nothing follows the one that was lost: its supervisor is gone, too.
+    bool isGone() const;
     const std::vector<Layer>& layers() const;
 
 private:

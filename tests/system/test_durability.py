@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from platform_fixture import BINARY, OwnPlatformTest, descendants, processes, request, wait_until
+from platform_fixture import BINARY, WAIT_SECONDS, OwnPlatformTest, descendants, processes, request, wait_until
 
 CODE = 'def handler(event):\n    return [event, %d]\n'
 FUNCTIONS = '/api/v1/functions'
@@ -78,6 +78,16 @@ class Durability(OwnPlatformTest):
         children = {pid: began for pid, (parent, began) in processes().items() if parent == supervisor}
         os.kill(min(children, key=lambda pid: (children[pid], pid)), 9)
         self.assertEqual(worker, self.result(name))
+
+    def test_without_its_supervisor_it_ends_to_be_started_again(self):
+        platform = self.start()
+        name = self.function('python', CODE % 1)
+        supervisor, = (pid for pid, (parent, _) in processes().items() if parent == platform.process.pid)
+        os.kill(supervisor, 9)
+        self.assertEqual(1, platform.process.wait(WAIT_SECONDS))
+        self.assertIn('nothing can be started without the launcher', platform.log())
+        platform.start()
+        self.assertEqual([2, 1], self.result(name, 2))
         other = self.unique()
         wait_until(lambda: self.call('PUT', f'{FUNCTIONS}/{other}', {'runtime': 'python', 'code': CODE % 2}).status < 300,
                    'saves to work again')
