@@ -49,7 +49,7 @@ void announce(const Executor::Facts& facts) {
     }
 }
 
-// "version" of what a probe found, or empty.
+// A text of what a probe found, or empty.
 std::string memberOf(const std::string& found, std::string_view name) {
     auto document = base::JsonDocument::parse(found);
     std::string_view text;

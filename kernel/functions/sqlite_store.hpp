@@ -13,14 +13,14 @@ namespace cf::functions {
 struct SqliteOptions {
     std::string path{};          // of the file; its folder exists
     int busyTimeoutMs = 10'000;  // for other programs that look into the file
-    uint64_t checkedBytes = 256 << 20;  // a file up to this is checked before it is opened
+    uint64_t checkedBytes = 256 << 20;  // a file up to this is checked when it is opened
 };
 
 class SqliteStore final : public Store {
 public:
-    // Checks (a file of some size), opens or creates the file and brings its schema up to date. Failures, which leave the file as
-    // it is: store_corrupt (it is damaged or no database), store_too_new (a later release wrote
-    // it), store_failed.
+    // Opens or creates the file, checks it unless it is large (checkRest), and brings its schema up
+    // to date. Failures, which leave the file as it is: store_corrupt (it is damaged or no
+    // database), store_too_new (a later release wrote it), store_failed.
     static base::Result<std::unique_ptr<SqliteStore>> open(const SqliteOptions& options);
     ~SqliteStore() override;
 
