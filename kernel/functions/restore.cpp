@@ -11,14 +11,26 @@ void FunctionService::State::restore(const FunctionPtr& entry) {
     const Function& function = entry->function;
     const auto& version = *entry->versions.front();
     if (artifacts->contains(version.artifactKey)) return activator.commit(liveFunction(entry));
+    withhold(*entry, VersionState::building,
+             {.reason = "function_not_ready",
+              .detail = "the artifact of \"" + function.name + "\" is being built again",
+              .hint = "try again in a few seconds"});
+    builders.addLast([this, id = function.id] { rebuild(id); });
+}
+
+// The live version says what it is for now; the store keeps it as ready, which it is again with its
+// artifact.
+void FunctionService::State::withhold(FunctionEntry entry, VersionState as, Failure why) {
+    auto shown = std::make_shared<Version>(entry.shown());
+    shown->state = as;
+    shown->failure.reset();
+    if (as == VersionState::failed) shown->failure = why;
+    entry.versions.front() = std::move(shown);
     {
         const std::lock_guard lock(mutex);
-        withheld[function.id] = {
-            .reason = "function_not_ready",
-            .detail = "the artifact of \"" + function.name + "\" is being built again",
-            .hint = "try again in a few seconds"};
+        withheld[entry.function.id] = std::move(why);
     }
-    builders.addLast([this, id = function.id] { rebuild(id); });
+    registry.put(std::make_shared<const FunctionEntry>(std::move(entry)));
 }
 
 // On a thread of the builders, which does not wait for somebody's save: that one may well make the
@@ -70,11 +82,9 @@ void FunctionService::State::rebuildLocked(const std::string& id) {
     }
     base::logWarning("functions",
                      current->function.name + " cannot be built again: " + failure.detail);
-    const std::lock_guard guard(mutex);
-    withheld[id] = {.reason = "function_not_ready",
-                    .detail = "the artifact of \"" + current->function.name +
-                              "\" is gone and cannot be built again: " + failure.detail,
-                    .hint = failure.hint};
+    failure.detail = "the artifact of \"" + current->function.name +
+                     "\" is gone and cannot be built again: " + failure.detail;
+    withhold(*current, VersionState::failed, std::move(failure));
 }
 
 void FunctionService::State::collectGarbage(std::chrono::milliseconds grace) {

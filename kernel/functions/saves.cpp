@@ -231,7 +231,7 @@ FunctionService::State::Begun FunctionService::State::beginUpdate(const SavePtr&
     if (!sources) return std::move(sources).failure();
     Version shown = present->shown();
     shown.sources = *sources;
-    if (shown.state == VersionState::ready) {
+    if (present->callable()) {
         auto kept = store.locks(before.id, shown.number);
         if (!kept) return std::move(kept).failure();
         shown.locks = std::move(*kept);

@@ -133,6 +133,17 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     return page;
 }
 
+namespace {
+
+// One that is live without its artifact is not what the store says (State::withhold).
+void showAs(Version& stored, const FunctionEntry& entry) {
+    if (!entry.callable() || stored.number != entry.shown().number) return;
+    stored.state = entry.shown().state;
+    stored.failure = entry.shown().failure;
+}
+
+}  // namespace
+
 Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     const FunctionEntry& entry) const {
     std::vector<std::shared_ptr<const Version>> found;
@@ -150,7 +161,10 @@ Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     auto stored = state_->store.versions(entry.function.id);
     if (!stored) return std::move(stored).failure();
     addBuilding();
-    for (Version& version : *stored) add(std::make_shared<const Version>(std::move(version)));
+    for (Version& version : *stored) {
+        showAs(version, entry);
+        add(std::make_shared<const Version>(std::move(version)));
+    }
     std::ranges::sort(found, std::greater{}, &Version::number);
     return found;
 }
@@ -177,6 +191,7 @@ Result<std::shared_ptr<const Version>> FunctionService::version(const FunctionEn
     if (!locks) return std::move(locks).failure();
     stored->sources = std::move(*sources);
     stored->locks = std::move(*locks);
+    showAs(*stored, entry);
     return std::make_shared<const Version>(std::move(*stored));
 }
 
@@ -236,7 +251,9 @@ Failure FunctionService::whyNotCallable(const FunctionEntry& entry) const {
         const std::lock_guard lock(state_->mutex);
         if (const auto found = state_->withheld.find(entry.function.id);
             found != state_->withheld.end())
-            return found->second;
+            return {.reason = "function_not_ready",
+                    .detail = found->second.detail,
+                    .hint = found->second.hint};
         return {.reason = "function_not_ready",
                 .detail = "\"" + entry.function.name + "\" is being prepared",
                 .hint = "try again in a second"};

@@ -109,6 +109,8 @@ struct FunctionService::State {
                                   const Audit& audit, bool create = false);
     std::vector<uint64_t> expired(const Function& next) const;
     void restore(const FunctionPtr& entry);
+    // Its live version cannot be called for now, is shown as building or failed, and why.
+    void withhold(FunctionEntry entry, VersionState as, base::Failure why);
     void rebuild(const std::string& id);
     void rebuildLocked(const std::string& id);
     void collectGarbage(std::chrono::milliseconds grace);

@@ -101,6 +101,8 @@ public:
             changed_.notify_all();
             changed_.wait(lock, [&] { return released_; });
         }
+        if (broken)
+            return base::Failure{.reason = "build_failed", .detail = "the compiler is gone"};
         if (holds(request.sources, "BROKEN")) {
             listener.remark({.file = request.sources.front().name,
                              .line = 3,
@@ -141,6 +143,7 @@ public:
     }
     std::atomic<int> builds{0}, resolutions{0}, fills{0};
     bool registryAnswers = true;
+    std::atomic<bool> broken{false};  // every build fails
     int waiting = 0;
     std::vector<std::string> discarded{};
 

@@ -94,6 +94,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aRefusedChangeLeavesNothing);
     CPPUNIT_TEST(interruptedBuildsAreFailed);
     CPPUNIT_TEST(missingArtifactsAreBuiltAgain);
+    CPPUNIT_TEST(missingArtifactsAreNoReadyVersions);
     CPPUNIT_TEST(killedWhileSaving);
     CPPUNIT_TEST(usesTheSafeModes);
     CPPUNIT_TEST(aNewerSchemaIsRefused);
@@ -249,17 +250,78 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(versions->at(0)->failure->detail.find("stopped") != std::string::npos);
     }
 
-    void missingArtifactsAreBuiltAgain() {
-        Domain domain;
-        CPPUNIT_ASSERT(domain.create("{'name':'hello','runtime':'toy','code':'one'}"));
-        domain.activator.take();
-        domain.close();
+    static void damageArtifacts(const Domain& domain) {
         for (const auto& entry :
              std::filesystem::directory_iterator(domain.folder.path / "artifacts"))
             if (entry.is_directory()) {
                 std::filesystem::permissions(entry.path(), std::filesystem::perms::owner_all);
                 std::filesystem::resize_file(entry.path() / "main.toy", 0);
             }
+    }
+
+    // What answers say of version 1, by way of the function, the version and the list of versions.
+    static std::vector<VersionState> statesOf(const Domain& domain) {
+        const auto read = domain.service->read("hello");
+        const auto version = domain.service->version(*read->entry, 1);
+        const auto all = domain.service->versions(*read->entry);
+        return {read->version->state, (*version)->state, all->back()->state};
+    }
+    static bool reaches(const Domain& domain, VersionState state) {
+        for (int i = 0; i < 2000; ++i) {
+            if (statesOf(domain) == std::vector<VersionState>(3, state)) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    }
+
+    void missingArtifactsAreNoReadyVersions() {
+        const std::string code = "{'name':'hello','runtime':'toy','code':'WAIT'}";
+        Domain domain;
+        domain.builder.release();
+        CPPUNIT_ASSERT(domain.create(code));
+        domain.close();
+        damageArtifacts(domain);
+        domain.builder.hold();
+        domain.builder.broken = true;
+        domain.open();
+        CPPUNIT_ASSERT(statesOf(domain) == std::vector<VersionState>(3, VersionState::building));
+        domain.builder.untilWaiting();
+        CPPUNIT_ASSERT(statesOf(domain) == std::vector<VersionState>(3, VersionState::building));
+        domain.builder.release();
+        CPPUNIT_ASSERT(reaches(domain, VersionState::failed));
+        const auto entry = domain.registry->find("hello");
+        const std::string detail = "the artifact of \"hello\" is gone and cannot be built again: "
+                                   "the compiler is gone";
+        CPPUNIT_ASSERT_EQUAL(detail, entry->shown().failure->detail);
+        const auto refused = domain.service->whyNotCallable(*entry);
+        CPPUNIT_ASSERT_EQUAL(detail, refused.detail);
+        CPPUNIT_ASSERT_EQUAL(std::string("function_not_ready"), refused.reason);
+        // The same code once more means: try again.
+        domain.builder.broken = false;
+        const auto saved = domain.put("hello", code);
+        CPPUNIT_ASSERT_MESSAGE(why(saved), bool(saved));
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2}, saved->version->number);
+        CPPUNIT_ASSERT(saved->version->state == VersionState::ready);
+
+        // Or the next start.
+        domain.close();
+        damageArtifacts(domain);
+        domain.builder.hold();
+        domain.open();
+        domain.builder.untilWaiting();
+        domain.builder.release();
+        for (int i = 0; i < 2000 && domain.registry->find("hello")->shown().state !=
+                                        VersionState::ready; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        CPPUNIT_ASSERT(domain.registry->find("hello")->shown().state == VersionState::ready);
+    }
+
+    void missingArtifactsAreBuiltAgain() {
+        Domain domain;
+        CPPUNIT_ASSERT(domain.create("{'name':'hello','runtime':'toy','code':'one'}"));
+        domain.activator.take();
+        domain.close();
+        damageArtifacts(domain);
         domain.open();
         // Whichever comes first, the save or the build behind, nobody is sent to an artifact that
         // is not there.
