@@ -279,7 +279,15 @@ base::Result<Artifacts::Made> Artifacts::build(const std::string& key, std::stri
     if (auto written = writeSources(request.sourceDir, request.sources); !written)
         return std::move(written).failure();
     Collector collector(listener);
-    if (auto built = builder.build(request, collector); !built) return std::move(built).failure();
+    if (auto built = builder.build(request, collector); !built) {
+        // What an executor or a tool makes of a write that fails is hardly to be told from others
+        // of their failures.
+        if (built.failure().reason != "build_cancelled" && isFull(job)) {
+            listener.log(built.failure().detail);
+            return diskFailure({}, std::make_error_code(std::errc::no_space_on_device));
+        }
+        return std::move(built).failure();
+    }
 
     Made made{key, collector.remarks, {}, false};
     Record record{

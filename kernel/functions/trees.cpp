@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,15 @@ base::Failure diskFailure(const std::string& what, const std::error_code& error)
                 .detail = "the disk of the platform's data is full; nothing was saved",
                 .hint = "free some room and save again"};
     return {.reason = "store_failed", .detail = what + ": " + error.message()};
+}
+
+bool isFull(const std::string& directory) {
+    constexpr unsigned long long room = 1 << 20;
+    struct statvfs disk {};
+    if (::statvfs(directory.c_str(), &disk) != 0 || disk.f_blocks == 0) return false;
+    // Some file systems do not count files.
+    const bool countsFiles = disk.f_files != 0;
+    return disk.f_bavail * disk.f_frsize < room || (countsFiles && disk.f_favail == 0);
 }
 
 std::error_code lastError() { return {errno, std::generic_category()}; }

@@ -17,6 +17,9 @@ std::error_code lastError();
 // disk_full when that is what `error` says, else store_failed: "<what>: <error>".
 base::Failure diskFailure(const std::string& what, const std::error_code& error);
 
+// Whether the file system that holds the folder has room for nothing that matters: less than 1 MiB,
+// or no file more.
+bool isFull(const std::string& directory);
 // Replaces the file's content. Failures: disk_full, store_failed.
 base::Result<void> writeFile(const std::string& path, std::string_view bytes);
 base::Result<void> writeSources(const std::string& directory,

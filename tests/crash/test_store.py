@@ -215,6 +215,23 @@ class SmallDisk(OwnPlatformTest):
         self.assertEqual(201, self.create('python', CODE % 7).status)
         self.assertEqual(6, self.result(name))
 
+    def test_a_disk_that_is_full_in_the_middle_of_a_build_says_so(self):
+        home = self.small('24m')
+        self.start({**QUIET, 'data.dir': home / 'data'})
+        for runtime, code, result in (('python', CODE % 6 + '# ' + 'x' * 1_500_000, 6),
+                                      ('node', 'function handler() { return 7 }\n// ' + 'x' * 1_500_000, 7)):
+            with self.subTest(runtime):
+                free = os.statvfs(home)
+                # Room for the platform's own copy of the source, not for the executor's.
+                filler = home / 'filler'
+                filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 2_000_000))
+                answer = self.create(runtime, code)
+                self.assertEqual((507, 'disk_full'), (answer.status, answer.json['reason']), answer)
+                filler.unlink()
+                answer = self.create(runtime, code)
+                self.assertEqual(201, answer.status, answer)
+                self.assertEqual(result, self.result(answer.json['name']))
+
     def test_a_read_only_disk_refuses_the_start(self):
         home = self.small('64m')
         platform = self.start({**QUIET, 'data.dir': home / 'data'})
