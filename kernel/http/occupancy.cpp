@@ -20,32 +20,31 @@ Occupancy::Seat& Occupancy::Seat::operator=(Seat&& other) noexcept {
 }
 
 void Occupancy::Seat::release() {
-    if (const auto of = std::exchange(of_, nullptr)) of->leave(peer_, excess_);
+    if (const auto of = std::exchange(of_, nullptr)) of->leave(peer_.origin, excess_);
 }
 
-std::optional<Occupancy::Seat> Occupancy::take(std::string peer, bool loopback,
-                                               const Limits& limits) {
+std::optional<Occupancy::Seat> Occupancy::take(Peer peer, const Limits& limits) {
     const std::lock_guard lock(mutex_);
     Excess excess = Excess::none;
-    const auto known = perAddress_.find(peer);
+    const auto known = perOrigin_.find(peer.origin);
     if (connections() - refusing_ >= limits.connections)
         excess = Excess::connections;
-    else if (!loopback && known != perAddress_.end() && known->second >= limits.perAddress)
+    else if (!peer.loopback && known != perOrigin_.end() && known->second >= limits.perAddress)
         excess = Excess::address;
     if (excess != Excess::none && refusing_++ == mostRefusing) {
         --refusing_;
         return std::nullopt;
     }
-    ++(known != perAddress_.end() ? known->second : perAddress_[peer]);
+    ++(known != perOrigin_.end() ? known->second : perOrigin_[peer.origin]);
     connections_.fetch_add(1, std::memory_order_relaxed);
     return Seat(shared_from_this(), std::move(peer), excess);
 }
 
-void Occupancy::leave(const std::string& peer, Excess excess) {
+void Occupancy::leave(const std::string& origin, Excess excess) {
     const std::lock_guard lock(mutex_);
-    if (const auto found = perAddress_.find(peer);
-        found != perAddress_.end() && --found->second == 0)
-        perAddress_.erase(found);
+    if (const auto found = perOrigin_.find(origin);
+        found != perOrigin_.end() && --found->second == 0)
+        perOrigin_.erase(found);
     if (excess != Excess::none) --refusing_;
     connections_.fetch_sub(1, std::memory_order_relaxed);
 }

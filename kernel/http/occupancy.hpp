@@ -12,6 +12,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "http/peer.hpp"
+
 namespace cf::http {
 
 class Occupancy : public std::enable_shared_from_this<Occupancy> {
@@ -28,25 +30,24 @@ public:
         Seat& operator=(Seat&& other) noexcept;
         ~Seat() { release(); }
         void release();
-        const std::string& peer() const { return peer_; }
+        const std::string& peer() const { return peer_.address; }
         Excess excess() const { return excess_; }
 
     private:
         friend class Occupancy;
-        Seat(std::shared_ptr<Occupancy> of, std::string peer, Excess excess)
+        Seat(std::shared_ptr<Occupancy> of, Peer peer, Excess excess)
             : of_(std::move(of)), peer_(std::move(peer)), excess_(excess) {}
         std::shared_ptr<Occupancy> of_{};
-        std::string peer_{};
+        Peer peer_{};
         Excess excess_ = Excess::none;
     };
 
     struct Limits {
         size_t connections;
-        size_t perAddress;  // loopback is free of it
+        size_t perAddress;  // of one Peer::origin; loopback is free of it
     };
-    // For a connection from `peer`, the address as text. Nothing when so many are being refused
-    // that this one is closed without a word.
-    std::optional<Seat> take(std::string peer, bool loopback, const Limits& limits);
+    // Nothing when so many are being refused that this one is closed without a word.
+    std::optional<Seat> take(Peer peer, const Limits& limits);
 
     // Connections of all servers, those on their way from one to another among them.
     size_t connections() const { return connections_.load(std::memory_order_relaxed); }
@@ -58,10 +59,10 @@ public:
     }
 
 private:
-    void leave(const std::string& peer, Excess excess);
+    void leave(const std::string& origin, Excess excess);
 
     std::mutex mutex_;
-    std::unordered_map<std::string, size_t> perAddress_;
+    std::unordered_map<std::string, size_t> perOrigin_;
     size_t refusing_ = 0;  // connections beyond the limits that are being told so
     std::atomic<size_t> connections_{0};
     std::atomic<size_t> buffered_{0};

@@ -1,9 +1,6 @@
 #include "http/server_state.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <cstring>
 #include <exception>
 
 #include "base/log.hpp"
@@ -11,31 +8,6 @@
 #include "http/traveller.hpp"
 
 namespace cf::http {
-
-namespace {
-
-struct Peer {
-    std::string text{};
-    bool loopback = false;
-};
-
-Peer peerOf(const sockaddr_storage& address) {
-    char text[INET6_ADDRSTRLEN] = "";
-    if (address.ss_family == AF_INET) {
-        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-        return {text, (ntohl(v4.sin_addr.s_addr) >> 24) == 127};
-    }
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-        ::inet_ntop(AF_INET, &v6.s6_addr[12], text, sizeof text);
-        return {text, v6.s6_addr[12] == 127};
-    }
-    ::inet_ntop(AF_INET6, &v6, text, sizeof text);
-    return {text, IN6_IS_ADDR_LOOPBACK(&v6) != 0};
-}
-
-}  // namespace
 
 ServerState::ServerState(base::EventLoop& theLoop, ServerOptions theOptions, Handler theHandler)
     : loop(theLoop),
@@ -73,9 +45,8 @@ Connection& ServerState::add(base::UniqueFd fd, Occupancy::Seat seat) {
 
 void ServerState::accepted(int fd, const sockaddr_storage& address) {
     base::UniqueFd owned(fd);
-    Peer peer = peerOf(address);
     ++counters.accepted;
-    auto seat = options.occupancy->take(std::move(peer.text), peer.loopback,
+    auto seat = options.occupancy->take(peerOf(address),
                                         {options.maxConnections, options.maxPerAddress});
     if (!seat) {
         ++counters.refused;

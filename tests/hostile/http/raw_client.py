@@ -37,8 +37,8 @@ class RawClient:
 
     def __init__(self, url, source=None, receive_buffer=None, timeout=PATIENCE):
         parts = urllib.parse.urlsplit(url)
-        self.host = f'{parts.hostname}:{parts.port}'.encode()
-        self.socket = socket.socket()
+        self.host = parts.netloc.encode()
+        self.socket = socket.socket(socket.AF_INET6 if ':' in parts.hostname else socket.AF_INET)
         self.socket.settimeout(timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
@@ -46,7 +46,8 @@ class RawClient:
         try:
             if source:
                 # The port is chosen when connecting, so that it need only be free for this pair of addresses.
-                self.socket.setsockopt(socket.IPPROTO_IP, getattr(socket, 'IP_BIND_ADDRESS_NO_PORT', 24), 1)
+                if self.socket.family == socket.AF_INET:
+                    self.socket.setsockopt(socket.IPPROTO_IP, getattr(socket, 'IP_BIND_ADDRESS_NO_PORT', 24), 1)
                 self.socket.bind((source, 0))
             self.socket.connect((parts.hostname, parts.port))
         except OSError:

@@ -11,6 +11,8 @@ from platform_fixture import OwnPlatformTest, wait_until
 CLONE_NEWNET = 0x40000000
 READY = b'GET /api/health/ready HTTP/1.1\r\nHost: HOST\r\n\r\n'
 SERVER, GREEDY, OTHERS = '198.51.100.1', '198.51.100.2', ['198.51.100.3', '198.51.100.4', '198.51.100.5']
+# Of IPv6 a client has all addresses of a network.
+SERVER6, GREEDY6, OTHER6 = '2001:db8::1', ['2001:db8:1::2', '2001:db8:1:0:ffff::3', '2001:db8:1::4'], '2001:db8:1:1::2'
 MOST = 8
 
 
@@ -34,12 +36,15 @@ class Addresses(OwnPlatformTest):
         self.addCleanup(enter, before)
         for address in (SERVER, GREEDY, *OTHERS):
             subprocess.run(['ip', 'address', 'add', f'{address}/24', 'dev', 'lo'], check=True)
+        for address in (SERVER6, *GREEDY6, OTHER6):
+            subprocess.run(['ip', 'address', 'add', f'{address}/128', 'dev', 'lo', 'nodad'], check=True)
         subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
         self.clients = []
         self.addCleanup(lambda: [client.close() for client in self.clients])
-        platform = self.start({'server.address': f'127.0.0.1, {SERVER}', 'auth.mode': 'none', 'workers.prewarmed': 0,
+        platform = self.start({'server.address': f'127.0.0.1, {SERVER}, {SERVER6}', 'auth.mode': 'none', 'workers.prewarmed': 0,
                                'server.max_connections': 64, 'server.max_connections_per_address': MOST})
         self.served = f'http://{SERVER}:{platform.port}'
+        self.served6 = f'http://[{SERVER6}]:{platform.port}'
 
     def status(self, source, url=None):
         """Of an answer on one more connection, which stays."""
@@ -63,6 +68,12 @@ class Addresses(OwnPlatformTest):
         for client in self.clients[:MOST + 4]:
             client.close()
         wait_until(lambda: self.status(GREEDY) == 200, 'the address to be let in again')
+
+    def test_a_network_of_ipv6_is_one_client(self):
+        self.assertEqual([200] * MOST + [503] * 4,
+                         [self.status(GREEDY6[number % len(GREEDY6)], self.served6) for number in range(MOST + 4)])
+        self.assertEqual([200] * MOST + [503], [self.status(OTHER6, self.served6) for _ in range(MOST + 1)])
+        self.assertEqual(200, self.status(GREEDY))
 
     def test_the_machine_itself_has_none(self):
         local = self.served.replace(SERVER, '127.0.0.1')
