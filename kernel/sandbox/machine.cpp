@@ -38,7 +38,6 @@ constexpr int testTimeoutMs = 20'000;
 // waits for the launcher.
 constexpr auto claimPause = std::chrono::milliseconds(5);
 constexpr int claimTries = 500;
-constexpr uid_t nobody = 65534;
 
 struct NamespaceKind {
     uint64_t flag;
@@ -191,6 +190,7 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     machine.options = options;
     machine.ownUserNamespace = inOwnUserNamespace();
     machine.root = mayChangeUser(options);
+    machine.innerUserNamespaces = machine.ownUserNamespace && countsProcessesApart();
     if (!options.execStub.empty())
         machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
     int fds[2];
@@ -303,6 +303,7 @@ std::vector<Layer> testLayers(Machine& machine) {
     if (!run.failure.empty() && machine.isolated()) {
         brokenWhy = run.failure;
         machine.namespaces = 0;
+        machine.innerUserNamespaces = false;
         prepareTaskFolders(machine);
         run = runThrowAway(machine);
     } else if (!machine.isolated()) {
@@ -337,12 +338,13 @@ std::vector<Layer> testLayers(Machine& machine) {
     add("memory_limit", cgroups.memory(),
         cgroups.memory() ? how + (cgroups.swap() ? ", swap included" : ", without swap accounting")
                          : "a watchdog looks at resident memory 10 times a second instead: " + how);
-    add("process_limit", cgroups.processes(),
-        cgroups.processes() ? how
-                            : (machine.options.uidBase != 0
-                                   ? "a limit for each worker's user instead: "
-                                   : "a watchdog counts processes 10 times a second instead: ") +
-                                  how);
+    const bool ownUser = machine.options.uidBase != 0;
+    add("process_limit", cgroups.processes() || ownUser || machine.innerUserNamespaces,
+        cgroups.processes()           ? how
+        : ownUser                     ? "a limit for each worker's user instead: " + how
+        : machine.innerUserNamespaces ? "a limit for each worker's user namespace instead: " + how
+                                      : "a watchdog counts processes 10 times a second instead: " +
+                                            how);
     add("cpu_limit", cgroups.cpu(),
         cgroups.cpu() ? how
                       : "workers share the processors without a quota, behind the platform's own "

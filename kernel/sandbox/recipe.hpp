@@ -26,6 +26,7 @@ struct Machine {
     LauncherOptions options{};
     bool root = false;              // may run sandboxes as other users
     bool ownUserNamespace = false;  // not root: inside a user namespace in which this user is 0
+    bool innerUserNamespaces = false;  // each sandbox has one of its own, for its process limit
     uint64_t namespaces = 0;        // CLONE_NEW* that work here; 0: plain processes
     CgroupTree cgroups{};
     int landlock = 0;  // version of Landlock that is used; 0: none
@@ -100,7 +101,7 @@ void useMachinesRoot(const Launch& launch, const Setup& setup);
 // 3  cgroup.hpp
 // 4  descriptors.cpp
 void arrangeDescriptors(const Launch& launch, const Setup& setup, int& stub);
-// 5  resource_limits.cpp, identity.cpp
+// 5  user_namespace.hpp, resource_limits.cpp, identity.cpp
 void limitResources(const Launch& launch, const Setup& setup);
 void takeIdentity(const Launch& launch, const Setup& setup);
 // 6  privileges.cpp

@@ -20,8 +20,8 @@ constexpr rlim_t pendingSignals = 1024;
 // (core(5)), and no dump is that small.
 constexpr rlim_t noCoreDump = 1;
 constexpr int tenTimesLess = 10;  // nice values; each is a factor of 1.25 (sched(7))
-// Without a process controller, and with one user for everything, this only stops a fork bomb from
-// taking the machine.
+// Without a process controller, and with one user for everything whose processes Linux counts
+// together, this only stops a fork bomb from taking the machine.
 constexpr rlim_t sharedUserProcesses = 4096;
 
 }  // namespace
@@ -54,7 +54,10 @@ void limitResources(const Launch& launch, const Setup& setup) {
     set(RLIMIT_SIGPENDING, pendingSignals);
     if (!launch.machine.cgroups.processes()) {
         const bool ownUser = launch.machine.root && launch.machine.options.uidBase != 0;
-        set(RLIMIT_NPROC, ownUser ? rlim_t{limits.processes} + 1 : sharedUserProcesses);
+        // Its first process is of the same user, but not in its user namespace.
+        set(RLIMIT_NPROC, launch.machine.innerUserNamespaces ? rlim_t{limits.processes}
+                          : ownUser                          ? rlim_t{limits.processes} + 1
+                                                             : sharedUserProcesses);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "sandbox/syscalls.hpp"
 #include "sandbox/task_folder.hpp"
 #include "sandbox/trees.hpp"
+#include "sandbox/user_namespace.hpp"
 
 namespace cf::sandbox {
 
@@ -95,6 +96,10 @@ void runProgram(const Launch& launch, const Setup& setup, int sealed) {
     if (::read(sealed, &go, 1) != 1) ::_exit(127);
     arrangeDescriptors(launch, setup, stub);
     const base::UniqueFd fence = makeFence(launch, setup, stub);
+    if (launch.machine.innerUserNamespaces && request.kind != TaskKind::probe) {
+        errno = enterInnerUserNamespace();
+        setup.check(errno == 0, "making a user namespace");
+    }
     // After the descriptors: until execve there are more of them than a small limit allows.
     limitResources(launch, setup);
     // Linux should take the program, not its pid 1 or the platform, when memory runs out. Rising
