@@ -525,6 +525,7 @@ class Leftovers(SystemTest):
         before, forwarding = len(self.links()), self.forwarding()
         for end in (Platform.stop, Platform.kill):
             platform = Platform().start()
+            self.addCleanup(platform.remove)
             if len(self.links()) == before:
                 platform.stop()
                 self.skipTest('this machine gives no outbound network')

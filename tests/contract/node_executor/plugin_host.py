@@ -203,7 +203,11 @@ class Plugin:
         self.self = self.table.create(c.byref(self.host), View.of(''), None)
         self.found = None
         if probe:
-            self.found = self.probe()
+            try:
+                self.found = self.probe()
+            except Refused:
+                self.close()
+                raise
             self.self = self.table.create(c.byref(self.host), View.of(json.dumps(self.found)), None)
 
     def close(self):

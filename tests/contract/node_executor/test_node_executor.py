@@ -69,6 +69,7 @@ class Probe(NodeExecutor):
 
     def test_a_shell_shim_in_front_of_node(self):
         plugin = Plugin(PLUGINS, 'node', {'path': self.program('exec %s "$@"' % shutil.which('node'))})
+        self.addCleanup(plugin.close)
         self.assertEqual(self.plugin.found['path'], plugin.found['path'])
 
     def test_what_is_too_old_missing_or_broken(self):
@@ -99,7 +100,9 @@ class Probe(NodeExecutor):
         self.assertIn('apt install esbuild', caught.exception.hint)
 
     def test_manifest_needs_no_toolchain(self):
-        manifest = Plugin(PLUGINS, 'node', probe=False).describe()
+        plugin = Plugin(PLUGINS, 'node', probe=False)
+        self.addCleanup(plugin.close)
+        manifest = plugin.describe()
         runtime = manifest['runtimes'][0]
         self.assertEqual('node', runtime['name'])
         aliases = {alias['name']: alias.get('source_file') for alias in runtime['aliases']}

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,7 @@ class Words(unittest.TestCase):
 class Settings(unittest.TestCase):
     def ask(self, environment, files=()):
         home = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, home)
         for name, text in files:
             path = pathlib.Path(home, name)
             path.parent.mkdir(parents=True, exist_ok=True)
