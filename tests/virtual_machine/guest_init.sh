@@ -33,4 +33,19 @@ echo "guest: exit status $?"
 sync
 busybox poweroff -f
 END
-exec switch_root /root_fs /bin/sh /init.sh
+[ -e /systemd ] || exec switch_root /root_fs /bin/sh /init.sh
+: >/root_fs/etc/fstab
+cat >/root_fs/etc/systemd/system/guest.service <<'END'
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /init.sh
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+END
+cat >/root_fs/etc/systemd/system/guest.target <<'END'
+[Unit]
+Requires=basic.target guest.service
+After=basic.target
+END
+exec switch_root /root_fs /lib/systemd/systemd --unit=guest.target

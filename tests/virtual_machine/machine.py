@@ -15,6 +15,7 @@ CACHE = pathlib.Path(os.environ.get('CLOUDFUNCTION_CACHE', SOURCE / 'build/virtu
 # What the guest loads at its start, and what the platform's network asks for there.
 MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'overlay', 'bridge', 'veth', 'dummy', 'nf_tables', 'nfnetlink_log',
            'nft_chain_nat', 'nft_masq', 'nft_ct', 'nft_reject_inet', 'nft_fib_inet', 'nft_log']
+SYSTEMD = '/lib/systemd/systemd'
 PROGRAMS = ['qemu-system-x86_64', 'busybox', 'cpio']
 
 
@@ -48,7 +49,7 @@ def _kernel():
     return image, folder / 'lib/modules' / image.name.removeprefix('vmlinuz-')
 
 
-def _initramfs(modules, command, folders):
+def _initramfs(modules, command, folders, systemd):
     """The archive of the guest's first files: busybox, modules with all they depend on, what to run."""
     folder = CACHE / 'initramfs'
     shutil.rmtree(folder, ignore_errors=True)
@@ -73,6 +74,8 @@ def _initramfs(modules, command, folders):
         shutil.copy(modules / name, target / name)
     _run('busybox', 'depmod', '-b', str(folder), modules.name)
     (folder / 'command').write_text(command)
+    if systemd:
+        (folder / 'systemd').touch()
     (folder / 'folders').write_text('\n'.join(map(str, folders)) + '\n')
     names = '\n'.join(str(path.relative_to(folder)) for path in sorted(folder.rglob('*')))
     archive = subprocess.run(['cpio', '-o', '-H', 'newc', '--quiet'], cwd=folder, input=names.encode(), check=True,
@@ -81,10 +84,13 @@ def _initramfs(modules, command, folders):
     return CACHE / 'initrd'
 
 
-def run(command, seconds, folders):
+def run(command, seconds, folders, systemd=False):
     """Boots, runs the shell text `command` as root, switches off. Gives what it wrote and its exit status. It sees
-    all of this machine but what lies below /tmp, and of that `folders`."""
+    all of this machine but what lies below /tmp, and of that `folders`. With `systemd` that is the first process, as
+    far as its basic.target, and the command one of its services."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if systemd and not os.access(SYSTEMD, os.X_OK):
+        missing.append('systemd')
     if missing:
         raise Unavailable('not installed: ' + ', '.join(missing))
     if os.geteuid() != 0:
@@ -93,7 +99,7 @@ def run(command, seconds, folders):
         raise Unavailable('the machine is no x86_64')
     CACHE.mkdir(parents=True, exist_ok=True)
     image, modules = _kernel()
-    initrd = _initramfs(modules, command, folders)
+    initrd = _initramfs(modules, command, folders, systemd)
     machine = ['qemu-system-x86_64', '-M', 'pc', '-cpu', 'max', '-accel', 'tcg,thread=multi', '-smp', '2', '-m', '3072',
                '-nographic', '-nodefaults', '-no-reboot', '-serial', 'stdio', '-kernel', image, '-initrd', initrd,
                '-append', 'console=ttyS0 quiet panic=-1 cgroup_no_v1=all',
