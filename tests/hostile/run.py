@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks a platform by functions of its own and prints what became of each attack.
 
-    tests/hostile/run.py [--binary PATH] [--only WORD] [--part functions | builds] [--container | --user]
+    tests/hostile/run.py [--binary PATH] [--only WORD] [--part functions | builds] [--container | --user] [--once]
 
 Passes when every attack ended as it must, and when afterwards the platform answers at once, another function is as fast
 as before, and no process, mount, control group or file is left. Exits with 1 otherwise.
@@ -34,7 +34,8 @@ def main():
     arguments.add_argument('--container', action='store_true',
                            help='what an ordinary container gives instead of this machine (needs in_container beside the platform)')
     arguments.add_argument('--user', action='store_true',
-                           help='an ordinary user instead of root: what attacks the sandbox, in one language each')
+                           help='an ordinary user instead of root: what attacks the sandbox')
+    arguments.add_argument('--once', action='store_true', help='each attack in one language only')
     given = arguments.parse_args()
     if given.binary:
         os.environ['CLOUDFUNCTION_BINARY'] = str(pathlib.Path(given.binary).resolve())
@@ -43,7 +44,7 @@ def main():
         if given.part is None or (module == 'builds') == (given.part == 'builds'):
             importlib.import_module('attacks_' + module)
     chosen = [a for a in place.ATTACKS if given.only in f'{a[0]} {a[1] or ""}']
-    if given.user:
+    if given.once:
         seen = set()
         chosen = [a for a in chosen if not (a[0] in seen or seen.add(a[0]))]
 
