@@ -9,6 +9,10 @@ function(cloudfunction_warnings_and_sanitizers target)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion>
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion>)
+  # Of unnamed namespaces in files that are compiled as one (CMAKE_UNITY_BUILD), for which they look like headers.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+  endif()
   # What tests test is optimised as it is for users; the tests themselves need not be.
   get_target_property(type ${target} TYPE)
   if(type STREQUAL EXECUTABLE AND NOT target MATCHES "^cloudfunction")

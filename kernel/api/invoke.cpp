@@ -6,7 +6,7 @@ namespace cf::api {
 
 namespace {
 
-class Call final : public HttpInvocation {
+class InvokeCall final : public HttpInvocation {
 public:
     using HttpInvocation::HttpInvocation;
 
@@ -50,7 +50,7 @@ void InvokeResource::handle(std::shared_ptr<http::Exchange> exchange, std::strin
         const auto response = problem(body.failure(), exchange->request());
         return exchange->respond(response.status, response.headers, {response.body});
     }
-    auto call = std::make_unique<Call>(dependencies_, std::move(exchange), function->target);
+    auto call = std::make_unique<InvokeCall>(dependencies_, std::move(exchange), function->target);
     call->event = body->event;
     call->context = body->context;
     call->watchCaller();

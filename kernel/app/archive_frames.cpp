@@ -20,11 +20,11 @@ bool isOfMacOs(std::string_view name) {
     return name.starts_with("__MACOSX/") || last == ".DS_Store" || last.starts_with("._");
 }
 
-std::string quoted(std::string_view name) {
+}  // namespace
+
+std::string quotedEntry(std::string_view name) {
     return "\"" + base::toValidUtf8(name.substr(0, shownBytes)) + "\"";
 }
-
-}  // namespace
 
 base::Failure invalidArchive(std::string detail, std::string hint) {
     return {.reason = "invalid_archive", .detail = std::move(detail), .hint = std::move(hint)};
@@ -114,7 +114,7 @@ void ArchiveReader::named(std::string_view name, bool folder) {
     inFile_ = !folder;
     if (files_.size() + folders_.size() >= limits_.entries) return refuse(tooManyEntries(limits_));
     if (const auto why = functions::whyUnsafeFileName(name, limits_.pathBytes); !why.empty())
-        return refuse(invalidArchive("the entry " + quoted(name) + " is refused: " + why));
+        return refuse(invalidArchive("the entry " + quotedEntry(name) + " is refused: " + why));
     if (folder)
         folders_.emplace_back(name);
     else
@@ -129,7 +129,7 @@ base::Result<std::vector<functions::SourceFile>> ArchiveReader::finish() {
     for (const auto& file : files_) names.push_back({file.name, false});
     for (const auto& folder : folders_) names.push_back({folder, true});
     if (const auto clashes = functions::findNameClashes(names); !clashes.empty())
-        return invalidArchive("the entry " + quoted(clashes.front().name) +
+        return invalidArchive("the entry " + quotedEntry(clashes.front().name) +
                                   " is refused: " + clashes.front().detail,
                               "give the files different names and pack them again");
     std::erase_if(files_, [](const auto& file) { return isOfMacOs(file.name); });

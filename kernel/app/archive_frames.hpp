@@ -32,6 +32,9 @@ enum class ArchiveFrame : char {
 };
 constexpr size_t archiveFrameBytes = 64 * 1024;  // largest payload
 
+// The name of an entry as sentences show it: at most 200 bytes of it, in quotation marks.
+std::string quotedEntry(std::string_view name);
+
 // A refused archive: reason invalid_archive.
 base::Failure invalidArchive(std::string detail, std::string hint = {});
 base::Failure tooManyEntries(const ArchiveLimits& limits);

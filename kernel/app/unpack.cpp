@@ -73,10 +73,6 @@ std::string said(archive* reader) {
     throw Refused{"the archive is damaged: " + said(reader)};
 }
 
-std::string quoted(std::string_view name) {
-    return "\"" + base::toValidUtf8(name.substr(0, 200)) + "\"";
-}
-
 // Why an entry of this kind is refused; null for files and folders.
 const char* whyRefused(archive_entry* entry) {
     if (archive_entry_is_encrypted(entry) != 0) return "it is encrypted";
@@ -111,7 +107,7 @@ void passEntry(archive* reader, archive_entry* entry, uint64_t& room) {
     if (raw == nullptr) throw Refused{"the archive holds an entry whose name is not UTF-8"};
     if (archive_entry_filetype(entry) == AE_IFLNK && isProgramLink(raw)) return;
     if (const char* why = whyRefused(entry))
-        throw Refused{"the entry " + quoted(raw) + " is refused: " + why};
+        throw Refused{"the entry " + quotedEntry(raw) + " is refused: " + why};
     const bool folder = archive_entry_filetype(entry) == AE_IFDIR;
     const std::string_view name = plainName(raw, folder);
     if (name.empty() && folder) return;
@@ -121,7 +117,7 @@ void passEntry(archive* reader, archive_entry* entry, uint64_t& room) {
     for (;;) {
         const la_ssize_t got = archive_read_data(reader, content.data(), content.size());
         if (got == 0) return;
-        if (got < 0) throw Refused{"the entry " + quoted(raw) + " is damaged: " + said(reader)};
+        if (got < 0) throw Refused{"the entry " + quotedEntry(raw) + " is damaged: " + said(reader)};
         frame(ArchiveFrame::content, {content.data(), static_cast<size_t>(got)});
         if (static_cast<uint64_t>(got) > room) throw Refused{"the archive unpacks to too much"};
         room -= static_cast<uint64_t>(got);

@@ -19,14 +19,10 @@ namespace {
 
 constexpr off_t sizeLimit = off_t{512} << 20;
 
-base::Failure refused(std::string detail, std::string hint = {}) {
-    return {.reason = "plugin_refused", .detail = std::move(detail), .hint = std::move(hint)};
-}
-
 std::string because() { return std::string(": ") + std::strerror(errno); }
 
 base::Failure writableByEverybody(const std::string& what, const std::string& path) {
-    return refused(what + " may be written by every user of this machine", "chmod o-w " + path);
+    return pluginRefused(what + " may be written by every user of this machine", "chmod o-w " + path);
 }
 
 // The whole file, or false with errno set.
@@ -66,7 +62,7 @@ bool holds(const std::string& path, const std::string& bytes) {
 base::Result<std::vector<std::string>> findPlugins(const std::string& folder) {
     struct stat info {};
     if (::stat(folder.c_str(), &info) != 0)
-        return refused("the executors folder " + folder + " cannot be read" + because());
+        return pluginRefused("the executors folder " + folder + " cannot be read" + because());
     if ((info.st_mode & S_IWOTH) != 0)
         return writableByEverybody("the executors folder " + folder, folder);
     std::vector<std::string> files;
@@ -75,7 +71,7 @@ base::Result<std::vector<std::string>> findPlugins(const std::string& folder) {
         if (at->path().extension() == ".so" && !at->is_directory(error))
             files.push_back(fs::absolute(at->path()).lexically_normal());
     if (error)
-        return refused("the executors folder " + folder + " cannot be read: " + error.message());
+        return pluginRefused("the executors folder " + folder + " cannot be read: " + error.message());
     std::sort(files.begin(), files.end());
     return files;
 }
@@ -83,21 +79,21 @@ base::Result<std::vector<std::string>> findPlugins(const std::string& folder) {
 base::Result<std::string> copyPlugin(const std::string& file, const std::string& directory) {
     // Looked at and read through one descriptor: what was judged is what gets copied.
     const base::UniqueFd from(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!from) return refused("it cannot be read" + because());
+    if (!from) return pluginRefused("it cannot be read" + because());
     struct stat info {};
-    if (::fstat(from.get(), &info) != 0) return refused("it cannot be read" + because());
-    if (!S_ISREG(info.st_mode)) return refused("it is not a regular file");
+    if (::fstat(from.get(), &info) != 0) return pluginRefused("it cannot be read" + because());
+    if (!S_ISREG(info.st_mode)) return pluginRefused("it is not a regular file");
     if ((info.st_mode & S_IWOTH) != 0) return writableByEverybody("the file", file);
-    if (info.st_size > sizeLimit) return refused("it is larger than 512 MB");
+    if (info.st_size > sizeLimit) return pluginRefused("it is larger than 512 MB");
     std::string bytes;
-    if (!readAll(from.get(), bytes)) return refused("it cannot be read" + because());
+    if (!readAll(from.get(), bytes)) return pluginRefused("it cannot be read" + because());
 
     std::string copy = directory + "/" + sha256(bytes) + ".so";
     if (holds(copy, bytes)) return copy;
     const std::string half = copy + ".new";
     const base::UniqueFd to(::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!to || !writeAll(to.get(), bytes) || ::rename(half.c_str(), copy.c_str()) != 0)
-        return refused("it cannot be copied to " + directory + because());
+        return pluginRefused("it cannot be copied to " + directory + because());
     return copy;
 }
 

@@ -10,10 +10,6 @@ namespace cf::executors {
 
 namespace {
 
-base::Failure refused(std::string detail, std::string hint = {}) {
-    return {.reason = "plugin_refused", .detail = std::move(detail), .hint = std::move(hint)};
-}
-
 void put(char (&room)[1024], std::string_view value) {
     size_t size = std::min(value.size(), sizeof room - 1);
     while (size < value.size() && size > 0 &&
@@ -48,6 +44,10 @@ const char* missingOperation(const cf_executor& table) {
 
 }  // namespace
 
+base::Failure pluginRefused(std::string detail, std::string hint) {
+    return {.reason = "plugin_refused", .detail = std::move(detail), .hint = std::move(hint)};
+}
+
 cf_status fillError(cf_error* error, cf_status status, std::string_view message,
                     std::string_view hint) {
     if (error == nullptr) return status;
@@ -69,22 +69,22 @@ base::Result<PluginTable> readPlugin(cf_executor_entry_fn entry, const cf_host* 
     try {
         given = entry(host, &error);
     } catch (const std::exception& exception) {
-        return refused(std::string("cf_executor_entry threw an exception: ") + exception.what());
+        return pluginRefused(std::string("cf_executor_entry threw an exception: ") + exception.what());
     } catch (...) {
-        return refused("cf_executor_entry threw an exception");
+        return pluginRefused("cf_executor_entry threw an exception");
     }
     if (given == nullptr)
-        return refused(errorMessage(error, "cf_executor_entry returned nothing"), errorHint(error));
+        return pluginRefused(errorMessage(error, "cf_executor_entry returned nothing"), errorHint(error));
 
     // The prefix never changes, so it may be read before anything else is known.
     if (given->abi_major != CF_ABI_MAJOR)
-        return refused("it was built for ABI " + version(given->abi_major, given->abi_minor) +
+        return pluginRefused("it was built for ABI " + version(given->abi_major, given->abi_minor) +
                            ", this platform has ABI " + version(CF_ABI_MAJOR, CF_ABI_MINOR),
                        "build it against this platform's SDK");
     constexpr size_t sizeOfFirstRelease =
         offsetof(cf_executor, get_extension) + sizeof(given->get_extension);
     if (given->struct_size < sizeOfFirstRelease)
-        return refused("its table of operations has " + std::to_string(given->struct_size) +
+        return pluginRefused("its table of operations has " + std::to_string(given->struct_size) +
                            " bytes, ABI 1.0 needs " + std::to_string(sizeOfFirstRelease),
                        "set struct_size to sizeof(cf_executor)");
 
@@ -92,23 +92,23 @@ base::Result<PluginTable> readPlugin(cf_executor_entry_fn entry, const cf_host* 
     table.operations = copyPrefixed(given);
     table.abi = version(given->abi_major, given->abi_minor);
     if (table.operations.requires_minor > CF_ABI_MINOR)
-        return refused("it requires ABI " + version(CF_ABI_MAJOR, table.operations.requires_minor) +
+        return pluginRefused("it requires ABI " + version(CF_ABI_MAJOR, table.operations.requires_minor) +
                            ", this platform has ABI " + version(CF_ABI_MAJOR, CF_ABI_MINOR),
                        "update the platform, or use an older release of the executor");
     if (const uint64_t unknown = table.operations.requires_bits & ~knownRequirements; unknown != 0)
-        return refused("it requires feature bit " + std::to_string(__builtin_ctzll(unknown)) +
+        return pluginRefused("it requires feature bit " + std::to_string(__builtin_ctzll(unknown)) +
                            ", which this platform does not know",
                        "update the platform, or use an older release of the executor");
     if (const char* missing = missingOperation(table.operations))
-        return refused(std::string("its operation ") + missing + " is missing (null)");
+        return pluginRefused(std::string("its operation ") + missing + " is missing (null)");
 
     table.id = viewText(table.operations.id);
     if (!isId(table.id, false))
-        return refused("its id is not [a-z][a-z0-9_]* of at most 64 characters");
+        return pluginRefused("its id is not [a-z][a-z0-9_]* of at most 64 characters");
     table.version = viewText(table.operations.version);
     if (table.version.empty() || table.version.size() > 64 ||
         base::toValidUtf8(table.version) != table.version)
-        return refused("its version is not a text of 1 to 64 bytes");
+        return pluginRefused("its version is not a text of 1 to 64 bytes");
     return table;
 }
 

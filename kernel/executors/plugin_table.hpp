@@ -16,6 +16,9 @@ namespace cf::executors {
 // Bits of cf_executor.requires_bits that this platform knows. None defined yet.
 constexpr uint64_t knownRequirements = 0;
 
+// Reason plugin_refused: this file is not taken as an executor.
+base::Failure pluginRefused(std::string detail, std::string hint = {});
+
 // Copies what both sides know of a struct that begins with a prefix; the rest stays zero. `from`
 // must not be null.
 template <typename T>

@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t inputLimit = 1u << 20;
 
-void writeAll(int fd, std::string_view text) {
+void writeOrEnd(int fd, std::string_view text) {
     while (!text.empty()) {
         const ssize_t put = ::write(fd, text.data(), text.size());
         if (put <= 0) ::_exit(1);
@@ -49,16 +49,16 @@ int takeStandardOutput() {
     return report;
 }
 
-struct Bounded {
+struct Cut {
     std::string text;
     size_t limit;
 };
 
-cf_sink sinkTo(Bounded& target) {
+cf_sink sinkTo(Cut& target) {
     auto sink = prefixed<cf_sink>();
     sink.context = &target;
     sink.write = [](void* context, cf_view bytes) {
-        auto& bounded = *static_cast<Bounded*>(context);
+        auto& bounded = *static_cast<Cut*>(context);
         // One byte above the limit is enough to be refused for its size later.
         bounded.text.append(viewText(bytes).substr(0, bounded.limit + 1 - bounded.text.size()));
     };
@@ -96,7 +96,7 @@ public:
             return unavailable("create failed: " + errorMessage(error, "no reason given"),
                                errorHint(error));
 
-        Bounded manifest{{}, manifestLimit};
+        Cut manifest{{}, manifestLimit};
         const cf_sink manifestSink = sinkTo(manifest);
         error = prefixed<cf_error>();
         if (table.describe(self, &manifestSink, &error) != CF_OK)
@@ -107,7 +107,7 @@ public:
         report_.manifestJson = manifest.text;
         tell();
 
-        Bounded found{{}, foundLimit};
+        Cut found{{}, foundLimit};
         const cf_sink foundSink = sinkTo(found);
         error = prefixed<cf_error>();
         const cf_status status = table.probe(self, &foundSink, &error);
@@ -124,7 +124,7 @@ public:
     }
 
 private:
-    void tell() { writeAll(descriptor_, writeReport(report_)); }
+    void tell() { writeOrEnd(descriptor_, writeReport(report_)); }
 
     int descriptor_;
     ExecutorHost& host_;
@@ -136,7 +136,7 @@ private:
 void probeMain(const std::vector<std::string>& arguments) {
     const int descriptor = takeStandardOutput();
     if (arguments.size() != 2) {
-        writeAll(STDERR_FILENO, "usage: cloudfunction probe-executor <library> <folder>\n");
+        writeOrEnd(STDERR_FILENO, "usage: cloudfunction probe-executor <library> <folder>\n");
         ::_exit(2);
     }
     // A crash is an expected outcome here and leaves no core file.

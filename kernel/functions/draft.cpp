@@ -23,11 +23,6 @@ std::string joined(const std::vector<std::string>& names) {
     return out.empty() ? "none" : out;
 }
 
-bool isNamed(const std::vector<FieldError>& errors, std::string_view pointer) {
-    return std::ranges::any_of(errors,
-                               [&](const auto& e) { return e.pointer.starts_with(pointer); });
-}
-
 // The order of variables carries no meaning.
 bool sameEnvironment(Environment a, Environment b) {
     std::sort(a.begin(), a.end());

@@ -11,11 +11,6 @@ namespace {
 
 using base::FieldError;
 
-bool isNamed(const std::vector<FieldError>& errors, std::string_view pointer) {
-    return std::ranges::any_of(errors,
-                               [&](const auto& e) { return e.pointer.starts_with(pointer); });
-}
-
 // The user's files as they are to be; nothing when there are none.
 std::optional<std::vector<SourceFile>> layOwn(Patch& patch, bool runtimeKnown, Draft& draft,
                                               std::vector<FieldError>& errors) {
@@ -53,6 +48,11 @@ std::string pointerTo(const std::vector<std::string>& dependencies, std::string_
 }
 
 }  // namespace
+
+bool isNamed(const std::vector<base::FieldError>& errors, std::string_view pointer) {
+    return std::ranges::any_of(errors,
+                               [&](const auto& e) { return e.pointer.starts_with(pointer); });
+}
 
 std::vector<SourceFile> ownSources(const VersionSpec& spec,
                                    const std::vector<SourceFile>& sources) {

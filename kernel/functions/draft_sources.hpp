@@ -3,11 +3,15 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "functions/draft.hpp"
 
 namespace cf::functions {
+
+// Whether one of the errors is about the field at `pointer` or one in it.
+bool isNamed(const std::vector<base::FieldError>& errors, std::string_view pointer);
 
 // The files that the user gave, without the manifest that stands for spec.dependencies.
 std::vector<SourceFile> ownSources(const VersionSpec& spec, const std::vector<SourceFile>& sources);

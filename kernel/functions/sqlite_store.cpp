@@ -350,11 +350,11 @@ std::string damageOf(Session& session) {
 }
 
 void migrate(Session& session, Int from) {
-    const auto all = migrations();
+    const auto steps = migrations();
     Transaction transaction(session);
-    for (size_t i = static_cast<size_t>(from); i < all.size(); ++i)
-        for (const char* statement : all[i]) session << statement, now;
-    session << "UPDATE schema_version SET version = " + std::to_string(all.size()), now;
+    for (size_t i = static_cast<size_t>(from); i < steps.size(); ++i)
+        for (const char* statement : steps[i]) session << statement, now;
+    session << "UPDATE schema_version SET version = " + std::to_string(steps.size()), now;
     transaction.commit();
 }
 

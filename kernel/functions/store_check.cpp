@@ -11,8 +11,8 @@ namespace {
 
 constexpr int niceness = 19;
 
-int keep(void* into, int, char** values, char**) {
-    static_cast<std::string*>(into)->assign(values[0] != nullptr ? values[0] : "no answer");
+int keep(void* into, int, char** row, char**) {
+    static_cast<std::string*>(into)->assign(row[0] != nullptr ? row[0] : "no answer");
     return 0;
 }
 

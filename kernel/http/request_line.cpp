@@ -1,7 +1,6 @@
 #include "http/request_line.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "http/ascii.hpp"
 #include "http/field.hpp"
@@ -9,9 +8,6 @@
 namespace cf::http {
 
 namespace {
-
-constexpr std::array<std::string_view, 7> methods{"GET",   "POST", "PUT",    "DELETE",
-                                                  "PATCH", "HEAD", "OPTIONS"};
 
 RequestLine refused(RequestLine line, int status, const char* error) {
     line.status = status;

@@ -2,11 +2,16 @@
 // apart.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace cf::http {
+
+// Those that are taken (RFC 9110 section 9, RFC 5789).
+constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
+                                                  "PATCH", "DELETE", "OPTIONS"};
 
 struct RequestLine {
     std::string_view method{};

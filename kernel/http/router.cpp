@@ -5,13 +5,13 @@
 #include <stdexcept>
 
 #include "http/percent.hpp"
+#include "http/request_line.hpp"
 
 namespace cf::http {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> methods{"GET",   "HEAD",   "POST",   "PUT",
-                                                  "PATCH", "DELETE", "OPTIONS"};
+// In `methods`.
 constexpr size_t get = 0, head = 1, options = 6;
 
 size_t indexOf(std::string_view method) {

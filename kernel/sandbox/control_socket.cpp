@@ -7,17 +7,6 @@
 
 namespace cf::sandbox {
 
-namespace {
-
-struct Header {
-    uint16_t kind;
-    uint16_t reserved;
-    uint32_t version;
-    uint64_t task;
-};
-
-}  // namespace
-
 bool ControlSocket::sendOne(const Outgoing& outgoing) {
     iovec bytes{const_cast<char*>(outgoing.bytes.data()), outgoing.bytes.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * maxMessageFds)] = {};
@@ -84,12 +73,12 @@ ControlSocket::Received ControlSocket::receive(Packet& packet) {
     }
     // recvmsg gives 0 for an empty packet as for the end; nobody sends empty packets on purpose.
     if (got == 0) return Received::end;
-    Header header;
+    MessageHeader header;
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
         static_cast<size_t>(got) < sizeof header)
         return Received::garbage;
     std::memcpy(&header, buffer.data(), sizeof header);
-    if (header.version != 1 || header.reserved != 0 || header.kind < 1 ||
+    if (header.version != messageVersion || header.reserved != 0 || header.kind < 1 ||
         header.kind > static_cast<uint16_t>(MessageKind::refused))
         return Received::garbage;
     packet.kind = static_cast<MessageKind>(header.kind);

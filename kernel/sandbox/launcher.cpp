@@ -38,10 +38,6 @@ constexpr auto killRetry = 50ms;
 constexpr auto sweepRetry = 2ms;
 constexpr auto endTimeout = 3s;
 
-base::UniqueFd duplicate(const base::UniqueFd& fd) {
-    return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-}
-
 }  // namespace
 
 Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervisor, bool restarted)
@@ -242,13 +238,13 @@ void Launcher::announce(Task& task) {
     fds.push_back(std::move(task.kind == TaskKind::worker ? task.socket : task.input));
     fds.push_back(std::move(task.output));
     fds.push_back(std::move(task.errors));
-    fds.push_back(duplicate(task.pidfd));
+    fds.push_back(task.pidfd.duplicate());
     base::UniqueFd time;
     if (task.kind == TaskKind::worker) {
         time = task.cgroup.openProcessorTime();
         if (!time) {
             task.processorTime.reset(::memfd_create("processor time", MFD_CLOEXEC));
-            time = duplicate(task.processorTime);
+            time = task.processorTime.duplicate();
         }
     }
     const bool hasTime = static_cast<bool>(time);

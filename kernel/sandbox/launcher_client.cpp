@@ -17,10 +17,6 @@ namespace cf::sandbox {
 
 namespace {
 
-base::UniqueFd duplicate(const base::UniqueFd& fd) {
-    return base::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-}
-
 base::Failure sandboxFailed(std::string detail) { return {"sandbox_failed", std::move(detail)}; }
 
 }  // namespace
@@ -125,7 +121,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         task.adopt.pid = reply.pid;
         task.adopt.uid = reply.uid;
         task.adopt.link = reply.link;
-        task.pidfd = duplicate(packet.fds[3]);
+        task.pidfd = packet.fds[3].duplicate();
         auto& fds = packet.fds;
         if (const auto workerStarted = std::move(task.workerStarted)) {
             Worker worker;
@@ -201,7 +197,7 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
         for (const auto& [id, task] : known) {
             if (!task.started) continue;
             std::vector<base::UniqueFd> fds;
-            fds.push_back(duplicate(task.pidfd));
+            fds.push_back(task.pidfd.duplicate());
             send(encode(task.adopt), std::move(fds));
         }
         send(encodeBare(MessageKind::resume, 0));
@@ -364,7 +360,7 @@ void LauncherClient::kill(TaskId task) {
     const auto found = state_->known.find(task);
     if (found == state_->known.end()) return;
     std::vector<base::UniqueFd> fds;
-    if (found->second.pidfd) fds.push_back(duplicate(found->second.pidfd));
+    if (found->second.pidfd) fds.push_back(found->second.pidfd.duplicate());
     state_->send(encodeBare(MessageKind::kill, task), std::move(fds));
 }
 

@@ -72,16 +72,8 @@ constexpr size_t maxLayers = 64;
 constexpr size_t maxAllowed = 256;
 constexpr size_t maxAllowedText = 255;
 
-struct Header {
-    uint16_t kind;
-    uint16_t reserved;
-    uint32_t version;
-    uint64_t task;
-};
-constexpr uint32_t messageVersion = 1;
-
 std::string begin(MessageKind kind, TaskId task) {
-    const Header header{static_cast<uint16_t>(kind), 0, messageVersion, task};
+    const MessageHeader header{static_cast<uint16_t>(kind), 0, messageVersion, task};
     return std::string(reinterpret_cast<const char*>(&header), sizeof header);
 }
 

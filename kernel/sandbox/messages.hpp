@@ -17,6 +17,15 @@
 
 namespace cf::sandbox {
 
+// What every packet begins with, in the machine's own byte order: both sides are one release.
+struct MessageHeader {
+    uint16_t kind;  // MessageKind
+    uint16_t reserved;  // 0
+    uint32_t version;  // messageVersion
+    uint64_t task;
+};
+constexpr uint32_t messageVersion = 1;
+
 enum class MessageKind : uint16_t {
     // kernel -> launcher
     options = 1,

@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto restartPause = 200ms;
+constexpr auto serverRestartPause = 200ms;
 constexpr auto resolversPause = 5s;
 constexpr size_t maxPacket = 65'536;
 constexpr int port = 53;
@@ -118,7 +118,7 @@ void NameServer::start() {
     goneWatcher_ = std::make_unique<FdWatcher>(loop_, gone_.get(), EPOLLIN, [this](uint32_t) {
         base::logWarning("sandbox", "The sandboxes' name server ended and is started again.");
         stop();
-        restart_ = loop_.after(restartPause, [this] { start(); });
+        restart_ = loop_.after(serverRestartPause, [this] { start(); });
     });
     send(names::packet(names::kindCommon, 0, common_));
     for (const auto& [sandbox, list] : lists_)

@@ -29,6 +29,7 @@
 #include "sandbox/name_server.hpp"
 #include "sandbox/seccomp.hpp"
 #include "sandbox/syscalls.hpp"
+#include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox {
 
@@ -50,7 +51,6 @@ constexpr int maxTries = 4;
 constexpr auto streamTimeout = 10s;
 constexpr auto grantTimeout = 1s;
 constexpr size_t maxSandboxes = 65'536;
-constexpr uid_t nobody = 65'534;
 
 // Where an answer goes: a datagram's sender, or a stream.
 struct Asker {

@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <string>
 
+#include "sandbox/trees.hpp"
+
 namespace cf::sandbox {
 
 namespace {
 
-constexpr uint64_t blockBytes = 512;  // of st_blocks
 constexpr uint64_t entryBytes = 4096;  // empty files use up a file system, too
 
 // Sees what this user may see. With another one go the rights to pass by files' permissions, and

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sandbox/root_filesystem.hpp"
+#include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
 
@@ -29,10 +30,6 @@ struct Walk {
     }
 };
 
-// An open directory of the path down to where the walk is. Depth is bounded by descriptors, so that
-// a tree of any depth ends with an error (EMFILE) instead of a stack overflow.
-using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
-
 void giveAway(int directory, const char* name, const struct stat& status, Walk& walk) {
     if (!walk.from.has(status.st_uid)) return;
     if (::fchownat(directory, name, walk.toUid, walk.toGid, AT_SYMLINK_NOFOLLOW) != 0)
@@ -45,6 +42,8 @@ int changeOwner(int directory, UidRange from, uid_t toUid, gid_t toGid) {
     struct stat top {};
     if (directory < 0 || ::fstat(directory, &top) != 0) return errno;
     Walk walk{from, toUid, toGid, top.st_dev};
+    // Down to where the walk is. Depth is bounded by descriptors, so that a tree of any depth ends with
+    // an error (EMFILE) instead of a stack overflow.
     std::vector<Directory> path;
     if (from.has(top.st_uid) && ::fchown(directory, toUid, toGid) != 0) walk.note(errno);
     path.emplace_back(::fdopendir(directory), ::closedir);

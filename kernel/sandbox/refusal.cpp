@@ -15,7 +15,7 @@ struct Words {
     const char* text;
 };
 
-constexpr std::array<Words, 6> words = {{
+constexpr std::array<Words, 6> reasons = {{
     {RefusalReason::list, "list", "it is not in the function's network.allow; add it there"},
     {RefusalReason::denied, "denied", "sandbox.network.deny closes it to all functions"},
     {RefusalReason::reserved, "reserved",
@@ -40,13 +40,13 @@ bool isMetadata(uint32_t address) {
 }  // namespace
 
 const char* wordOf(RefusalReason reason) {
-    for (const Words& one : words)
+    for (const Words& one : reasons)
         if (one.reason == reason) return one.word;
     return "";
 }
 
 std::optional<RefusalReason> reasonOf(std::string_view word) {
-    for (const Words& one : words)
+    for (const Words& one : reasons)
         if (one.word == word) return one.reason;
     return {};
 }
@@ -61,7 +61,7 @@ std::string refusalText(const Refusal& refusal) {
         std::string("[platform] ") + what + " to " + base::addressText(refusal.address);
     if (refusal.port != 0) text += ":" + std::to_string(refusal.port);
     const char* why = "the network's rules do not allow it";
-    for (const Words& one : words)
+    for (const Words& one : reasons)
         if (one.reason == refusal.reason) why = one.text;
     if (refusal.reason == RefusalReason::reserved && isMetadata(refusal.address))
         why = metadataText;

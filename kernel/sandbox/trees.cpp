@@ -18,12 +18,9 @@ namespace cf::sandbox {
 
 namespace {
 
-using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
-
 constexpr int openFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // Two descriptors a level; artifacts and caches are not deeper, hostile trees are taken apart.
 constexpr size_t deepest = 200;
-constexpr uint64_t blockBytes = 512;  // of st_blocks
 
 Directory openStream(int fd) { return {fd < 0 ? nullptr : ::fdopendir(fd), ::closedir}; }
 

@@ -13,6 +13,11 @@
 
 namespace cf::sandbox {
 
+constexpr uint64_t blockBytes = 512;  // of st_blocks (stat(2))
+
+// A folder that is being read (readdir(3)), closed with it.
+using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
+
 // Makes `target` a tree of its own folders (0755, owned by `uid` and `gid`) whose files are the
 // very files of `source`, as hard links, and whose symbolic links are copies. Where hard links
 // cannot be made (another file system), files are copied. Gives the first errno, 0 when all is

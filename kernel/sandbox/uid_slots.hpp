@@ -1,12 +1,16 @@
 // User ids for workers: each running task has one that nobody else has. Launcher only.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace cf::sandbox {
+
+constexpr uid_t nobody = 65534;  // who owns nothing; what Linux shows for users it cannot map
 
 // Who owns one of these ids already, by the texts of /etc/passwd and /etc/subuid; empty: nobody.
 std::string uidOwner(uint32_t base, uint32_t count, const std::string& passwd,

@@ -13,10 +13,6 @@ namespace {
 
 constexpr const char* lockName = "go.lock";
 
-bool endsWith(std::string_view text, std::string_view end) {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 void append(std::string& archive, std::string_view name, std::string_view content) {
     if (!archive.empty() && archive.back() != '\n') archive += '\n';
     archive.append("-- ").append(name).append(" --\n").append(content);
@@ -28,7 +24,7 @@ std::string manifestsOf(const FunctionInfo& function) {
     std::vector<const File*> files;
     for (const File& file : function.files)
         if (file.name == "go.mod" || file.name == "go.sum" ||
-            (endsWith(file.name, "/go.mod") && file.name.substr(0, 7) != "vendor/"))
+            (file.name.ends_with("/go.mod") && file.name.substr(0, 7) != "vendor/"))
             files.push_back(&file);
     std::sort(files.begin(), files.end(), [](const File* a, const File* b) { return a->name < b->name; });
     std::string archive;

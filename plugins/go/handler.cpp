@@ -27,10 +27,6 @@ bool isIdentifier(std::string_view text) {
     });
 }
 
-bool endsWith(std::string_view text, std::string_view end) {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 std::string handlerProblem(std::string_view handler) {
     if (!isIdentifier(handler))
         return "the handler is the name of a function in the top folder: letters, digits and _ only, at most " +
@@ -49,7 +45,7 @@ Remarks checkFunction(const FunctionInfo& function) {
     if (std::string problem = handlerProblem(function.handler); !problem.empty())
         remarks.push_back({.file = {}, .message = std::move(problem)});
     const auto isSource = [](const File& file) {
-        return file.name.find('/') == std::string_view::npos && endsWith(file.name, ".go") && !endsWith(file.name, "_test.go");
+        return file.name.find('/') == std::string_view::npos && file.name.ends_with(".go") && !file.name.ends_with("_test.go");
     };
     if (std::none_of(function.files.begin(), function.files.end(), isSource))
         remarks.push_back({.file = {}, .message = "there is no .go file in the top folder; the handler must be there, e.g. in main.go"});
