@@ -59,6 +59,7 @@ void Archives::unpack(std::string_view archive, Then then) {
     if (unpackers_.waiting() >= options_.waiting) return then(busy());
     // Whichever comes first, its turn or its deadline, takes `then`.
     struct Upload {
+        explicit Upload(Then given) : then(std::move(given)) {}
         Then then;
         std::atomic_flag taken{};
     };
