@@ -11,6 +11,7 @@
 #include <Poco/String.h>
 
 #include "api/problem.hpp"
+#include "app/forwarding.hpp"
 #include "app/machine_memory.hpp"
 #include "app/remote_launcher.hpp"
 #include "app/serve.hpp"
@@ -232,6 +233,7 @@ void Platform::loadExecutors() {
     options.dataDir = data_.path() + "/.cloudfunction";
     options.properties = settings_.executorProperties;
     options.probeCommand = {places_.binary, "probe-executor"};
+    options.probeTimeout = settings_.probeTimeout;
     catalog_.replace(executors::Loader(std::move(options), *children_).loadAll());
     for (const auto& executor : *catalog_.executors()) {
         if (!executor->available()) continue;
@@ -391,6 +393,8 @@ api::Health Platform::health() const {
     health.sandboxStrict = settings_.strict;
     health.sandboxTier = sandbox::tierOf(layers_);
     for (const auto& layer : layers_) health.layers.push_back({layer.name, layer.active, layer.detail});
+    if (std::ranges::any_of(layers_, [](const auto& layer) { return layer.name == "outbound_network" && layer.active; }))
+        if (auto trouble = whyNotForwarded(); !trouble.empty()) health.problems.push_back(std::move(trouble));
     health.storeDetail = store_->describe();
     if (auto damage = store_->damage(); !damage.empty()) {
         health.storeOk = false;

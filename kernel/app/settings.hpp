@@ -27,6 +27,7 @@ struct Settings {
     std::string authToken{};
     std::string dataDir{};       // absolute
     std::string executorsDir{};  // empty: beside the binary
+    std::chrono::milliseconds probeTimeout{0};
     std::chrono::milliseconds timeout{0};  // of new functions
     uint32_t maxResponseBytes = 0;
     bool cancelOnDisconnect = false;

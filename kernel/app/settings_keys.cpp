@@ -125,6 +125,7 @@ const std::vector<Key>& keys() {
                      }});
         k.push_back(path("data.dir", &Settings::dataDir, "./functions", false));
         k.push_back(path("executors.dir", &Settings::executorsDir, "", true));
+        k.push_back(seconds("executors.probe_timeout", &Settings::probeTimeout, "30", 1, 600, "1-600"));
         k.push_back(seconds("invoke.timeout", &Settings::timeout, "30", 0.1, 900, "0.1-900"));
         k.push_back(number("invoke.max_response_bytes", &Settings::maxResponseBytes, 6'291'456, 1024, 16'000'000));
         k.push_back({"invoke.on_disconnect", "finish", "finish, cancel", [](Settings& settings, const std::string& text) {

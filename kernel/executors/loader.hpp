@@ -20,7 +20,7 @@ struct LoaderOptions {
     std::map<std::string, std::string>
         properties{};  // under "executor.", keys without that word ("lua.path")
     std::vector<std::string> probeCommand{};  // absolute program and "probe-executor"
-    std::chrono::milliseconds probeTimeout{30'000};
+    std::chrono::milliseconds probeTimeout{30'000};  // of one plugin; property executors.probe_timeout
 };
 
 class Loader {

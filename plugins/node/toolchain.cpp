@@ -27,7 +27,8 @@ using cloudfunction::Failed;
 
 namespace {
 
-constexpr int probeTimeoutMs = 10000;
+// The platform ends a look for toolchains before (executors.probe_timeout).
+constexpr int probeTimeoutMs = 600000;
 // Since then it can leave the registry's addresses out of a lock.
 constexpr std::pair<int, int> oldestNpm = {8, 12};
 constexpr const char* installNode =

@@ -22,7 +22,8 @@ namespace {
 using cloudfunction::Failed;
 using cloudfunction::jsonString;
 
-constexpr auto patience = std::chrono::seconds(10);
+// The platform ends a look for toolchains before (executors.probe_timeout).
+constexpr auto patience = std::chrono::seconds(600);
 constexpr const char* install =
     "install it with `apt install python3`, or set executor.python.path";
 

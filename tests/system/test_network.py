@@ -11,7 +11,8 @@ import threading
 import unittest
 
 import internet
-from platform_fixture import BINARY, OwnPlatformTest, Platform, SystemTest, descendants, preload, wait_until
+from platform_fixture import (BINARY, OwnPlatformTest, Platform, SystemTest, descendants, preload, request,
+                              wait_until)
 
 # Tries to connect; what happened and after how many milliseconds.
 PROBE = '''\
@@ -516,6 +517,26 @@ class Leftovers(SystemTest):
         wait_until(lambda: len(self.links()) == before, 'the link to go')
         wait_until(lambda: self.forwarding() == forwarding, 'forwarding to be as before')
         self.assertEqual(tables, self.tables())
+
+    def test_forwarding_that_somebody_switched_off_is_told(self):
+        before = len(self.links())
+        platform = Platform().start()
+        self.addCleanup(platform.remove)
+        self.addCleanup(platform.stop)
+        if len(self.links()) == before:
+            self.skipTest('this machine gives no outbound network')
+
+        def health():
+            return request(platform.url, 'GET', '/api/health').json
+        self.assertEqual(('ok', []), (health()['status'], health()['problems']))
+        for value in '01':
+            with open('/proc/sys/net/ipv4/conf/wan0/forwarding', 'w') as f:
+                f.write(value)
+            if value == '0':
+                self.assertEqual('degraded', health()['status'])
+                problem, = health()['problems']
+                self.assertIn('sysctl -w net/ipv4/conf/wan0/forwarding=1', problem)
+        self.assertEqual(('ok', []), (health()['status'], health()['problems']))
 
     def tables(self):
         return subprocess.run(['nft', 'list', 'tables'], capture_output=True, text=True).stdout if shutil.which('nft') else ''

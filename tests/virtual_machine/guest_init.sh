@@ -14,6 +14,8 @@ mount -t tmpfs -o size=80% memory /memory
 mkdir -p /memory/upper /memory/work
 mount -t overlay -o lowerdir=/machine,upperdir=/memory/upper,workdir=/memory/work root /root_fs || { echo "guest: no root file system"; poweroff -f; }
 for place in proc sys dev; do mount --move "/$place" "/root_fs/$place"; done
+# The machine's own files have no program that loads modules when the kernel asks for one.
+while read -r module; do modprobe "$module"; done </modules
 mkdir -p /root_fs/dev/shm /root_fs/dev/pts "/root_fs/lib/modules/$release"
 # Walking the machine's own /tmp through 9p takes minutes; only what is asked for of it is seen.
 mount -t tmpfs -o mode=1777 tmp /root_fs/tmp

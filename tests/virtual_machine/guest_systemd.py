@@ -9,9 +9,9 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 import platform_fixture  # noqa: E402
 
-platform_fixture.START_SECONDS = 300  # emulated
-platform_fixture.WAIT_SECONDS = 120
+SECONDS = 300  # emulated
 
+MEMORY = ('def handler(event, context):\n    kept = []\n    while True:\n        kept.append(bytearray(1 << 20))\n')
 CODE = 'def handler(event, context):\n    return 42\n'
 # What an ordinary user cannot have: docs/sandbox.md.
 OF_ROOT = {'own_user', 'outbound_network'}
@@ -37,6 +37,11 @@ class Service(platform_fixture.SystemTest):
         missing = {layer['name'] for layer in sandbox['layers'] if not layer['active']}
         self.assertEqual(OF_ROOT if sandbox['tier'] == 'user' else set(), missing, sandbox)
 
+    def test_memory_has_an_end(self):
+        name = self.function('python', MEMORY, init_timeout=120, timeout=120, memory=64)
+        answer = self.invoke(name, expect=502)
+        self.assertEqual((502, 'memory_exceeded'), (answer.status, answer.json['reason']), answer)
+
     def test_the_journal_has_what_it_says(self):
         said = subprocess.run(['journalctl', '-u', 'cloudfunction', '-o', 'cat'], check=True, capture_output=True, text=True).stdout
         self.assertIn('is ready', said)
@@ -45,13 +50,13 @@ class Service(platform_fixture.SystemTest):
         name = self.function('python', CODE, init_timeout=120, timeout=120)
         self.assertEqual(42, self.result(name))
         systemctl('restart', 'cloudfunction')
-        platform_fixture.wait_until(self.answers, 'the platform after a restart')
+        platform_fixture.wait_until(self.answers, 'the platform after a restart', SECONDS)
         self.assertEqual(42, self.result(name))
         main = systemctl('show', '-P', 'MainPID', 'cloudfunction')
         systemctl('kill', '--kill-whom=main', '--signal=SIGKILL', 'cloudfunction')
         platform_fixture.wait_until(lambda: systemctl('show', '-P', 'MainPID', 'cloudfunction') not in (main, '0'),
-                                    'systemd to start it again')
-        platform_fixture.wait_until(self.answers, 'the platform after a kill')
+                                    'systemd to start it again', SECONDS)
+        platform_fixture.wait_until(self.answers, 'the platform after a kill', SECONDS)
         self.assertEqual(42, self.result(name))
         self.assertEqual(1, len({group.name for group in self.groups()}), self.groups())
 
@@ -63,7 +68,7 @@ class Service(platform_fixture.SystemTest):
             self.assertEqual('', subprocess.run(['pgrep', '-x', '-l', 'cloudfunction.*'], stdout=subprocess.PIPE, text=True).stdout)
         finally:
             systemctl('start', 'cloudfunction')
-            platform_fixture.wait_until(self.answers, 'the platform after a stop')
+            platform_fixture.wait_until(self.answers, 'the platform after a stop', SECONDS)
 
 
 if __name__ == '__main__':

@@ -74,6 +74,7 @@ def _initramfs(modules, command, folders, systemd):
         shutil.copy(modules / name, target / name)
     _run('busybox', 'depmod', '-b', str(folder), modules.name)
     (folder / 'command').write_text(command)
+    (folder / 'modules').write_text('\n'.join(MODULES) + '\n')
     if systemd:
         (folder / 'systemd').touch()
     (folder / 'folders').write_text('\n'.join(map(str, folders)) + '\n')
