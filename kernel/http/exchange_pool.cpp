@@ -25,10 +25,13 @@ ExchangePool::~ExchangePool() {
     for (void* block : blocks_) ::operator delete(block);
 }
 
-bool ExchangePool::onLoopThread() const { return thread_ == thisThread(); }
+bool ExchangePool::onLoopThread() const {
+    return thread_.load(std::memory_order_relaxed) == thisThread();
+}
 
 ExchangeStorage ExchangePool::take() {
-    if (thread_ == nullptr) thread_ = thisThread();
+    if (thread_.load(std::memory_order_relaxed) == nullptr)
+        thread_.store(thisThread(), std::memory_order_relaxed);
     if (storages_.empty()) return {};
     ExchangeStorage storage = std::move(storages_.back());
     storages_.pop_back();

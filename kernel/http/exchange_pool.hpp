@@ -3,6 +3,7 @@
 // exchanges keep it alive.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -50,7 +51,8 @@ private:
     base::EventLoop* loop_;
     std::function<void(uint64_t)> abandoned_;
     std::mutex detachMutex_;
-    const void* thread_ = nullptr;
+    // Other threads ask whether they are the loop's: nobody else finds his own mark in it.
+    std::atomic<const void*> thread_{nullptr};
     size_t blockSize_ = 0;
     std::vector<ExchangeStorage> storages_;
     std::vector<void*> blocks_;
