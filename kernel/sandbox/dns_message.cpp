@@ -28,9 +28,9 @@ char plain(char c) {
 }
 
 // Reads a name and moves `at` behind it. Pointers lead backwards only, so it ends.
-bool readName(std::string_view message, size_t& at, std::string& name) {
+bool readName(std::string_view message, size_t& at, std::string& name, int jumps = maxJumps) {
     name.clear();
-    size_t here = at, jumps = 0;
+    size_t here = at;
     bool jumped = false;
     for (;;) {
         if (here >= message.size()) return false;
@@ -40,7 +40,7 @@ bool readName(std::string_view message, size_t& at, std::string& name) {
             return true;
         }
         if ((size & 0xC0) == 0xC0) {
-            if (here + 2 > message.size() || ++jumps > maxJumps) return false;
+            if (here + 2 > message.size() || jumps-- == 0) return false;
             const size_t target = word(message, here) & 0x3FFF;
             if (!jumped) at = here + 2;
             jumped = true;
@@ -70,7 +70,9 @@ std::optional<Question> readQuery(std::string_view message) {
     Question question;
     question.id = word(message, 0);
     size_t at = headerSize;
-    if (!readName(message, at, question.name) || at + 4 > message.size()) return {};
+    // Nothing stands in front of this name that a pointer could lead to, only into it; what it then
+    // reads may lie behind the question, which is all that an answer repeats.
+    if (!readName(message, at, question.name, 0) || at + 4 > message.size()) return {};
     question.type = word(message, at);
     if (word(message, at + 2) != classInternet) return {};
     question.end = at + 4;
