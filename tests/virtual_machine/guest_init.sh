@@ -7,15 +7,14 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 release=$(uname -r)
-for module in virtio_pci 9pnet_virtio 9p overlay; do modprobe "$module" || echo "guest: no module $module"; done
+# All at once: the machine's own files may have no program that loads one when the kernel asks for it.
+while read -r module; do modprobe "$module" || echo "guest: no module $module"; done </modules
 mkdir -p /machine /memory /root_fs
 mount -t 9p -o trans=virtio,version=9p2000.L,cache=loose,msize=512000,ro machine /machine
 mount -t tmpfs -o size=80% memory /memory
 mkdir -p /memory/upper /memory/work
 mount -t overlay -o lowerdir=/machine,upperdir=/memory/upper,workdir=/memory/work root /root_fs || { echo "guest: no root file system"; poweroff -f; }
 for place in proc sys dev; do mount --move "/$place" "/root_fs/$place"; done
-# The machine's own files have no program that loads modules when the kernel asks for one.
-while read -r module; do modprobe "$module"; done </modules
 mkdir -p /root_fs/dev/shm /root_fs/dev/pts "/root_fs/lib/modules/$release"
 # Walking the machine's own /tmp through 9p takes minutes; only what is asked for of it is seen.
 mount -t tmpfs -o mode=1777 tmp /root_fs/tmp
