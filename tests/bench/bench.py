@@ -92,6 +92,13 @@ def write(options, sections, records):
         options.markdown.write_text('\n'.join(report.markdown(sections, records)) + '\n')
 
 
+def keep(options, machine, bench):
+    """After each section, so that a run that is broken off was not for nothing."""
+    options.output.write_text(json.dumps({'machine': machine, 'rounds': options.rounds, 'seconds': options.seconds,
+                                          'quick': options.quick, 'missing': bench.missing,
+                                          'measurements': bench.records.entries}, indent=1))
+
+
 def main():
     options = parse()
     if options.earlier:
@@ -114,11 +121,9 @@ def main():
             print(f' {time.monotonic() - begin:.0f} s', file=sys.stderr, flush=True)
             print('\n'.join([*report.table(bench.records, section), *report.target_lines(section, bench.records), '']),
                   flush=True)
+            keep(options, machine, bench)
     for name, why in bench.missing.items():
         print(f'Left out: {name}: {why}')
-    options.output.write_text(json.dumps({'machine': machine, 'rounds': options.rounds, 'seconds': options.seconds,
-                                          'quick': options.quick, 'missing': bench.missing,
-                                          'measurements': bench.records.entries}, indent=1))
     print(f'Every measurement: {options.output}')
     write(options, sections, bench.records)
     errors = sum(bench.records.errors(s.NAME) for s in sections)
