@@ -82,6 +82,12 @@ std::string forwardingOf(const std::string& interface) {
     return "/proc/sys/net/ipv4/conf/" + interface + "/forwarding";
 }
 
+// The name of a router's link, this platform's or another one's.
+bool isLink(const std::string& interface) {
+    return interface.size() == 10 && interface.starts_with("cf") &&
+           interface.find_first_not_of("0123456789abcdef", 2) == std::string::npos;
+}
+
 // A shared lock on a file that is still there once it is locked.
 base::UniqueFd lockFile(const std::string& path) {
     for (;;) {
@@ -230,7 +236,8 @@ bool Router::forward(std::string& why) {
     ::fstat(home_.get(), &network);
     std::vector<std::string> interfaces;
     for (const Route& route : machineRoutes())
-        if (route.interface != "lo" && route.interface != link_ &&
+        // Links of other platforms forward already, and go with them.
+        if (route.interface != "lo" && !isLink(route.interface) &&
             std::find(interfaces.begin(), interfaces.end(), route.interface) == interfaces.end())
             interfaces.push_back(route.interface);
     if (!writeFile(forwardingOf(link_), "1"))

@@ -120,16 +120,18 @@ struct RefusedCommand {
     uint32_t call;
     unsigned argument;  // which of its arguments is the command
     uint32_t command;
+    uint32_t error = EPERM;  // 0: nothing is done, and nobody hears of it
 };
 constexpr RefusedCommand refusedCommands[] = {
     // Tells when others use a folder, as inotify does.
     {__NR_fcntl, 1, F_NOTIFY},
-    // Only the value that it has keeps the machine's handler of core dumps out (core(5)). libc asks
-    // for it with prlimit64 as well, so there the new value is looked at below.
+    // Only the value that it has keeps the machine's handler of core dumps out (core(5)). Programs
+    // that guard secrets set it to 0 and end when they cannot; what they want is so already.
+    // prlimit64 also asks, so there the values are looked at below.
 #ifdef __NR_setrlimit
-    {__NR_setrlimit, 0, RLIMIT_CORE},
+    {__NR_setrlimit, 0, RLIMIT_CORE, 0},
 #endif
-    {__NR_prlimit64, 1, RLIMIT_CORE},
+    {__NR_prlimit64, 1, RLIMIT_CORE, 0},
 };
 constexpr RefusedCommand largerPipe{__NR_fcntl, 1, F_SETPIPE_SZ};
 
@@ -173,17 +175,26 @@ std::vector<sock_filter> prologue(SyscallFilter::Allowed allowed) {
         std::vector<sock_filter> checks;
         checks.push_back(load(lowHalf(one.argument)));
         if (one.call == __NR_prlimit64) {
-            // Without a new value it only asks: 0 in both halves of the pointer.
-            const uint32_t pointer = offsetof(seccomp_data, args) + 2 * sizeof(uint64_t);
-            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.command, 0, 5));
-            checks.push_back(load(pointer));
-            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2));
-            checks.push_back(load(pointer + sizeof(uint32_t)));
-            checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0));
+            // Without a new value it only asks: 0 in both halves of the pointer. One that asks and
+            // sets at once is refused, because it would get no answer to what it asks.
+            const auto pointer = [](unsigned argument) {
+                return static_cast<uint32_t>(offsetof(seccomp_data, args) +
+                                             argument * sizeof(uint64_t));
+            };
+            const auto isZero = [](uint8_t then, uint8_t otherwise) {
+                return sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, then, otherwise);
+            };
+            const sock_filter ofThisLimit =
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.command, 0, 10);
+            checks.insert(checks.end(),
+                          {ofThisLimit, load(pointer(2)), isZero(0, 2),
+                           load(pointer(2) + sizeof(uint32_t)), isZero(6, 0), load(pointer(3)),
+                           isZero(0, 2), load(pointer(3) + sizeof(uint32_t)), isZero(1, 0),
+                           refusal(EPERM)});
         } else {
             checks.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.command, 0, 1));
         }
-        checks.push_back(refusal(EPERM));
+        checks.push_back(refusal(one.error));
         checks.push_back(load(offsetof(seccomp_data, nr)));
         commands.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, one.call, 0,
                                     static_cast<uint8_t>(checks.size())));

@@ -105,13 +105,16 @@ void calls() {
     attempt("fcntl_notify_high", SYS_fcntl, here, F_NOTIFY | 1l << 32, DN_ACCESS);
     attempt("fcntl_get", SYS_fcntl, here, F_GETFL);
     rlimit core{};
-    attempt("core_get", SYS_prlimit64, 0, RLIMIT_CORE, nullptr, &core);
-    attempt("core_set", SYS_prlimit64, 0, RLIMIT_CORE, &core, nullptr);
+    const rlimit none{};
+    attempt("core_set", SYS_prlimit64, 0, RLIMIT_CORE, &none, nullptr);
+    attempt("core_set_and_get", SYS_prlimit64, 0, RLIMIT_CORE, &none, &core);
 #ifdef SYS_setrlimit
-    attempt("core_set_plain", SYS_setrlimit, RLIMIT_CORE, &core);
+    attempt("core_set_plain", SYS_setrlimit, RLIMIT_CORE, &none);
 #else
-    std::printf("core_set_plain %d\n", EPERM);
+    std::printf("core_set_plain 0\n");
 #endif
+    attempt("core_get", SYS_prlimit64, 0, RLIMIT_CORE, nullptr, &core);
+    std::printf("core_changed %d\n", core.rlim_cur != 1 || core.rlim_max != 1);
     rlimit files{};
     attempt("files_get", SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &files);
     attempt("files_set", SYS_prlimit64, 0, RLIMIT_NOFILE, &files, nullptr);
