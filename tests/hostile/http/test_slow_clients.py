@@ -120,6 +120,7 @@ class SlowClients(SystemTest):
         """The platform closes: what it could not send is lost, and the connection reset or ended."""
         with RawClient(self.url, receive_buffer=4096) as client:
             client.send(self.invocation(b'Content-Length: 17', self.large) + b'{"event":6000000}')
+            self.assertTrue(client.fill())  # the function has answered
             time.sleep(32 + 8)
             self.assertLess(client.drained(), 6_000_000)
 
