@@ -17,8 +17,8 @@ sys.path.insert(0, str(SOURCE / 'tests/system'))
 from platform_fixture import OwnPlatformTest, Platform  # noqa: E402
 
 
-def run(*command, **options):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, **options)
+def run(*command, seconds=280, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, **options)
 
 
 class Folder(unittest.TestCase):
@@ -80,16 +80,24 @@ class WithTheUnitsCapabilities(OwnPlatformTest):
         self.assertGreater(self.result(name), 1000)
 
 
-class Manifests(Folder):
-    def setUp(self):
-        super().setUp()
+class Manifests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """The schemas, once; a registry that does not answer is no fault of the manifests."""
         if shutil.which('npm') is None:
-            self.skipTest('npm is not installed')
-        answer = run('npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefix', str(self.folder),
-                     'kubernetes-models@4', 'yaml@2', cwd=self.folder)
+            raise unittest.SkipTest('npm is not installed')
+        cls.folder = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        try:
+            answer = run('npm', 'install', '--silent', '--no-audit', '--no-fund', '--fetch-retries=1', '--fetch-timeout=30000',
+                         '--prefix', str(cls.folder), 'kubernetes-models@4', 'yaml@2', cwd=cls.folder, seconds=150)
+        except subprocess.TimeoutExpired as late:
+            raise unittest.SkipTest(f'the schemas cannot be fetched: npm took more than {late.timeout} s') from None
         if answer.returncode != 0:
-            self.skipTest('the schemas cannot be fetched: ' + answer.stdout[-300:])
-        shutil.copy(pathlib.Path(__file__).parent / 'validate.mjs', self.folder)
+            raise unittest.SkipTest('the schemas cannot be fetched: ' + answer.stdout[-300:])
+        shutil.copy(pathlib.Path(__file__).parent / 'validate.mjs', cls.folder)
+
+    def setUp(self):
         self.text = (DEPLOY / 'k8s-manifests.yaml').read_text()
 
     def validate(self, text):
