@@ -8,7 +8,7 @@ namespace cf::app {
 
 // What is wrong, as a sentence with what to do; empty: nothing. Looks at the interfaces that
 // connections to the internet leave by (proc(5), /proc/net/route; ip-sysctl, conf/*/forwarding).
-// `root` stands in front of /proc, for tests. Any thread; some small files.
-std::string whyNotForwarded(const std::string& root = "");
+// Any thread; some small files.
+std::string whyNotForwarded();
 
 }  // namespace cf::app
