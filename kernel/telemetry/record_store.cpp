@@ -6,6 +6,7 @@
 #include <Poco/Data/Statement.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/clock.hpp"
@@ -28,6 +29,9 @@ constexpr int schemaVersion = 1;
 constexpr auto anewInterval = std::chrono::hours(1);
 constexpr Int trimRows =
     5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
+// Rows between two pauses of a write, some 10 us each.
+constexpr size_t smallestPiece = 16;
+constexpr size_t pausesAtMost = 64;
 
 // Ids are time-ordered, so rows go to the end of both trees. What was printed lies apart: long rows
 // make a tree slow.
@@ -212,7 +216,8 @@ void RecordStore::beginAnew(const std::string& why) {
     setAside(file_, why);
 }
 
-base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& records) {
+base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& records,
+                                      const std::function<void()>& pause) {
     try {
         if (!state_) {
             auto opened = std::make_unique<State>(file_);
@@ -220,8 +225,11 @@ base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& recor
             state_ = std::move(opened);
         }
         State& s = *state_;
+        const size_t piece = std::max(smallestPiece, records.size() / pausesAtMost + 1);
         s.writer << "BEGIN IMMEDIATE", now;
-        for (const InvocationRecord& record : records) {
+        for (size_t i = 0; i < records.size(); ++i) {
+            const InvocationRecord& record = records[i];
+            if (i > 0 && i % piece == 0) pause();
             s.insert(record);
             if (record.log.empty()) continue;
             s.id = record.invocationId;

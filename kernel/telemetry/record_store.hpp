@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,8 +32,10 @@ public:
     ~RecordStore();
 
     // Writer thread. One transaction; a failure says why nothing was written. Records beyond the
-    // first with the same id are left out.
-    base::Result<void> write(const std::vector<InvocationRecord>& records);
+    // first with the same id are left out. `pause` is called between pieces of some tenths of a
+    // millisecond, at most 64 times.
+    base::Result<void> write(
+        const std::vector<InvocationRecord>& records, const std::function<void()>& pause = [] {});
     // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`.
     // True: there is more.
     bool trim(std::chrono::milliseconds age, uint64_t maxBytes);

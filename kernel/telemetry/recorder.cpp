@@ -73,7 +73,7 @@ void Recorder::drain() {
         full_.store(successRoom_ == 0, std::memory_order_relaxed);
     }
     lastDrain_ = now;
-    if (!batch_.empty()) note(store_->write(batch_));
+    if (!batch_.empty()) note(store_->write(batch_, [this] { writer_.giveWay(); }));
     batch_.clear();
     if (now < nextTrim_) return;
     nextTrim_ = now + (store_->trim(options_.age, options_.maxBytes) ? std::chrono::seconds(0)

@@ -26,6 +26,12 @@ void Writer::flush(std::chrono::milliseconds limit) {
     done_.wait_for(lock, limit, [&] { return served_ >= mine || !running_; });
 }
 
+void Writer::giveWay() {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, std::chrono::milliseconds(1),
+                   [&] { return stopping_ || asked_ > served_; });
+}
+
 void Writer::run() {
     // Of this thread alone, as Linux has it (setpriority(2), "C library/kernel differences"): a
     // call that needs the core goes first, records can wait. Not the lowest there is: whoever asks

@@ -33,6 +33,12 @@ public:
     // most `limit`.
     void flush(std::chrono::milliseconds limit = std::chrono::milliseconds(2000));
 
+    // On the writer's thread, between two pieces of a drain: sleeps for a millisecond, so that a call
+    // waits for the core at most as long as one piece takes. A low priority alone does not do that:
+    // it counts only among the threads of one group (sched(7), autogroup; cpu control groups).
+    // Does not sleep while somebody waits in flush() or stop().
+    void giveWay();
+
 private:
     void run();
 

@@ -23,6 +23,7 @@ class RecordStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(filters);
     CPPUNIT_TEST(requestIds);
     CPPUNIT_TEST(oneIdTwice);
+    CPPUNIT_TEST(pausesWhileItWrites);
     CPPUNIT_TEST(oldOnesGo);
     CPPUNIT_TEST(tooManyGo);
     CPPUNIT_TEST(damagedFileIsSetAside);
@@ -101,6 +102,15 @@ public:
         CPPUNIT_ASSERT(store_->write({sampleRecord(1), second, sampleRecord(2)}));
         CPPUNIT_ASSERT_EQUAL(std::string("hello"), store_->find(sampleId(1))->functionName);
         CPPUNIT_ASSERT(store_->find(sampleId(2)));
+    }
+
+    void pausesWhileItWrites() {
+        for (const size_t count : {size_t{16}, size_t{100}, size_t{10'000}}) {
+            std::vector<InvocationRecord> records(count, sampleRecord(1));
+            size_t pauses = 0;
+            CPPUNIT_ASSERT(store_->write(records, [&] { ++pauses; }));
+            CPPUNIT_ASSERT_EQUAL(count == 16 ? size_t{0} : count == 100 ? 6 : 63, pauses);
+        }
     }
 
     void oldOnesGo() {
