@@ -32,6 +32,14 @@ std::vector<FunctionPtr> Registry::all() const {
     return entries;
 }
 
+std::vector<FunctionPtr> Registry::after(std::string_view key, size_t most) const {
+    const std::shared_lock lock(mutex_);
+    std::vector<FunctionPtr> entries;
+    for (auto at = byName_.upper_bound(key); at != byName_.end() && entries.size() < most; ++at)
+        entries.push_back(at->second);
+    return entries;
+}
+
 size_t Registry::size() const {
     const std::shared_lock lock(mutex_);
     return byId_.size();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <shared_mutex>
 #include <string>
@@ -21,13 +22,16 @@ std::string nameKey(std::string_view name);
 class Registry {
 public:
     // By id ("fn_...") or by name without regard to case; null when there is none. Costs one shared
-    // lock and one hash; callers that ask for every request may keep the answer while generation()
+    // lock and one look-up; callers that ask for every request may keep the answer while generation()
     // stays the same.
     FunctionPtr find(std::string_view idOrName) const;
     // Grows with every change of the registry.
     uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
     // In no order.
     std::vector<FunctionPtr> all() const;
+    // Up to `most` functions in the order of nameKey(), the first ones behind `key`; all of them are
+    // behind an empty one.
+    std::vector<FunctionPtr> after(std::string_view key, size_t most) const;
     size_t size() const;
 
     // FunctionService only. Adds or replaces the function with this id, under its present name
@@ -42,11 +46,9 @@ private:
             return std::hash<std::string_view>{}(text);
         }
     };
-    using Map = std::unordered_map<std::string, FunctionPtr, Hash, std::equal_to<>>;
-
     mutable std::shared_mutex mutex_;
-    Map byId_;
-    Map byName_;
+    std::unordered_map<std::string, FunctionPtr, Hash, std::equal_to<>> byId_;
+    std::map<std::string, FunctionPtr, std::less<>> byName_;  // by nameKey()
     std::atomic<uint64_t> generation_{0};
 };
 

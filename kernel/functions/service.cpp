@@ -108,29 +108,29 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     std::string runtime = request.runtime;
     if (const auto known = state_->runtimes.resolve(runtime)) runtime = known->name;
     const std::string query = nameKey(request.query);
-    std::vector<std::pair<std::string, FunctionPtr>> found;
-    for (auto& entry : state_->registry.all()) {
-        std::string key = nameKey(entry->function.name);
-        const VersionSpec& spec = entry->shown().spec;
-        if (key <= request.cursor && !request.cursor.empty()) continue;
+    const auto wanted = [&](const FunctionEntry& entry) {
+        const VersionSpec& spec = entry.shown().spec;
         if (!runtime.empty() && spec.runtime != runtime && spec.runtimeAlias != request.runtime)
-            continue;
-        if (key.find(query) == key.npos &&
-            nameKey(entry->function.description).find(query) == key.npos)
-            continue;
-        found.emplace_back(std::move(key), std::move(entry));
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
+            return false;
+        return query.empty() || nameKey(entry.function.name).find(query) != query.npos ||
+               nameKey(entry.function.description).find(query) != query.npos;
+    };
     FunctionPage page;
-    for (auto& [key, entry] : found) {
-        if (page.functions.size() == request.limit) {
-            page.nextCursor = nameKey(page.functions.back()->function.name);
-            break;
+    std::string key = request.cursor;
+    for (;;) {
+        // One more than fit: whether there is a next page.
+        auto some = state_->registry.after(key, request.limit + 1);
+        if (some.empty()) return page;
+        key = nameKey(some.back()->function.name);
+        for (FunctionPtr& entry : some) {
+            if (!wanted(*entry)) continue;
+            if (page.functions.size() == request.limit) {
+                page.nextCursor = nameKey(page.functions.back()->function.name);
+                return page;
+            }
+            page.functions.push_back(std::move(entry));
         }
-        page.functions.push_back(std::move(entry));
     }
-    return page;
 }
 
 namespace {

@@ -7,10 +7,12 @@
 #include <Poco/Data/Statement.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "base/log.hpp"
 #include "functions/artifacts.hpp"
@@ -150,6 +152,33 @@ std::vector<Version> versionsWhere(Session& session, const std::string& conditio
     Statement select(session);
     select << versionColumns << condition, use(functionId), use(number);
     return readVersions(select);
+}
+
+// The live versions of every function, in the order of `live`; the newest one where none is live.
+// All in one statement: one for each function was a third of the time of a start with 10 000.
+void addVersions(Session& session, std::vector<FunctionEntry>& entries) {
+    std::unordered_map<std::string_view, FunctionEntry*> byId;
+    for (FunctionEntry& entry : entries) byId.emplace(entry.function.id, &entry);
+    Statement live(session);
+    live << versionColumns
+         << "WHERE rowid IN (SELECT version.rowid FROM function, json_each(function.live) AS share"
+            " JOIN version ON version.function_id = function.id"
+            " AND version.number = json_extract(share.value, '$.version')"
+            " WHERE json_valid(function.live))";
+    for (Version& version : readVersions(live))
+        if (const auto found = byId.find(version.functionId); found != byId.end())
+            found->second->versions.push_back(std::make_shared<const Version>(std::move(version)));
+    for (FunctionEntry& entry : entries) {
+        const auto rank = [&](const auto& version) {
+            return std::ranges::find(entry.function.live, version->number, &LiveShare::version);
+        };
+        std::ranges::sort(entry.versions, {}, rank);
+        if (!entry.versions.empty()) continue;
+        for (Version& latest : versionsWhere(
+                 session, "WHERE function_id = ? AND number > ? ORDER BY number DESC LIMIT 1",
+                 entry.function.id, 0))
+            entry.versions.push_back(std::make_shared<const Version>(std::move(latest)));
+    }
 }
 
 void writeFunction(Session& session, const Function& f, bool create, Int revision) {
@@ -439,17 +468,7 @@ base::Result<std::vector<FunctionEntry>> SqliteStore::load() {
             function.revision = fromInt(revision);
             function.lastVersion = fromInt(last);
         }
-        for (FunctionEntry& entry : entries) {
-            const auto add = [&](const std::string& condition, uint64_t number) {
-                for (Version& version :
-                     versionsWhere(session, condition, entry.function.id, toInt(number)))
-                    entry.versions.push_back(std::make_shared<const Version>(std::move(version)));
-            };
-            for (const LiveShare& share : entry.function.live)
-                add("WHERE function_id = ? AND number = ?", share.version);
-            if (entry.versions.empty())
-                add("WHERE function_id = ? AND number > ? ORDER BY number DESC LIMIT 1", 0);
-        }
+        addVersions(session, entries);
         // A row without any version can only come from another program; it cannot be shown or
         // called.
         std::erase_if(entries, [](const FunctionEntry& entry) { return entry.versions.empty(); });

@@ -122,7 +122,7 @@ def application(environ, start_response):
         self.write(bench)
         (self.home / 'state').mkdir()
         return [str(binary), '--no-daemon', '--control', f'unix:{self.home}/control', '--pid', f'{self.home}/pid',
-                '--log', f'{self.home}/unit.log', '--statedir', f'{self.home}/state',
+                '--log', f'{self.home}/log', '--statedir', f'{self.home}/state',
                 *(['--modulesdir', str(modules)] if modules.is_dir() else [])]
 
     def write(self, bench):

@@ -482,6 +482,11 @@ class ServiceTest : public CppUnit::TestFixture {
             ++pages;
         } while (!cursor.empty());
         CPPUNIT_ASSERT_EQUAL(3, pages);
+        // Between those that are wanted lie many that are not.
+        const auto last = domain_.service->list(
+            {.limit = 1, .cursor = "", .runtime = "typedtoy", .query = "Z"});
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, last->functions.size());
+        CPPUNIT_ASSERT_EQUAL(std::string(), last->nextCursor);
         CPPUNIT_ASSERT_EQUAL(size_t{7}, names.size());
         CPPUNIT_ASSERT_EQUAL(std::string("Page-6"), names.back());
         CPPUNIT_ASSERT_EQUAL(

@@ -90,6 +90,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(bytesOfEveryKindComeBack);
     CPPUNIT_TEST(sourcesAreKeptOnce);
     CPPUNIT_TEST(revisionsOnlyGrow);
+    CPPUNIT_TEST(whatIsLiveIsLoaded);
     CPPUNIT_TEST(namesAreUnique);
     CPPUNIT_TEST(aRefusedChangeLeavesNothing);
     CPPUNIT_TEST(interruptedBuildsAreFailed);
@@ -213,6 +214,37 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(uint64_t{2}, *store->remove(change.function.id, {}));
         store.reset();
         CPPUNIT_ASSERT_EQUAL(uint64_t{3}, *open()->apply(newFunction("one", "a")));
+    }
+
+    void whatIsLiveIsLoaded() {
+        const auto store = open();
+        const auto save = [&](Change change, uint64_t versions, std::vector<LiveShare> live) {
+            for (uint64_t number = 1; number <= versions; ++number) {
+                auto version = std::make_shared<Version>(*change.version);
+                version->number = change.function.lastVersion = number;
+                change.version = version;
+                if (number == versions) change.function.live = live;
+                CPPUNIT_ASSERT(store->apply(change));
+                change.create = false;
+            }
+        };
+        save(newFunction("divided", "a"), 4, {{3, 10}, {1, 90}});
+        save(newFunction("earlier", "a"), 3, {{2, 100}});
+        save(newFunction("none", "a"), 2, {});
+        save(newFunction("foreign", "a"), 2, {{1, 100}});
+        execute(file(), "UPDATE function SET live = 'no JSON' WHERE name = 'foreign'");
+        std::map<std::string, std::vector<uint64_t>> loaded;
+        const auto entries = store->load();
+        for (const auto& entry : *entries)
+            for (const auto& version : entry.versions) {
+                CPPUNIT_ASSERT_EQUAL(entry.function.id, version->functionId);
+                loaded[entry.function.name].push_back(version->number);
+            }
+        CPPUNIT_ASSERT((loaded == std::map<std::string, std::vector<uint64_t>>{
+                                      {"divided", {3, 1}},
+                                      {"earlier", {2}},
+                                      {"none", {2}},
+                                      {"foreign", {2}}}));
     }
 
     void namesAreUnique() {
