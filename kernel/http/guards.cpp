@@ -119,7 +119,8 @@ std::optional<Refusal> checkContentType(const Request& request) {
                    isArchiveUpload(request)
                        ? "send a zip or tar file with the header Content-Type: application/zip, "
                          "application/gzip or application/x-tar"
-                       : "send JSON with the header Content-Type: application/json");
+                       : "send JSON with the header Content-Type: application/json; an archive of "
+                         "sources goes to PUT /api/v1/functions/{name}/archive");
 }
 
 std::optional<Refusal> checkToken(const Request& request, const GuardOptions& options) {

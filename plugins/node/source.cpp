@@ -109,8 +109,8 @@ Entry entryOf(const FunctionInfo& function) {
                entry.file.empty()) {
         entry.problem =
             stem.empty()
-                ? "there is no index.js; name the file in the handler, e.g. main." + entry.name
-                : "there is no file " + std::string(stem) + ".js for the handler " +
+                ? "there is no index.js or index.ts; name the file in the handler, e.g. main." + entry.name
+                : "there is no file " + std::string(stem) + ".js or .ts for the handler " +
                       std::string(function.handler);
     }
     return entry;
