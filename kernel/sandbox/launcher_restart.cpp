@@ -38,8 +38,11 @@ void Launcher::adopt(Packet& packet) {
         refuse("The launcher refused to adopt a task.");
         return;
     }
-    const bool gone = processOf(packet.fds[0].get()) < 0;
-    if (!gone && (!isOurs(packet.fds[0].get()) || processOf(packet.fds[0].get()) != request->pid)) {
+    const int pidfd = packet.fds[0].get();
+    const bool isTask = isOurs(pidfd) && processOf(pidfd) == request->pid;
+    // Asked last: one that ends between the questions above is no stranger but gone.
+    const bool gone = processOf(pidfd) < 0;
+    if (!gone && !isTask) {
         refuse("The launcher refused to adopt a process that is no task.");
         return;
     }

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
 #include "sandbox/process_tree.hpp"
+#include "sandbox/syscalls.hpp"
 
 namespace cf::sandbox::test {
 
@@ -22,6 +25,7 @@ class LauncherTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testEndOfTheKernelEndsEverything);
     CPPUNIT_TEST(testWorkersSurviveTheLauncher);
     CPPUNIT_TEST(testEndDuringTheRestartIsHeard);
+    CPPUNIT_TEST(testEndsDuringAdoptionAreHeard);
     CPPUNIT_TEST(testEndOfTheSupervisorEndsEverything);
     CPPUNIT_TEST(testStartSweepsWhatItsInstanceLeft);
     CPPUNIT_TEST_SUITE_END();
@@ -183,6 +187,25 @@ class LauncherTest : public CppUnit::TestFixture {
         // Either it had been answered before, or it fails; it does not hang.
         platform.until([&] { return pending->answered; }, "an answer");
         CPPUNIT_ASSERT(waitFor([&] { return childrenOf(platform.supervisor()).size() == 1; }));
+    }
+
+    // They end while the new launcher, which comes after a pause of 50 ms, is told of them: some
+    // of them between two of its questions.
+    void testEndsDuringAdoptionAreHeard() {
+        Platform platform;
+        for (const int pause : {46, 50, 54, 58, 62}) {
+            std::vector<std::shared_ptr<Run>> runs;
+            for (int i = 0; i < 12; ++i) runs.push_back(sleeper(platform));
+            const std::jthread killer([&] {
+                ::kill(platform.launcher(), SIGKILL);
+                std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+                for (const auto& run : runs) {
+                    sys::pidfdSendSignal(run->worker.pidfd.get(), SIGKILL);
+                    std::this_thread::sleep_for(std::chrono::microseconds(300));
+                }
+            });
+            for (const auto& run : runs) platform.waitEnded(*run);
+        }
     }
 
     void testEndOfTheSupervisorEndsEverything() {
