@@ -16,7 +16,6 @@ using executors::Clock;
 
 namespace {
 constexpr auto lookInterval = 50ms;      // how often cancellation and the end are looked at
-constexpr auto startPatience = 10s;
 // After the kill: hundreds of processes die slowly on a machine that is out of breath, and only when they
 // are dead their files are the platform's again.
 constexpr auto endPatience = 60s;
@@ -29,11 +28,15 @@ struct ChildProcesses::Shared {
     std::condition_variable changed;
     std::optional<base::Result<sandbox::LauncherClient::Tool>> started;
     std::optional<sandbox::Ended> ended;
+    bool givenUp = false;  // nobody waits any more
 
-    void onStarted(base::Result<sandbox::LauncherClient::Tool> tool) {
+    // False: it is not wanted any more.
+    bool onStarted(base::Result<sandbox::LauncherClient::Tool> tool) {
         const std::lock_guard lock(mutex);
+        if (givenUp) return false;
         started.emplace(std::move(tool));
         changed.notify_all();
+        return true;
     }
     void onEnded(const sandbox::Ended& end) {
         const std::lock_guard lock(mutex);
@@ -42,12 +45,24 @@ struct ChildProcesses::Shared {
     }
 };
 
+sandbox::LauncherClient::ToolCallback ChildProcesses::started(const std::shared_ptr<Shared>& shared) {
+    return [shared, &launcher = launcher_](base::Result<sandbox::LauncherClient::Tool> tool) {
+        const sandbox::TaskId task = tool ? tool->task : 0;
+        if (!shared->onStarted(std::move(tool)) && task != 0) launcher.kill(task);
+    };
+}
+
+sandbox::LauncherClient::EndedCallback ChildProcesses::ended(const std::shared_ptr<Shared>& shared) {
+    return [shared](const sandbox::Ended& end) { shared->onEnded(end); };
+}
+
 base::Result<ChildProcesses::Verdict> ChildProcesses::drive(const std::shared_ptr<Shared>& shared, std::string_view input, const Receive& receive,
                                                             Clock::time_point deadline, const std::atomic<bool>& cancel,
                                                             const Excess& excess) {
     {
         std::unique_lock lock(shared->mutex);
-        if (!shared->changed.wait_for(lock, startPatience, [&] { return shared->started.has_value(); }))
+        shared->givenUp = !shared->changed.wait_for(lock, startPatience_, [&] { return shared->started.has_value(); });
+        if (shared->givenUp)
             return base::Failure{.reason = "sandbox_failed", .detail = "the launcher did not start the program in time"};
         if (!*shared->started) return std::move(*shared->started).failure();
     }
@@ -118,8 +133,7 @@ base::Result<executors::ProcessRunner::Outcome> ChildProcesses::run(const std::v
                                                                     std::chrono::milliseconds timeout) {
     auto shared = std::make_shared<Shared>();
     loop_.post([this, shared, argv, timeout] {
-        launcher_.startProbe(argv, timeout + 1s, [shared](auto tool) { shared->onStarted(std::move(tool)); },
-                             [shared](const sandbox::Ended& end) { shared->onEnded(end); });
+        launcher_.startProbe(argv, timeout + 1s, started(shared), ended(shared));
     });
     ProcessRunner::Outcome outcome;
     const auto receive = [&](Stream stream, std::string_view bytes) {
@@ -144,8 +158,7 @@ base::Result<executors::ToolRunner::Outcome> ChildProcesses::run(const sandbox::
                                                                  const Excess& excess) {
     auto shared = std::make_shared<Shared>();
     loop_.post([this, shared, spec] {
-        launcher_.startTool(spec, [shared](auto tool) { shared->onStarted(std::move(tool)); },
-                            [shared](const sandbox::Ended& end) { shared->onEnded(end); });
+        launcher_.startTool(spec, started(shared), ended(shared));
     });
     auto verdict = drive(shared, input, receive, deadline, cancel, excess);
     if (!verdict) return std::move(verdict).failure();

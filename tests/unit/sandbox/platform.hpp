@@ -48,6 +48,7 @@ public:
 
     // Runs `task` on the loop's thread, where the client lives, and waits for it.
     void onLoop(const std::function<void(LauncherClient&)>& task);
+    base::EventLoop& loop() { return loop_; }
     pid_t supervisor() const { return pid_; }
     pid_t launcher() const;  // the supervisor's child that is no sandbox
     bool hasLayer(const std::string& name) const;
