@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <optional>
 
@@ -16,6 +17,16 @@
 namespace cf::sandbox::test {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+// An emulated machine needs more.
+std::chrono::seconds patience() {
+    const char* const seconds = std::getenv("CLOUDFUNCTION_TEST_PATIENCE");
+    return seconds != nullptr ? std::chrono::seconds(std::atoi(seconds)) : 20s;
+}
+
+}  // namespace
 
 bool isRoot() { return ::geteuid() == 0; }
 
@@ -109,7 +120,7 @@ bool Platform::lacks(const std::string& name) const {
 }
 
 void Platform::until(const std::function<bool()>& done, const char* what) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    const auto deadline = std::chrono::steady_clock::now() + patience();
     for (;;) {
         bool ready = false;
         onLoop([&](LauncherClient&) { ready = done(); });
@@ -247,7 +258,7 @@ WorkerSpec shellWorker(const std::string& script) {
 }
 
 bool waitFor(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    const auto deadline = std::chrono::steady_clock::now() + patience();
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::sleep_for(2ms);

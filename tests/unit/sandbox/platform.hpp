@@ -54,7 +54,8 @@ public:
     bool hasLayer(const std::string& name) const;
     // The opposite, with a line that says that the test is skipped therefore.
     bool lacks(const std::string& name) const;
-    // Waits until `done`, which is asked on the loop's thread; a failure of the test after 20 s.
+    // Waits until `done`, which is asked on the loop's thread; a failure of the test after 20 s, or
+    // the seconds in CLOUDFUNCTION_TEST_PATIENCE.
     void until(const std::function<bool()>& done, const char* what);
 
     std::shared_ptr<Run> startWorker(const WorkerSpec& spec);
@@ -85,7 +86,7 @@ private:
 };
 
 WorkerSpec shellWorker(const std::string& script);
-bool waitFor(const std::function<bool()>& condition);  // at most 10 s
+bool waitFor(const std::function<bool()>& condition);  // at most as long
 bool exists(const std::string& path);
 // Folders of this instance's tasks in every cgroup hierarchy.
 std::vector<std::string> cgroupsOf(const std::string& instance);
