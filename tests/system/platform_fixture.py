@@ -181,6 +181,7 @@ class Platform:
     def launch(self):
         """Starts the process without waiting for it to be ready."""
         self.log_file = open(self.home / 'platform.log', 'ab')
+        self.log_before = self.log_file.tell()
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.log_file,
                                         stderr=self.log_file, env=self.clean_environment(), cwd=self.home,
                                         user=self.user)
@@ -189,7 +190,12 @@ class Platform:
     def start(self):
         self.launch()
         wait_until(self.ready, 'the platform to get ready; its log:\n' + self.log(), START_SECONDS)
+        wait_until(self.has_said_so, 'the platform to say that it is ready', START_SECONDS)
         return self
+
+    def has_said_so(self):
+        """It answers a moment before its words of the start are in the log."""
+        return b' is ready\n' in (self.home / 'platform.log').read_bytes()[self.log_before:]
 
     def ready(self):
         if self.process.poll() is not None:

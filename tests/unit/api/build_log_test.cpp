@@ -125,9 +125,9 @@ class BuildLogTest : public CppUnit::TestFixture {
     void aClientThatDoesNotRead() {
         create("WAIT WARN", true);
         client_.domain.builder.untilWaiting();
+        client_.fullFrom = "building f";
         const auto stream = open();
         stream->until("building f");
-        stream->setFull(true);
         client_.domain.builder.release();
         for (int i = 0; i < 6000; ++i) {
             const Answer version = client_.call("GET", "/api/v1/functions/f/versions/1");
@@ -136,8 +136,10 @@ class BuildLogTest : public CppUnit::TestFixture {
         // Nothing is written, and nothing more is read, until the client has taken what there is.
         CPPUNIT_ASSERT_EQUAL(std::string("event: log\nid: 11\ndata: building f\n\n"),
                              stream->until("building f"));
-        stream->setFull(false);
-        client_.onLoop([&] { stream->drained(); });
+        client_.onLoop([&] {
+            stream->empty();
+            stream->drained();
+        });
         CPPUNIT_ASSERT(stream->untilEnded().find("event: end") != std::string::npos);
     }
 

@@ -19,6 +19,7 @@ bool FakeStream::write(std::string_view bytes) {
     const std::lock_guard lock(mutex_);
     if (ended_) return false;
     text_ += bytes;
+    if (!fullFrom_.empty() && bytes.find(fullFrom_) != bytes.npos) full_ = true;
     changed_.notify_all();
     return true;
 }
@@ -32,7 +33,7 @@ void FakeStream::end() {
 
 size_t FakeStream::pending() const {
     const std::lock_guard lock(mutex_);
-    return full_ && !text_.empty() ? 1 : 0;
+    return full_ ? 1 : 0;
 }
 
 bool FakeStream::closed() const {
@@ -58,9 +59,9 @@ std::string FakeStream::untilEnded() {
     return text_;
 }
 
-void FakeStream::setFull(bool full) {
+void FakeStream::empty() {
     const std::lock_guard lock(mutex_);
-    full_ = full;
+    full_ = false;
 }
 
 void FakeStream::clientLeaves() {
@@ -73,10 +74,11 @@ void FakeStream::clientLeaves() {
 }
 
 FakeExchange::FakeExchange(std::string method, std::string target, std::string body,
-                           Headers headers)
+                           Headers headers, std::string fullFrom)
     : method_(std::move(method)),
       target_(std::move(target)),
       body_(std::move(body)),
+      fullFrom_(std::move(fullFrom)),
       given_(std::move(headers)) {
     for (const auto& [name, value] : given_) views_.push_back({name, value});
     body_.reserve(body_.size() + base::jsonPadding);
@@ -106,7 +108,7 @@ void FakeExchange::respond(int status, std::string_view headers,
 }
 
 std::shared_ptr<http::Stream> FakeExchange::stream(int status, std::string_view headers) {
-    stream_ = std::make_shared<FakeStream>();
+    stream_ = std::make_shared<FakeStream>(fullFrom_);
     respond(status, headers, {});
     return stream_;
 }
@@ -141,7 +143,7 @@ std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std:
     std::string json = body;
     for (char& c : json)
         if (c == '\'') c = '"';
-    auto exchange = std::make_shared<FakeExchange>(method, target, std::move(json), headers);
+    auto exchange = std::make_shared<FakeExchange>(method, target, std::move(json), headers, fullFrom);
     loop_.post([this, exchange] { api_->handle(exchange); });
     return exchange;
 }

@@ -27,9 +27,10 @@ struct Answer {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// Keeps what is written. `full` stands for a client that does not read.
+// Keeps what is written. Full stands for a client that does not read: after what holds `fullFrom`, where that is given.
 class FakeStream final : public http::Stream {
 public:
+    explicit FakeStream(std::string fullFrom) : fullFrom_(std::move(fullFrom)) {}
     bool write(std::string_view bytes) override;
     void end() override;
     size_t pending() const override;
@@ -41,7 +42,7 @@ public:
     // Any thread: what was written, once it holds `part` (as often as `times`) or the stream ended.
     std::string until(std::string_view part, size_t times = 1);
     std::string untilEnded();
-    void setFull(bool full);
+    void empty();
     // Loop thread: as the connection would.
     void drained() { drained_(); }
     void clientLeaves();
@@ -50,14 +51,15 @@ public:
 private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::string text_;
+    std::string text_, fullFrom_;
     bool full_ = false, ended_ = false;
     std::function<void()> drained_, closed_, stopping_;
 };
 
 class FakeExchange final : public http::Exchange {
 public:
-    FakeExchange(std::string method, std::string target, std::string body, Headers headers);
+    FakeExchange(std::string method, std::string target, std::string body, Headers headers,
+                 std::string fullFrom = {});
     void respond(int status, std::string_view headers,
                  std::initializer_list<std::string_view> body) override;
     std::shared_ptr<http::Stream> stream(int status, std::string_view headers) override;
@@ -70,7 +72,7 @@ public:
     std::shared_ptr<FakeStream> stream() const { return stream_; }
 
 private:
-    std::string method_, target_, body_;
+    std::string method_, target_, body_, fullFrom_;
     Headers given_;
     std::vector<http::Header> views_;
     std::mutex mutex_;
@@ -94,6 +96,8 @@ public:
     void onLoop(const std::function<void()>& task);
 
     functions::test::Domain domain{};
+    // Of the streams that are opened from now on; see FakeStream.
+    std::string fullFrom{};
 
 private:
     base::EventLoop loop_{};
