@@ -28,6 +28,7 @@ constexpr size_t moveAbove = 64 * 1024;  // larger messages change hands instead
 constexpr size_t copyBytes = 16 * 1024;  // smaller bodies are copied behind their head
 constexpr size_t gatherBytes = 64 * 1024;
 constexpr size_t keptOutput = 256 * 1024;
+constexpr size_t smallRequest = 8 * 1024;  // what each connection may hold even when all together hold too much
 
 ssize_t receive(int fd, char* to, size_t room) {
     ssize_t got;
@@ -120,8 +121,11 @@ void Connection::readInto(Inbox& inbox) {
                                 inbox.parser.messageSize() + inbox.parser.contentLength());
     if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
         if (server_.options.occupancy->buffered() > server_.options.bufferBytes && !busy()) {
-            refuse(overloaded(server_.options.bufferBytes));
-            return settle();
+            if (buffer.size() >= smallRequest) {
+                refuse(overloaded(server_.options.bufferBytes));
+                return settle();
+            }
+            want = smallRequest;
         }
         buffer.reserve(std::max(want, buffer.size() + 4 * 1024));
         account();

@@ -41,7 +41,7 @@ struct ServerOptions {
     size_t lingerBytes = 16u << 20;  // and how many
 
     // Memory of all requests that are not whole yet and answers that are not read yet. Beyond it
-    // larger requests get 503, and clients that do not read their answers are cut off.
+    // requests of more than 8 KB get 503, and clients that do not read their answers are cut off.
     size_t bufferBytes = 256u << 20;
 
     // What the reader of one stream may leave unread.

@@ -23,7 +23,9 @@ class Kill(OwnPlatformTest):
         chance = random.Random(seed)
         ledgers = [Ledger(f'caller{i}', chance.random()) for i in range(3)]
         starts, groups = [], set()
+        began = time.monotonic()
         platform = self.start({'workers.prewarmed': 1, 'log.level': 'warning'})
+        first = time.monotonic() - began
 
         def call(method, path, body):
             return request(platform.url, method, path, body, timeout=60)
@@ -62,9 +64,9 @@ class Kill(OwnPlatformTest):
         starts.sort()
         print(f'\n{ROUNDS} kills, {sum(l.count for l in ledgers)} calls, seed {seed}; start after a kill: median '
               f'{starts[len(starts) // 2] * 1000:.0f} ms, longest {starts[-1] * 1000:.0f} ms', file=sys.stderr)
-        # The half of them leaves room for a machine that is busy with something else.
+        # On a machine that is busy with something else even a start from nothing takes longer.
         if not os.environ.get('CLOUDFUNCTION_TEST_SANITIZE'):
-            self.assertLess(starts[len(starts) // 2], 1)
+            self.assertLess(starts[len(starts) // 2], max(1, 1.5 * first))
 
     @staticmethod
     def kill_one_below(platform, chance):

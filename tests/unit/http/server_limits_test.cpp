@@ -173,13 +173,29 @@ public:
         const std::string body(3'000'000, 'x');
         const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n";
         {
-            std::vector<Client> greedy;
-            for (int i = 0; i < 3; ++i) {
-                greedy.push_back(server.connect());
-                greedy.back().trySend(head + body.substr(0, 900'000));
-            }
-            CPPUNIT_ASSERT(eventually([&] { return server.counters().refused > 0; }));
+            // Its buffer has grown to more than the budget when 600 000 bytes are there.
+            Client greedy = server.connect();
+            greedy.trySend(head + body.substr(0, 600'000));
+            CPPUNIT_ASSERT(eventually([&] {
+                Client other = server.connect();
+                other.trySend(head);
+                other.silentFor(milliseconds(5));
+                other.trySend(body.substr(0, 200'000));
+                other.silentFor(milliseconds(5));
+                return server.counters().refused > 0;
+            }));
+            CPPUNIT_ASSERT(greedy.silentFor(milliseconds(20)));
             CPPUNIT_ASSERT_EQUAL(200, statusOf(server.connect().send(get).readAnswer()));
+            Client small = server.connect();
+            for (const std::string piece : {"POST / HTTP/1.1\r\nHost: a\r\nContent-Le", "ngth: 8000\r\n\r\n"})
+                CPPUNIT_ASSERT(small.send(piece).silentFor(milliseconds(20)));
+            for (int i = 0; i < 3; ++i) CPPUNIT_ASSERT(small.send(body.substr(0, 2000)).silentFor(milliseconds(20)));
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(body.substr(0, 2000)).readAnswer()));
+            Client large = server.connect();
+            large.trySend(head + body.substr(0, 20'000));
+            CPPUNIT_ASSERT(large.silentFor(milliseconds(20)));
+            large.trySend(body.substr(0, 20'000));
+            CPPUNIT_ASSERT_EQUAL(503, statusOf(large.readAnswer()));
         }
         CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 0; }));
         Client client = server.connect();
