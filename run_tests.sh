@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds, and runs every test; ends with the summary of ctest. Needs no terminal.
 #
-#   ./run_tests.sh                              everything but the long tests; unit and contract tests also under
-#                                               the address and undefined-behaviour sanitizers
+#   ./run_tests.sh                              everything but the long tests; unit and contract tests under the
+#                                               address and undefined-behaviour sanitizers
 #   ./run_tests.sh --quick                      unit and contract tests: no root, under a minute after the build
 #   ./run_tests.sh --long                       everything: the long tests too, all tests under all sanitizers, and the
 #                                               fuzzers, each for CLOUDFUNCTION_TEST_FUZZ_SECONDS (600); takes hours
@@ -45,12 +45,13 @@ if setarch -R true 2>/dev/null; then
     still=(setarch -R)
 fi
 
-# Builds a preset and runs those of its tests that the further arguments choose.
+# Builds a preset, with `unit_tests=OFF run ...` without tests/unit and tests/fuzz, and runs those of its tests that the
+# further arguments choose.
 run() {
     local preset=$1 below=()
     shift
     case "$preset" in asan | tsan) below=("${still[@]}") ;; esac
-    cmake --preset "$preset" >/dev/null
+    cmake --preset "$preset" -D CLOUDFUNCTION_UNIT_TESTS="${unit_tests:-ON}" >/dev/null
     cmake --build --preset "$preset"
     "${below[@]}" ctest --preset "$preset" "$@" || failed=1
 }
@@ -74,14 +75,17 @@ fuzz() {
         fi' bash {} || failed=1
 }
 
+# Many tests wait for something most of their time.
+waiting=$(($(nproc) + 2))
+
 ensure_dependencies build tests
 [ "$extent" = quick ] || ensure_user  # what is tested is what the first command starts
 case "$extent" in
     quick) run ci -L quick -j "$(nproc)" "$@" ;;
     normal)
         # Not those without any C++ in them.
-        run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$(nproc)" "$@"
-        run ci -LE long -j "$(nproc)" "$@"
+        run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
+        unit_tests=OFF run ci -LE '^(long|unit|fuzz)$' -j "$waiting" "$@"
         ;;
     long)
         ensure_dependencies image || true  # its test says what is missing
