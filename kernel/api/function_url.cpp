@@ -63,7 +63,8 @@ private:
                                   outcome, cors_);
         auto response = urlResponse(outcome.document);
         if (!response) return respondProblem(response.failure(), outcome, cors_);
-        exchange_->respond(response->status, response->headers + timingHeaders(*this, outcome) + cors_, {response->body});
+        response->headers.append(timingHeaders(*this, outcome).text()).append(cors_);
+        exchange_->respond(response->status, response->headers, {response->body});
         return response->status;
     }
 

@@ -21,19 +21,11 @@ std::string_view saneRequestId(std::string_view id) {
 
 }  // namespace
 
-void appendMs(std::string& out, std::chrono::microseconds time) {
-    const auto hundredths = static_cast<uint64_t>(time.count() < 0 ? 0 : (time.count() + 5) / 10);
-    out += std::to_string(hundredths / 100);
-    out += '.';
-    out += static_cast<char>('0' + hundredths / 10 % 10);
-    out += static_cast<char>('0' + hundredths % 10);
-}
-
-std::string timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome) {
-    std::string headers;
-    headers.reserve(256);
-    ((headers += "X-Invocation-Id: ").append(call.idText()) += "\r\nX-Request-Id: ").append(call.requestId);
-    appendMs(headers += "\r\nX-Duration-Ms: ", outcome.run);
+base::ShortText<512> timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome) {
+    base::ShortText<512> headers;
+    ((headers += "X-Invocation-Id: ") += call.idText()) += "\r\nX-Request-Id: ";
+    (headers += call.requestId) += "\r\nX-Duration-Ms: ";
+    appendMs(headers, outcome.run);
     appendMs(headers += "\r\nX-Queue-Ms: ", outcome.queued);
     if (outcome.cold) appendMs(headers += "\r\nX-Init-Ms: ", outcome.init);
     return headers += "\r\n";
@@ -61,7 +53,7 @@ void HttpInvocation::watchCaller() {
 int HttpInvocation::respondProblem(const base::Failure& failure, const workers::Outcome& outcome, std::string_view moreHeaders) {
     auto response = problem(failure, ProblemContext{.instance = exchange_->request().path, .requestId = requestId, .invocationId = idText()});
     // problem() brings X-Request-Id itself.
-    std::string headers = timingHeaders(*this, outcome);
+    std::string headers(timingHeaders(*this, outcome).text());
     const size_t from = headers.find("X-Request-Id: ");
     headers.erase(from, headers.find("\r\n", from) + 2 - from);
     headers.append(moreHeaders);

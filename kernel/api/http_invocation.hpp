@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/event_loop.hpp"
+#include "base/short_text.hpp"
 #include "base/ulid.hpp"
 #include "functions/registry.hpp"
 #include "http/exchange.hpp"
@@ -29,9 +30,17 @@ struct InvokeDependencies {
 };
 
 // Lines "X-Invocation-Id", "X-Request-Id", "X-Duration-Ms", "X-Queue-Ms" and, when cold, "X-Init-Ms".
-std::string timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome);
+// The ids have at most 26 and 128 characters.
+base::ShortText<512> timingHeaders(const workers::Invocation& call, const workers::Outcome& outcome);
+
 // Milliseconds with two decimals, e.g. "1.92".
-void appendMs(std::string& out, std::chrono::microseconds time);
+template <size_t N>
+void appendMs(base::ShortText<N>& out, std::chrono::microseconds time) {
+    const auto hundredths = static_cast<uint64_t>(time.count() < 0 ? 0 : (time.count() + 5) / 10);
+    out.number(hundredths / 100) += '.';
+    out += static_cast<char>('0' + hundredths / 10 % 10);
+    out += static_cast<char>('0' + hundredths % 10);
+}
 
 class HttpInvocation : public workers::Invocation {
 public:

@@ -17,24 +17,23 @@ public:
             status = respondProblem(outcome.failure, outcome);
         } else {
             const bool isError = outcome.kind == Kind::error;
-            std::string headers = timingHeaders(*this, outcome);
+            auto headers = timingHeaders(*this, outcome);
             headers += isError ? "Content-Type: application/json\r\nX-Function-Error: Unhandled\r\n" : "Content-Type: application/json\r\n";
-            std::string front, back;
-            front.reserve(192);
-            ((front += "{\"invocation_id\":\"").append(idText()) += "\",\"request_id\":\"").append(requestId);
-            front += isError ? "\",\"status\":\"error\",\"error\":" : "\",\"status\":\"success\",\"result\":";
-            back.reserve(96);
+            base::ShortText<256> front;
+            ((front += "{\"invocation_id\":\"") += idText()) += "\",\"request_id\":\"";
+            (front += requestId) += isError ? "\",\"status\":\"error\",\"error\":" : "\",\"status\":\"success\",\"result\":";
+            base::ShortText<192> back;
             appendMs(back += ",\"duration_ms\":", outcome.run);
             back += ",\"memory_mb\":";
             if (outcome.memoryPeakBytes == 0) {
                 back += "null";
             } else {
                 const uint64_t tenths = outcome.memoryPeakBytes * 10 / (1u << 20);
-                ((back += std::to_string(tenths / 10)) += '.') += static_cast<char>('0' + tenths % 10);
+                (back.number(tenths / 10) += '.') += static_cast<char>('0' + tenths % 10);
             }
             back += outcome.cold ? ",\"cold_start\":true,\"version\":" : ",\"cold_start\":false,\"version\":";
-            (back += std::to_string(target->version)) += "}\n";
-            exchange_->respond(200, headers, {front, outcome.document, back});
+            back.number(target->version) += "}\n";
+            exchange_->respond(200, headers.text(), {front.text(), outcome.document, back.text()});
         }
         if (dependencies_.record) dependencies_.record(*this, outcome, "http", status);
     }

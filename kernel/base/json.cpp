@@ -1,5 +1,6 @@
 #include "base/json.hpp"
 
+#include <array>
 #include <cstring>
 #include <unordered_set>
 
@@ -55,28 +56,47 @@ std::string_view keyAt(simdjson::dom::object object, size_t index) {
     return field.key();
 }
 
+// Behind the valid JSON string whose first quote is before `at`.
+const char* behindString(const char* at, const char* end) {
+    for (const char* begin = at;; ++at) {
+        at = static_cast<const char*>(std::memchr(at, '"', static_cast<size_t>(end - at)));
+        const char* before = at;
+        while (before > begin && before[-1] == '\\') --before;
+        if ((at - before) % 2 == 0) return at + 1;
+        begin = at + 1;
+    }
+}
+
 // End of the valid JSON value that begins at `at`.
 size_t endOfValue(std::string_view text, size_t at) {
-    int depth = 0;
-    for (; at < text.size(); ++at) {
-        const char c = text[at];
-        if (c == '"') {
-            for (++at; text[at] != '"'; ++at)
-                if (text[at] == '\\') ++at;
+    static constexpr auto isMark = [] {
+        std::array<bool, 256> marks{};
+        for (const char c : {'"', '{', '[', '}', ']', ','}) marks[static_cast<uint8_t>(c)] = true;
+        return marks;
+    }();
+    const char *here = text.data() + at, *const end = text.data() + text.size();
+    for (int depth = 0; here < end;) {
+        const char c = *here;
+        if (!isMark[static_cast<uint8_t>(c)]) {
+            ++here;
+        } else if (c == '"') {
+            here = behindString(here + 1, end);
+        } else if (c == ',') {
+            if (depth == 0) break;
+            ++here;
         } else if (c == '{' || c == '[') {
-            ++depth;
-        } else if (c == '}' || c == ']') {
-            if (depth == 0) return at;
-            --depth;
-        } else if (c == ',' && depth == 0) {
-            return at;
+            ++depth, ++here;
+        } else {
+            if (depth == 0) break;
+            --depth, ++here;
         }
     }
-    return at;
+    return static_cast<size_t>(here - text.data());
 }
 
 size_t skipSpace(std::string_view text, size_t at) {
-    while (at < text.size() && std::strchr(" \t\r\n", text[at]) != nullptr && text[at] != '\0') ++at;
+    const auto isSpace = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+    while (at < text.size() && isSpace(text[at])) ++at;
     return at;
 }
 

@@ -40,6 +40,27 @@ void put(std::string& out, T value) {
     out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
+// Numbers in a row, which then go out as one piece.
+template <size_t N>
+class Numbers {
+public:
+    template <typename T>
+    Numbers& put(T value) {
+        std::memcpy(bytes_ + size_, &value, sizeof value);
+        size_ += sizeof value;
+        return *this;
+    }
+    Numbers& itemHead(Tag tag, size_t size) { return put(static_cast<uint16_t>(tag)).template put<uint16_t>(0).put(static_cast<uint32_t>(size)); }
+    Numbers& item(Tag tag, uint64_t value) { return itemHead(tag, sizeof value).put(value); }
+    std::string_view bytes() const {
+        return {bytes_, size_};
+    }
+
+private:
+    char bytes_[N];
+    size_t size_ = 0;
+};
+
 }  // namespace
 
 size_t beginFrame(std::string& out, FrameType type, uint64_t id) {
@@ -70,16 +91,20 @@ void putItem(std::string& out, Tag tag, uint64_t value) {
     putItem(out, tag, std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
 }
 
+// The frame of every call: in few pieces.
 void putInvoke(std::string& out, uint64_t id, std::string_view event, std::string_view context, const InvokeItems& items) {
-    const size_t start = beginFrame(out, FrameType::invoke, id);
-    put(out, static_cast<uint32_t>(event.size()));
-    put(out, static_cast<uint32_t>(context.size()));
-    out.append(event).append(context);
-    putItem(out, Tag::remainingMs, items.remainingMs);
-    putItem(out, Tag::invocationId, items.invocationId);
-    putItem(out, Tag::requestId, items.requestId);
-    putItem(out, Tag::deadlineMs, items.deadlineMs);
-    endFrame(out, start);
+    Numbers<headerSize + 8> head;
+    Numbers<24> first;
+    Numbers<8> second;
+    Numbers<16> last;
+    first.item(Tag::remainingMs, items.remainingMs).itemHead(Tag::invocationId, items.invocationId.size());
+    second.itemHead(Tag::requestId, items.requestId.size());
+    last.item(Tag::deadlineMs, items.deadlineMs);
+    const size_t payload = 8 + event.size() + context.size() + 24 + items.invocationId.size() + 8 + items.requestId.size() + 16;
+    head.put(static_cast<uint32_t>(payload)).put(FrameType::invoke).put<uint8_t>(0).put<uint16_t>(0).put(id);
+    head.put(static_cast<uint32_t>(event.size())).put(static_cast<uint32_t>(context.size()));
+    out.append(head.bytes()).append(event).append(context).append(first.bytes()).append(items.invocationId);
+    out.append(second.bytes()).append(items.requestId).append(last.bytes());
 }
 
 bool ItemReader::next() {
