@@ -10,8 +10,8 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto refillDelay = 5ms;  // lets the call that took one go first
-constexpr auto fullDelay = 1s;     // until a full platform is looked at again
+constexpr auto refillDelay = 20ms;  // lets the call or the save that took one go first
+constexpr auto fullDelay = 1s;      // until a full platform is looked at again
 constexpr auto longestBackoff = std::chrono::milliseconds(30s);
 }  // namespace
 
