@@ -46,7 +46,9 @@ ControlPool::ControlPool(ControlOptions options) : options_(options) {
     for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(saves_); });
 }
 
-ControlPool::~ControlPool() {
+ControlPool::~ControlPool() { stop(); }
+
+void ControlPool::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -55,6 +57,7 @@ ControlPool::~ControlPool() {
     reads_.wake.notify_all();
     saves_.wake.notify_all();
     for (auto& thread : threads_) thread.join();
+    threads_.clear();
 }
 
 // False when the queue is full or the pool is stopping: the work was not taken.
@@ -85,7 +88,7 @@ void ControlPool::answer(base::EventLoop& loop, std::shared_ptr<http::Exchange> 
                 base::logError("api", path + ": " + exception.what());
             }
         });
-    if (!taken)
+    if (!taken && !*stopped_)
         reply(problem({.reason = "control_busy",
                        .detail = "too many requests to the control plane are waiting",
                        .hint = "try again in a second",

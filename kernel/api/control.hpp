@@ -64,8 +64,11 @@ public:
     using Resource = std::function<Response()>;
 
     explicit ControlPool(ControlOptions options = {});
-    // Finishes what runs; what waits is answered with 503.
+    // After stop(), when no loop can ask it any more.
     ~ControlPool();
+    // Finishes what runs; what waits, and whatever comes later, is answered with 503. Loops may go on
+    // asking; one thread calls it, as often as it likes, and none of the pool's.
+    void stop();
 
     // Loop thread of `loop`: runs `resource` on a control thread and answers `exchange` on its
     // loop; 503 when the queue is full. An exception becomes a 500 and a line in the platform's

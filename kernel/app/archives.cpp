@@ -13,7 +13,9 @@ namespace {
 constexpr uint64_t memoryBeside = 192ull << 20;
 }  // namespace
 
-Archives::~Archives() {
+Archives::~Archives() { stop(); }
+
+void Archives::stop() {
     stopping_ = true;
     unpackers_.stop();
     deadlines_.stop();

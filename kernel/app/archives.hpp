@@ -33,8 +33,10 @@ public:
     // `tools` outlives it.
     Archives(ArchivesOptions options, executors::ToolRunner& tools)
         : options_(std::move(options)), tools_(tools) {}
-    // Ends what is being unpacked. What was not answered is dropped.
     ~Archives();
+    // Ends what is being unpacked. What was not answered, and whatever comes later, is dropped. Loops may
+    // go on asking; one thread calls it, as often as it likes.
+    void stop();
 
     // Gives the files of an archive, by name, on a thread of its own, or refuses it at once.
     // `archive` stays until `then` was called or dropped. Failures: invalid_archive,

@@ -435,9 +435,10 @@ void Platform::stop(std::chrono::milliseconds patience) {
     while (occupancy_->connections() > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
     if (builder_) builder_->cancelAll();
     loops_.onEach([](HomeLoop& home) { home.dispatcher->shutDown(); });
-    control_.reset();
-    archives_.reset();
-    functions_.reset();
+    // Connections that were not done in time may ask them still: they go when the loops stand.
+    if (control_) control_->stop();
+    if (archives_) archives_->stop();
+    if (functions_) functions_->stop();
     loops_.onEach([](HomeLoop&) {});  // what these posted last has run
     loops_.stopThreads();
     if (writer_) writer_->stop();
@@ -450,6 +451,9 @@ void Platform::stop(std::chrono::milliseconds patience) {
         home->invoke.reset();
         home->functionUrl.reset();
     }
+    control_.reset();
+    archives_.reset();
+    functions_.reset();
     builder_.reset();
     activator_.reset();
     children_.reset();

@@ -16,6 +16,8 @@ FunctionService::FunctionService(ServiceOptions options, Store& store, Registry&
 
 FunctionService::~FunctionService() = default;
 
+void FunctionService::stop() { state_->stop(); }
+
 Result<void> FunctionService::start() {
     auto artifacts = Artifacts::open(state_->options.dataDir, state_->options.layers);
     if (!artifacts) return std::move(artifacts).failure();

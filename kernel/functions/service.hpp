@@ -78,8 +78,10 @@ public:
     // Everything passed in must outlive the service.
     FunctionService(ServiceOptions options, Store& store, Registry& registry,
                     RuntimeCatalog& runtimes, Builder& builder, Activator& activator);
-    // Waits for what is being built right now.
     ~FunctionService();
+    // Waits for what is being built right now; what waits, and whatever is to be saved later, is
+    // dropped. Readers may go on; one thread calls it, as often as it likes.
+    void stop();
 
     // Once, before anything else: fills the registry from the store, marks interrupted builds as
     // failed, commits every callable function to the Activator and builds missing artifacts again

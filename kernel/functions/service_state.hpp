@@ -68,7 +68,8 @@ struct FunctionService::State {
     Background builders{options.parallelBuilds};
 
     // What runs uses everything above.
-    ~State() {
+    ~State() { stop(); }
+    void stop() {
         builders.stop();
         turns.stop();
     }

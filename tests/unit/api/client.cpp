@@ -132,10 +132,12 @@ Client::Client(const std::function<void(Dependencies&)>& change, ControlOptions 
 
 Client::~Client() {
     domain.builder.release();
-    pool_.reset();
-    domain.close();
+    pool_->stop();
+    domain.service->stop();
     loop_.stop();
     thread_.join();
+    pool_.reset();
+    domain.close();
 }
 
 std::shared_ptr<FakeExchange> Client::send(const std::string& method, const std::string& target,

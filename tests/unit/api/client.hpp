@@ -92,6 +92,8 @@ public:
     std::shared_ptr<FakeExchange> send(const std::string& method, const std::string& target,
                                        const std::string& body = {}, const Headers& headers = {});
 
+    // As the end of the platform does.
+    void stopPool() { pool_->stop(); }
     // Runs `task` on the loop and waits for it.
     void onLoop(const std::function<void()>& task);
 

@@ -327,6 +327,13 @@ class PlatformTest : public CppUnit::TestFixture {
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));
                 go.count_down();
             });
+            client.stopPool();
+            // The loop goes on for a while, and so do clients.
+            for (const char* method : {"GET", "POST"}) {
+                const Answer late = client.call(method, "/api/v1/functions", "{}");
+                CPPUNIT_ASSERT_EQUAL(503, late.status);
+                CPPUNIT_ASSERT_EQUAL(std::string("draining"), late.at("/reason"));
+            }
         }
         releaser.join();
         CPPUNIT_ASSERT_EQUAL(200, waiting[0]->wait().status);
