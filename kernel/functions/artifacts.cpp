@@ -245,7 +245,7 @@ base::Result<Artifacts::Made> Artifacts::make(std::string_view sourcesHash,
         }
         auto record = readRecord(directory(there));
         return Made{there, record ? std::move(record->remarks) : std::vector<base::SourceRemark>{},
-                    *locks, true};
+                    *locks, true, {}};
     }
     auto made = build(key, sourcesHash, buildIdentity, request, builder, listener, dependencies);
     if (made) {
@@ -262,10 +262,7 @@ base::Result<Artifacts::Made> Artifacts::build(const std::string& key, std::stri
                                                Dependencies* dependencies) {
     base::UlidGenerator ids;
     const std::string job = buildDir_ + "/" + ids.next(base::unixMs(base::WallClock::now()));
-    struct Clean {
-        const std::string& path;
-        ~Clean() { removeTree(path); }
-    } clean{job};
+    std::shared_ptr<void> leftovers(nullptr, [job](void*) { removeTree(job); });
     request.sourceDir = job + "/source";
     request.artifactDir = job + "/artifact";
     request.scratchDir = job + "/scratch";
@@ -289,7 +286,7 @@ base::Result<Artifacts::Made> Artifacts::build(const std::string& key, std::stri
         return std::move(built).failure();
     }
 
-    Made made{key, collector.remarks, {}, false};
+    Made made{key, collector.remarks, {}, false, std::move(leftovers)};
     Record record{
         request.spec.runtime, sealTree(request.artifactDir, error), collector.remarks, {}};
     if (error) return diskFailure("the artifact cannot be sealed", error);

@@ -56,6 +56,8 @@ public:
         std::vector<base::SourceRemark> remarks{};
         std::vector<Lock> locks{};
         bool reused = false;
+        // Removes the folder of the build when it goes: nobody needs to wait for that.
+        std::shared_ptr<void> leftovers{};
     };
     // Makes sure that the artifact exists: builds it with `builder` unless it is there. `request`
     // comes without its folders. `dependencies` (null: the build has none): before the build its

@@ -158,6 +158,7 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, Shown runni
     Dependencies dependencies(version.functionId, std::move(search), subject.runtime.layerIdentity,
                               store_, artifacts_.layers());
     std::optional<base::Failure> failure;
+    std::shared_ptr<void> leftovers;
 
     auto checked = builder_.validate(requestFor(subject, version));
     if (checked) {
@@ -177,6 +178,7 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, Shown runni
         if (made) {
             version.artifactKey = made->key;
             version.locks = made->locks;
+            leftovers = std::move(made->leftovers);
         } else {
             failure = std::move(made).failure();
             dropPlace(failure->detail, version.spec);
@@ -200,7 +202,7 @@ Builds::Outcome Builds::run(const Subject& subject, Version version, Shown runni
     } else {
         version.state = VersionState::ready;
     }
-    return {std::move(version), std::move(running)};
+    return {std::move(version), std::move(running), std::move(leftovers)};
 }
 
 Builds::Shown::~Shown() {

@@ -61,6 +61,7 @@ public:
     struct Outcome {
         Version version{};  // ready with its key, or failed with its failure
         Shown shown;        // to be kept until the version is stored, and served if it is ready
+        std::shared_ptr<void> leftovers{};  // of the build; best let go behind the answer
     };
 
     // The executor's cheap look before anything is stored. Failure invalid_function names a refused

@@ -47,6 +47,7 @@ struct BuildJob {
     bool forgetLocks = false;
     std::optional<Builds::Shown> shown{};
     std::vector<KeyLocks::Guard> locks{};  // let go before the answer
+    std::shared_ptr<void> leftovers{};     // and these behind it
 };
 using BuildJobPtr = std::shared_ptr<BuildJob>;
 

@@ -89,6 +89,7 @@ Result<Saved> FunctionService::State::createVersion(BuildJob& job) {
     auto entry = std::make_shared<FunctionEntry>(*job.present);
     auto outcome = builds->run({job.next.name, job.next.settings, job.runtime},
                                std::move(job.version), std::move(*job.shown));
+    job.leftovers = std::move(outcome.leftovers);
     const auto refuse = [&]() -> Failure {
         const Failure failure = *outcome.version.failure;
         const auto& gone = job.save->request.callerGone;
@@ -126,6 +127,7 @@ Result<Saved> FunctionService::State::createVersion(BuildJob& job) {
 Result<Saved> FunctionService::State::changeVersion(BuildJob& job) {
     auto outcome = builds->run({job.next.name, job.next.settings, job.runtime},
                                std::move(job.version), std::move(*job.shown), job.forgetLocks);
+    job.leftovers = std::move(outcome.leftovers);
     const auto fail = [&]() -> Failure {
         Failure failure = *outcome.version.failure;
         auto kept = keepFailed(job.present, std::move(outcome), job.audit);
