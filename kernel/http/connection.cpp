@@ -28,7 +28,7 @@ constexpr size_t moveAbove = 64 * 1024;  // larger messages change hands instead
 constexpr size_t copyBytes = 16 * 1024;  // smaller bodies are copied behind their head
 constexpr size_t gatherBytes = 64 * 1024;
 constexpr size_t keptOutput = 256 * 1024;
-constexpr size_t smallRequest = 8 * 1024;  // what each connection may hold even when all together hold too much
+constexpr size_t smallRequest = 8 * 1024;  // is read on even when all connections together hold too much
 
 ssize_t receive(int fd, char* to, size_t room) {
     ssize_t got;

@@ -50,11 +50,11 @@ public:
         size_ += sizeof value;
         return *this;
     }
-    Numbers& itemHead(Tag tag, size_t size) { return put(static_cast<uint16_t>(tag)).template put<uint16_t>(0).put(static_cast<uint32_t>(size)); }
-    Numbers& item(Tag tag, uint64_t value) { return itemHead(tag, sizeof value).put(value); }
-    std::string_view bytes() const {
-        return {bytes_, size_};
+    Numbers& itemHead(Tag tag, size_t size) {
+        return put(static_cast<uint16_t>(tag)).template put<uint16_t>(0).put(static_cast<uint32_t>(size));
     }
+    Numbers& item(Tag tag, uint64_t value) { return itemHead(tag, sizeof value).put(value); }
+    std::string_view bytes() const { return {bytes_, size_}; }
 
 private:
     char bytes_[N];
@@ -93,14 +93,16 @@ void putItem(std::string& out, Tag tag, uint64_t value) {
 
 // The frame of every call: in few pieces.
 void putInvoke(std::string& out, uint64_t id, std::string_view event, std::string_view context, const InvokeItems& items) {
-    Numbers<headerSize + 8> head;
-    Numbers<24> first;
-    Numbers<8> second;
-    Numbers<16> last;
+    constexpr size_t sizes = 2 * sizeof(uint32_t), number = itemHeaderSize + sizeof(uint64_t);
+    Numbers<headerSize + sizes> head;
+    Numbers<number + itemHeaderSize> first;
+    Numbers<itemHeaderSize> second;
+    Numbers<number> last;
     first.item(Tag::remainingMs, items.remainingMs).itemHead(Tag::invocationId, items.invocationId.size());
     second.itemHead(Tag::requestId, items.requestId.size());
     last.item(Tag::deadlineMs, items.deadlineMs);
-    const size_t payload = 8 + event.size() + context.size() + 24 + items.invocationId.size() + 8 + items.requestId.size() + 16;
+    const size_t payload = sizes + event.size() + context.size() + first.bytes().size() + items.invocationId.size() +
+                           second.bytes().size() + items.requestId.size() + last.bytes().size();
     head.put(static_cast<uint32_t>(payload)).put(FrameType::invoke).put<uint8_t>(0).put<uint16_t>(0).put(id);
     head.put(static_cast<uint32_t>(event.size())).put(static_cast<uint32_t>(context.size()));
     out.append(head.bytes()).append(event).append(context).append(first.bytes()).append(items.invocationId);
