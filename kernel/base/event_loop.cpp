@@ -18,6 +18,16 @@ namespace {
 
 [[noreturn]] void fault(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
+// What epoll keeps for us: the watcher, and in the lowest bit of its address whether it is told first.
+constexpr uintptr_t firstBit = 1;
+
+epoll_event eventOf(uint32_t events, Watcher* watcher, EventLoop::Turn turn) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = reinterpret_cast<uintptr_t>(watcher) | (turn == EventLoop::Turn::first ? firstBit : 0);
+    return event;
+}
+
 uint64_t thisThread() { return std::hash<std::thread::id>{}(std::this_thread::get_id()) | 1; }
 
 }  // namespace
@@ -27,7 +37,7 @@ EventLoop::EventLoop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd
     if (!wake_) fault("eventfd");
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.ptr = nullptr;
+    event.data.u64 = 0;
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) fault("epoll_ctl");
 }
 
@@ -35,17 +45,13 @@ EventLoop::~EventLoop() = default;
 
 bool EventLoop::isLoopThread() const { return threadId_.load(std::memory_order_relaxed) == thisThread(); }
 
-void EventLoop::watch(int fd, uint32_t events, Watcher* watcher) {
-    epoll_event event{};
-    event.events = events;
-    event.data.ptr = watcher;
+void EventLoop::watch(int fd, uint32_t events, Watcher* watcher, Turn turn) {
+    epoll_event event = eventOf(events, watcher, turn);
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) fault("epoll_ctl add");
 }
 
-void EventLoop::rewatch(int fd, uint32_t events, Watcher* watcher) {
-    epoll_event event{};
-    event.events = events;
-    event.data.ptr = watcher;
+void EventLoop::rewatch(int fd, uint32_t events, Watcher* watcher, Turn turn) {
+    epoll_event event = eventOf(events, watcher, turn);
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) fault("epoll_ctl mod");
 }
 
@@ -91,6 +97,13 @@ void EventLoop::runPosted() {
     for (auto& task : tasks) task();
 }
 
+void EventLoop::tell(Watcher* watcher, uint32_t events) {
+    // A watcher that an earlier event of this round removed may be gone already. A new watcher can have the
+    // address of a removed one; it then waits for the next round, which level triggering makes harmless.
+    if (!unwatched_.empty() && std::find(unwatched_.begin(), unwatched_.end(), watcher) != unwatched_.end()) return;
+    watcher->onEvents(events);
+}
+
 void EventLoop::run() {
     threadId_ = thisThread();
     std::array<epoll_event, 256> events;
@@ -101,18 +114,15 @@ void EventLoop::run() {
         now_ = Clock::now();
         unwatched_.clear();
         bool posted = false;
-        for (int i = 0; i < count; ++i) {
-            auto* watcher = static_cast<Watcher*>(events[static_cast<size_t>(i)].data.ptr);
-            if (watcher == nullptr) {
+        const auto begin = events.begin(), end = begin + std::max(count, 0);
+        for (auto at = begin; at != end; ++at)
+            if ((at->data.u64 & firstBit) != 0) tell(reinterpret_cast<Watcher*>(at->data.u64 & ~firstBit), at->events);
+        for (auto at = begin; at != end; ++at) {
+            if ((at->data.u64 & firstBit) != 0) continue;
+            if (at->data.u64 == 0)
                 posted = true;
-                continue;
-            }
-            // A watcher that an earlier event of this round removed may be gone already. A new watcher can have the
-            // address of a removed one; it then waits for the next round, which level triggering makes harmless.
-            if (!unwatched_.empty() &&
-                std::find(unwatched_.begin(), unwatched_.end(), watcher) != unwatched_.end())
-                continue;
-            watcher->onEvents(events[static_cast<size_t>(i)].events);
+            else
+                tell(reinterpret_cast<Watcher*>(at->data.u64), at->events);
         }
         if (posted) runPosted();
         timers_.run(now_);

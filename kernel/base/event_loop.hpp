@@ -44,9 +44,13 @@ public:
     void discardPosted();
     bool isLoopThread() const;
 
+    // Whose turn it is in a round. What lies in two descriptors was written in an order that epoll does not tell:
+    // the one whose bytes come before the other's is told first.
+    enum class Turn : uint8_t { usual, first };
+
     // Loop thread (or before run): starts, changes, ends watching `fd`. A descriptor has one watcher.
-    void watch(int fd, uint32_t events, Watcher* watcher);
-    void rewatch(int fd, uint32_t events, Watcher* watcher);
+    void watch(int fd, uint32_t events, Watcher* watcher, Turn turn = Turn::usual);
+    void rewatch(int fd, uint32_t events, Watcher* watcher, Turn turn = Turn::usual);
     // After it no event of this round reaches the watcher any more.
     void unwatch(int fd, Watcher* watcher);
 
@@ -64,6 +68,7 @@ public:
 
 private:
     void runPosted();
+    void tell(Watcher* watcher, uint32_t events);
 
     UniqueFd epoll_;
     UniqueFd wake_;

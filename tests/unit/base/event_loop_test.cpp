@@ -44,6 +44,7 @@ class EventLoopTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testPostsFromPosts);
     CPPUNIT_TEST(testEvents);
     CPPUNIT_TEST(testRewatch);
+    CPPUNIT_TEST(testWhoHasTheFirstTurnIsToldFirst);
     CPPUNIT_TEST(testUnwatchedHearsNothing);
     CPPUNIT_TEST(testTimers);
     CPPUNIT_TEST(testRoundEnd);
@@ -131,6 +132,31 @@ public:
     }
 
     // Both are ready in the same round; the first to hear ends the other for good.
+    void testWhoHasTheFirstTurnIsToldFirst() {
+        Pair usual, early;
+        Told second, first;
+        std::string seen;
+        const auto note = [&](const Pair& pair, char name) {
+            return [&, name](uint32_t) {
+                char byte;
+                CPPUNIT_ASSERT_EQUAL(ssize_t{1}, ::recv(pair.near.get(), &byte, 1, 0));
+                seen += name;
+                if (seen.size() == 4) loop_.stop();
+            };
+        };
+        second.task = note(usual, 'u');
+        first.task = note(early, 'f');
+        loop_.watch(usual.near.get(), EPOLLIN, &second);
+        loop_.watch(early.near.get(), EPOLLIN, &first, EventLoop::Turn::first);
+        for (int round = 0; round < 2; ++round)
+            for (const Pair* pair : {&usual, &early})
+                CPPUNIT_ASSERT_EQUAL(ssize_t{1}, ::send(pair->far.get(), "x", 1, 0));
+        run();
+        CPPUNIT_ASSERT_EQUAL(std::string("fufu"), seen);
+        loop_.unwatch(usual.near.get(), &second);
+        loop_.unwatch(early.near.get(), &first);
+    }
+
     void testUnwatchedHearsNothing() {
         Pair first, second;
         auto a = std::make_unique<Told>(), b = std::make_unique<Told>();
