@@ -94,9 +94,11 @@ std::string machineRules(const std::string& table, const std::string& link,
     const std::string from = "iifname \"" + link + "\" ";
     const std::string to = "oifname \"" + link + "\" ";
     std::string rules = "table inet " + table + " {\nflags owner;\n" + (group != 0 ? counters : "");
-    rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n" +
+    // What the machine sends itself leaves first: every packet to the platform passes here, too.
+    rules += "chain arriving {\ntype filter hook prerouting priority -300; policy accept;\n"
+             "iif \"lo\" accept\n" +
              from + "meta nfproto ipv6 drop\n" + from + "ip saddr != " + range.text() +
-             " drop\niifname != { \"" + link + "\", \"lo\" } ip saddr " + range.text() + " drop\n}\n";
+             " drop\niifname != \"" + link + "\" ip saddr " + range.text() + " drop\n}\n";
     // Every address of the machine, also those it gets later: this hook sees what is for itself.
     rules += "chain machine {\ntype filter hook input priority -10; policy accept;\niifname != \"" +
              link + "\" accept\nct state established,related accept\n" +
