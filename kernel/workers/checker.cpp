@@ -14,7 +14,11 @@ constexpr auto idleLife = 60s;
 
 Checker::Checker(Context& context, PrewarmedPool& pool) : context_(context), pool_(pool) {}
 
-Checker::~Checker() { context_.loop.cancel(timer_); }
+Checker::~Checker() {
+    context_.loop.cancel(timer_);
+    for (auto& request : waiting_)
+        request.callback(base::Failure{.reason = "check_failed", .detail = "the platform is stopping"});
+}
 
 void Checker::check(std::string file, std::string source, Callback callback) {
     if (waiting_.size() >= maxWaiting)

@@ -38,6 +38,8 @@ struct Options {
     uint32_t prewarmed = 2;     // per runtime
     uint32_t queueSize = 1000;  // waiting invocations of one function
     std::chrono::milliseconds queueTimeout{30'000};
+    // How long a version that is to be live waits for a place for its first worker.
+    std::chrono::milliseconds preloadPatience{10'000};
     // How long an idle worker stays that a function of short calls has beyond the cores.
     std::chrono::milliseconds surplusKeepAlive{5000};
     uint32_t maxResponseBytes = 6u << 20;

@@ -8,6 +8,12 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto sweepInterval = 1s;
+
+base::Failure stoppingFailure() {
+    return {.reason = "draining",
+            .detail = "the platform stopped before the function answered",
+            .hint = "try again in a moment"};
+}
 }  // namespace
 
 Dispatcher::Dispatcher(base::EventLoop& loop, sandbox::WorkerLauncher& launcher, Options options)
@@ -42,23 +48,29 @@ void Dispatcher::check(const std::string& runtime, std::string file, std::string
 }
 
 void Dispatcher::stage(TargetPtr target, VersionPool::LoadedCallback callback) {
-    auto& function = functions_[target->functionId];
-    if (function.staged) drain(std::move(function.staged), nullptr);
-    function.staged = std::make_unique<VersionPool>(context_, *this, target);
-    const size_t busy = function.live ? function.live->busy() : 0;
-    const size_t count = std::max<size_t>({1, busy, target->minWorkers});
-    function.staged->preload(count, [this, id = target->functionId,
-                                     callback = std::move(callback)](base::Result<void> result) {
-        if (!result) unstage(id);
-        callback(std::move(result));
-    });
+    const std::string& id = target->functionId;
+    auto owned = std::make_unique<VersionPool>(context_, *this, target);
+    VersionPool& pool = *owned;
+    if (auto before = std::exchange(functions_[id].staged, std::move(owned)))
+        drain(std::move(before));
+    const auto& live = functions_[id].live;
+    size_t count = std::max<size_t>({1, live ? live->busy() : 0, target->minWorkers});
+    if (target->maxWorkers > 0) count = std::min<size_t>(count, target->maxWorkers);
+    pool.preload(count,
+                 [this, id, &pool, callback = std::move(callback)](base::Result<void> result) {
+                     const auto at = functions_.find(id);
+                     if (!result && at != functions_.end() && at->second.staged.get() == &pool)
+                         unstage(id);
+                     callback(std::move(result));
+                 });
 }
 
 void Dispatcher::unstage(const std::string& functionId) {
     const auto at = functions_.find(functionId);
     if (at == functions_.end()) return;
-    if (at->second.staged) drain(std::move(at->second.staged), nullptr);
+    auto staged = std::move(at->second.staged);
     if (!at->second.live) functions_.erase(at);
+    if (staged) drain(std::move(staged));
 }
 
 void Dispatcher::commit(TargetPtr target) {
@@ -68,10 +80,10 @@ void Dispatcher::commit(TargetPtr target) {
         function.live = std::move(function.staged);
         function.live->retarget(target);
     } else {
-        if (function.staged) drain(std::move(function.staged), nullptr);
+        if (auto staged = std::move(function.staged)) drain(std::move(staged));
         function.live = std::make_unique<VersionPool>(context_, *this, std::move(target));
     }
-    if (old) drain(std::move(old), function.live.get());
+    if (old) drain(std::move(old));
 }
 
 void Dispatcher::update(TargetPtr target) {
@@ -86,29 +98,38 @@ void Dispatcher::remove(const std::string& functionId) {
     if (at == functions_.end()) return;
     Function function = std::move(at->second);
     functions_.erase(at);
-    if (function.staged) drain(std::move(function.staged), nullptr);
-    if (function.live) drain(std::move(function.live), nullptr);
+    if (function.staged) drain(std::move(function.staged));
+    if (function.live) drain(std::move(function.live));
 }
 
-// What was only queued goes to the successor, or fails: its function does not exist any more.
-void Dispatcher::drain(std::unique_ptr<VersionPool> pool, VersionPool* successor) {
-    auto queued = pool->drain();
+void Dispatcher::drain(std::unique_ptr<VersionPool> pool) {
+    auto queued = pool->drain(
+        stopping_ ? stoppingFailure()
+                  : base::Failure{.reason = "busy",
+                                  .detail = "another version came while this one was being loaded",
+                                  .hint = "try again"});
     forget(*pool);
     if (pool->workers() > 0)
         draining_.push_back(std::move(pool));
     else
         retire(context_.loop, std::move(pool));
-    for (auto& call : queued) {
-        if (successor != nullptr) {
-            call->target = successor->target();
-            successor->submit(std::move(call), Clock::now());
-        } else {
-            Outcome outcome;
-            outcome.failure = {.reason = "not_found",
-                               .detail = "the function was deleted while the invocation waited"};
-            call->finished(outcome);
-        }
+    for (auto& call : queued) passOn(std::move(call));
+}
+
+// To the version that is live now, if its function still exists.
+void Dispatcher::passOn(InvocationPtr call) {
+    const auto at = functions_.find(call->target->functionId);
+    if (at != functions_.end() && at->second.live) {
+        call->target = at->second.live->target();
+        return at->second.live->submit(std::move(call), Clock::now());
     }
+    Outcome outcome;
+    outcome.failure = stopping_
+                          ? stoppingFailure()
+                          : base::Failure{.reason = "not_found",
+                                          .detail =
+                                              "the function was deleted while the invocation waited"};
+    call->finished(outcome);
 }
 
 void Dispatcher::poolEmpty(VersionPool& pool) {
@@ -172,6 +193,7 @@ bool Dispatcher::idle() const {
 }
 
 void Dispatcher::shutDown() {
+    stopping_ = true;
     context_.loop.cancel(sweep_);
     sweep_ = 0;
     context_.places.most = 0;  // nothing new starts
@@ -180,6 +202,7 @@ void Dispatcher::shutDown() {
     std::vector<std::string> ids;
     for (const auto& [id, function] : functions_) ids.push_back(id);
     for (const auto& id : ids) remove(id);
+    for (auto& pool : draining_) pool->end(stoppingFailure());
     runtimes_.clear();
 }
 

@@ -55,7 +55,7 @@ public:
         uint32_t queued = 0;
     };
     Counts counts() const;
-    // Kills every worker, busy or not. What is queued fails.
+    // Kills every worker, busy or not. Calls, loads and checks that are not done fail.
     void shutDown();
     bool idle() const;
 
@@ -73,7 +73,8 @@ private:
     bool takesBack(const VersionPool& pool, const Worker& worker) override;
     void workerIdle() override { servePlacesSoon(); }
     void poolEmpty(VersionPool& pool) override;
-    void drain(std::unique_ptr<VersionPool> pool, VersionPool* successor);
+    void passOn(InvocationPtr invocation) override;
+    void drain(std::unique_ptr<VersionPool> pool);
     bool makeRoom(const VersionPool* asker);
     VersionPool* mostDeserving(const VersionPool* but) const;
     void servePlacesSoon();
@@ -86,6 +87,7 @@ private:
     std::unordered_map<std::string, Function> functions_;
     std::vector<std::unique_ptr<VersionPool>> draining_;
     base::TimerId sweep_ = 0;
+    bool stopping_ = false;
     std::unordered_set<VersionPool*> inhabited_;  // have workers
     std::vector<VersionPool*> starving_;          // asked for a place and got none
     bool serving_ = false;                        // places are being given out

@@ -56,6 +56,7 @@ public:
     // Used by workers/.
     uint64_t frameId = 0;
     Clock::time_point begun{};  // when its worker could begin with it
+    std::chrono::milliseconds timeout{0};  // as its worker was told: later settings are not for it
     std::chrono::microseconds init{0};
     bool cold = false;
     bool retried = false;    // was given to a worker that died before it began

@@ -31,14 +31,35 @@ void Starts::done(Worker& worker) {
     next();
 }
 
+// Takes the first of those whose owner has the fewest starts under way: a burst of one function does
+// not keep others waiting.
+Worker* Starts::fairest() {
+    const auto underWay = [&](const Worker* worker) {
+        return std::count_if(startingCalled_.begin(), startingCalled_.end(),
+                             [&](const Worker* w) { return w->owner() == worker->owner(); });
+    };
+    const auto best = std::min_element(
+        called_.begin(), called_.end(),
+        [&](const Worker* a, const Worker* b) { return underWay(a) < underWay(b); });
+    Worker* worker = *best;
+    called_.erase(best);
+    return worker;
+}
+
 void Starts::next() {
-    if (closed_) return;
+    if (closed_ || choosing_) return;
+    choosing_ = true;
     while (!called_.empty() && startingCalled_.size() < most_) {
-        Worker* worker = called_.front();
-        called_.pop_front();
+        Worker* worker = fairest();
+        // What its call waited for may have been done by others meanwhile.
+        if (!worker->owner()->wantsStart(*worker)) {
+            worker->kill(WorkerEnd::Cause::stopped, "no longer needed");
+            continue;
+        }
         startingCalled_.push_back(worker);
         worker->launch();
     }
+    choosing_ = false;
     if (background_.empty() || !called_.empty() || !startingCalled_.empty() ||
         !startingBackground_.empty())
         return;

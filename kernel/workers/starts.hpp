@@ -36,9 +36,11 @@ public:
 
 private:
     void next();
+    Worker* fairest();
 
     size_t most_;
     bool closed_ = false;
+    bool choosing_ = false;  // next() is on the stack
     std::deque<Worker*> called_, background_;                  // wait for their turn
     std::deque<Worker*> startingCalled_, startingBackground_;  // are under way
 };

@@ -27,6 +27,12 @@ constexpr auto growDelay = 5ms;
 // it was harmed by it.
 constexpr double outlierUs = 10'000;
 constexpr double newSample = 0.1;
+// After a failed load, doubled by each further one in a row.
+constexpr auto firstRetry = 100ms;
+constexpr auto longestRetry = 30s;
+// Where a call prints past its shim, only one that is alone on its worker knows its own words. For so
+// many answers after that nothing waits in a socket.
+constexpr size_t nativeCalls = 256;
 }  // namespace
 
 VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr target)
@@ -38,6 +44,7 @@ VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr targe
 VersionPool::~VersionPool() {
     context_.loop.cancel(queueTimer_);
     context_.loop.cancel(growTimer_);
+    context_.loop.cancel(preloadTimer_);
 }
 
 size_t VersionPool::busy() const {
@@ -83,7 +90,7 @@ size_t VersionPool::usefulWorkers() const {
 // How many invocations a worker may hold at once right now.
 size_t VersionPool::depthNow() const {
     if (target_->concurrency > 1) return target_->concurrency;
-    if (!isShort()) return 1;
+    if (!isShort() || sinceNative_ < nativeCalls) return 1;
     const auto affordable = static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0));
     return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth_), size_t{1}, maxDepth);
 }
@@ -144,10 +151,21 @@ void VersionPool::feed(Clock::time_point now) {
     }
 }
 
+// One each, or for as many as may run on one at once.
+size_t VersionPool::workersForQueue() const {
+    const size_t parallel = std::max<size_t>(1, target_->concurrency);
+    return (queue_.size() + parallel - 1) / parallel;
+}
+
+bool VersionPool::wantsStart(const Worker&) const {
+    return preloadLeft_ > 0 || places() <= target_->minWorkers || starting_ <= workersForQueue();
+}
+
 // Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as
 // many workers as there are cores and gets more when they do not answer, or when it is known to be
 // a long one.
 void VersionPool::grow(size_t most) {
+    if (preloadTimer_ != 0) return preloadOne();
     // Workers that hang in a long call are no help to those that wait: they do not count.
     startMissing(most, static_cast<size_t>(
                            std::count_if(workers_.begin(), workers_.end(),
@@ -157,14 +175,15 @@ void VersionPool::grow(size_t most) {
 // Starts workers for what waits where `helpful` ones are there or on their way.
 void VersionPool::startMissing(size_t most, size_t helpful) {
     if (draining_ || queue_.empty()) return;
-    const size_t parallel = std::max<size_t>(1, target_->concurrency);
-    size_t wanted = (queue_.size() + parallel - 1) / parallel;
+    const size_t started = workers_.size() - starting_;
+    // While others do the work, what did not load is tried again after a while only.
+    if (loadFailures_ > 0 && started > 0 && Clock::now() < retryAt_) return armGrow(retryAt_);
+    size_t wanted = workersForQueue();
     if (!isLong()) {
         const size_t cores = context_.options.cores;
         wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
-        armGrow();
+        armGrow(Clock::now() + growDelay);
     }
-    const size_t started = workers_.size() - starting_;
     if (target_->maxWorkers > 0)
         wanted = std::min<size_t>(
             wanted, target_->maxWorkers > started ? target_->maxWorkers - started : 0);
@@ -176,9 +195,9 @@ void VersionPool::startMissing(size_t most, size_t helpful) {
 
 // Looks only once the answers that came meanwhile have been read: in the middle of a round that
 // began late every worker seems to be stuck.
-void VersionPool::armGrow() {
+void VersionPool::armGrow(Clock::time_point when) {
     if (growTimer_ != 0) return;
-    growTimer_ = context_.loop.after(growDelay, [this] {
+    growTimer_ = context_.loop.at(when, [this] {
         growTimer_ = 0;
         feed(Clock::now());
         grow();
@@ -195,26 +214,50 @@ void VersionPool::startOne() {
 
 void VersionPool::preload(size_t count, LoadedCallback callback) {
     loaded_ = std::move(callback);
-    preloadLeft_ = count;
     for (size_t i = 0; i < count; ++i) startOne();
-    if (starting_ < count) preloadLeft_ = starting_;  // a full platform does not fail a save
-    if (preloadLeft_ == 0) loaded({});
+    preloadLeft_ = starting_;  // fewer on a full platform, but one: nothing goes live untried
+    if (preloadLeft_ > 0) return;
+    preloadSince_ = Clock::now();
+    preloadTimer_ = context_.loop.after(context_.options.preloadPatience, [this] {
+        preloadTimer_ = 0;
+        auto why = whyNoPlace(context_.options.preloadPatience);
+        why.detail += ", so the new version could not be tried";
+        loaded(std::move(why));
+    });
+}
+
+// Its turn for a place has come.
+void VersionPool::preloadOne() {
+    startOne();
+    if (refused_) return;
+    context_.loop.cancel(std::exchange(preloadTimer_, 0));
+    preloadLeft_ = 1;
 }
 
 void VersionPool::loaded(base::Result<void> result) {
+    context_.loop.cancel(std::exchange(preloadTimer_, 0));
     if (auto callback = std::exchange(loaded_, nullptr)) callback(std::move(result));
 }
 
 void VersionPool::workerReady(Worker& worker) {
     --starting_;
     loadFailures_ = 0;
+    worker.retarget(target_);  // the settings may have changed while it loaded
     if (preloadLeft_ > 0 && --preloadLeft_ == 0) loaded({});
     if (draining_) return worker.stop();
     feed(Clock::now());
 }
 
+void VersionPool::workerGaveUp(Worker&, InvocationPtr call) {
+    fail(std::move(call), whyNobodyCame());
+}
+
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
     learn(outcome, worker.load() > 0);
+    if (worker.printedNatively())
+        sinceNative_ = 0;
+    else if (sinceNative_ < nativeCalls)
+        ++sinceNative_;
     if (draining_) {
         if (worker.load() == 0) worker.stop();
     } else {
@@ -300,13 +343,12 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     workers_.erase(at);
 
     memorySeen_ = std::max(memorySeen_, end.memoryPeakBytes);
-    const auto failure = failureOf(end, *target_);
     // With several invocations on one worker nobody knows whose fault it was but for one that was
     // alone.
     const bool severalBegun = end.begun.size() > 1;
     for (auto& call : end.begun) {
         Outcome outcome;
-        outcome.failure = failure;
+        outcome.failure = failureOf(end, *target_, call->timeout);
         if (severalBegun && end.cause != WorkerEnd::Cause::timedOut)
             outcome.failure.hint +=
                 std::string(outcome.failure.hint.empty() ? "" : "; ") +
@@ -320,22 +362,28 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     }
     requeue(std::move(end.notBegun));
 
-    if (neverReady && end.cause != WorkerEnd::Cause::stopped) {
-        ++loadFailures_;
-        if (loaded_) {
-            preloadLeft_ = 0;
-            loaded(failure);
-        }
-        const bool hopeless = std::none_of(workers_.begin(), workers_.end(),
-                                           [](const auto& w) { return w->takesWork(); });
-        if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2))
-            failQueue(failure);
-    }
+    if (neverReady && end.cause != WorkerEnd::Cause::stopped) loadFailed(end);
     if (workers_.empty()) source_.poolEmpty(*this);
     if (draining_) return;
     feed(Clock::now());
 }
 
+void VersionPool::loadFailed(const WorkerEnd& end) {
+    ++loadFailures_;
+    loadFailure_ = failureOf(end, *target_, target_->timeout);
+    retryAt_ = Clock::now() + std::min<Clock::duration>(
+                                  longestRetry, firstRetry * (1u << std::min(loadFailures_, 10u)));
+    if (loaded_) {
+        preloadLeft_ = 0;
+        loaded(loadFailure_);
+    }
+    const bool hopeless = std::none_of(workers_.begin(), workers_.end(),
+                                       [](const auto& w) { return w->takesWork(); });
+    if (hopeless && (end.cause == WorkerEnd::Cause::loadFailed || loadFailures_ >= 2))
+        failQueue(loadFailure_);
+}
+
+// What a worker that is gone did not begin; into a queue, or on when there is none any more.
 void VersionPool::requeue(std::vector<InvocationPtr> calls) {
     for (auto at = calls.rbegin(); at != calls.rend(); ++at) {
         if ((*at)->retried) {
@@ -347,7 +395,10 @@ void VersionPool::requeue(std::vector<InvocationPtr> calls) {
         (*at)->retried = true;
         (*at)->begun = {};
         (*at)->cold = false;
-        queue_.push_front(std::move(*at));
+        if (draining_)
+            source_.passOn(std::move(*at));
+        else
+            queue_.push_front(std::move(*at));
     }
     armQueue();
 }
@@ -362,17 +413,24 @@ void VersionPool::armQueue() {
 }
 
 base::Failure VersionPool::whyNobodyCame() const {
-    const std::string waited = std::to_string(context_.options.queueTimeout.count()) + " ms";
-    if (refused_)
-        return {.reason = "platform_full",
-                .detail = "all places for workers are taken by functions that are busy",
-                .hint = "call again later, or raise workers.max or workers.memory_budget",
-                .limit = context_.places.limit(),
-                .observed = "no place became free in " + waited};
-    return {.reason = "queue_timeout",
-            .detail = "no worker became free in time",
-            .hint = "call again later, or raise max_workers",
-            .limit = waited};
+    if (refused_) return whyNoPlace(context_.options.queueTimeout);
+    base::Failure why{.reason = "queue_timeout",
+                      .detail = "no worker became free in time",
+                      .hint = "call again later, or raise max_workers",
+                      .limit = std::to_string(context_.options.queueTimeout.count()) + " ms"};
+    if (loadFailures_ > 0) {
+        why.detail += ", and no further one could be started: " + loadFailure_.detail;
+        why.hint = loadFailure_.hint;
+    }
+    return why;
+}
+
+base::Failure VersionPool::whyNoPlace(std::chrono::milliseconds waited) const {
+    return {.reason = "platform_full",
+            .detail = "all places for workers are taken by functions that are busy",
+            .hint = "call again later, or raise workers.max or workers.memory_budget",
+            .limit = context_.places.limit(),
+            .observed = "no place became free in " + std::to_string(waited.count()) + " ms"};
 }
 
 void VersionPool::expireQueue() {
@@ -386,23 +444,49 @@ void VersionPool::expireQueue() {
 }
 
 void VersionPool::retarget(TargetPtr target) {
-    const bool needsNewWorkers =
-        target->memoryMb != target_->memoryMb || target->concurrency != target_->concurrency;
+    const bool needsNewWorkers = target->memoryMb != target_->memoryMb ||
+                                 target->concurrency != target_->concurrency ||
+                                 target->functionName != target_->functionName;
     target_ = std::move(target);
     for (auto& worker : workers_) {
-        // The size of a worker is fixed when it is bound: those of the old size leave once they are
-        // done.
+        // What a worker was told when it was bound is fixed: those of before leave once they are done.
         if (needsNewWorkers)
             worker->stop();
         else if (worker->state() == Worker::State::ready)
             worker->retarget(target_);
     }
+    stopSurplus();
+    feed(Clock::now());
 }
 
-InvocationQueue VersionPool::drain() {
+// Where there are more than max_workers those leave first that help nobody; a busy one when it is
+// done.
+void VersionPool::stopSurplus() {
+    if (target_->maxWorkers == 0) return;
+    std::vector<Worker*> staying;
+    for (auto& worker : workers_)
+        if (worker->staysHere()) staying.push_back(worker.get());
+    const auto worth = [](const Worker* worker) {
+        return (worker->takesWork() ? 1 : 0) + (worker->load() > 0 ? 1 : 0);
+    };
+    std::stable_sort(staying.begin(), staying.end(), [&](const Worker* a, const Worker* b) {
+        return worth(a) != worth(b) ? worth(a) < worth(b) : a->lastUsed() < b->lastUsed();
+    });
+    for (size_t i = 0; i + target_->maxWorkers < staying.size(); ++i) staying[i]->stop();
+}
+
+InvocationQueue VersionPool::drain(const base::Failure& why) {
     draining_ = true;
+    loaded(why);
     for (auto& worker : workers_) worker->stop();
     return std::exchange(queue_, {});
+}
+
+void VersionPool::end(const base::Failure& why) {
+    for (auto& worker : workers_) {
+        for (auto& call : worker->surrender()) fail(std::move(call), why);
+        worker->kill(WorkerEnd::Cause::stopped, "the platform stops");
+    }
 }
 
 void VersionPool::retireIdle(Clock::time_point now) {

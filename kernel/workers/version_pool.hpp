@@ -30,11 +30,14 @@ public:
     virtual void workerIdle() = 0;
     // The pool's last worker is gone.
     virtual void poolEmpty(VersionPool& pool) = 0;
+    // A call that a drained pool did not begin.
+    virtual void passOn(InvocationPtr invocation) = 0;
 };
 
 class VersionPool final : public WorkerOwner {
 public:
-    // Called once when every worker asked for is ready, or the first one failed.
+    // Called once when every worker asked for is ready, the first one failed, none got a place in time,
+    // or the pool was drained before.
     using LoadedCallback = std::function<void(base::Result<void>)>;
 
     VersionPool(Context& context, WorkerSource& source, TargetPtr target);
@@ -50,8 +53,10 @@ public:
     // New settings of the same version.
     void retarget(TargetPtr target);
     // No new work: idle workers leave now, busy ones when they are done. Returns what was only
-    // queued.
-    InvocationQueue drain();
+    // queued. `why`: what whoever waits for preload() is told.
+    InvocationQueue drain(const base::Failure& why);
+    // Of a drained pool: kills its workers and tells their callers `why`.
+    void end(const base::Failure& why);
     // Lets idle workers go that were not used for keep_alive. Called about once a second.
     void retireIdle(Clock::time_point now);
     // Starts what is missing to min_workers.
@@ -64,10 +69,11 @@ public:
 
     // Workers that hold a place and go on to.
     size_t places() const;
-    // Calls wait, and have done so for so long.
-    bool waits() const { return !draining_ && !queue_.empty(); }
+    // Calls, or a version that is to be live, wait, and have done so for so long.
+    bool waits() const { return !draining_ && (!queue_.empty() || preloadTimer_ != 0); }
     Clock::duration longestWait(Clock::time_point now) const {
-        return queue_.empty() ? Clock::duration{} : now - queue_.front()->received;
+        if (!queue_.empty()) return now - queue_.front()->received;
+        return preloadTimer_ != 0 ? now - preloadSince_ : Clock::duration{};
     }
     // The most memory that one of its workers used; 0: not known yet.
     uint64_t memorySeen() const { return memorySeen_; }
@@ -78,8 +84,10 @@ public:
     bool draining() const { return draining_; }
 
     void workerReady(Worker&) override;
+    void workerGaveUp(Worker&, InvocationPtr) override;
     void workerAnswered(Worker&, InvocationPtr, Outcome&) override;
     void workerGone(Worker&, WorkerEnd&&) override;
+    bool wantsStart(const Worker&) const override;
 
 private:
     Worker* pick();
@@ -91,17 +99,22 @@ private:
     bool stuck(const Worker& worker) const;
     size_t depthNow() const;
     void feed(Clock::time_point now);
+    size_t workersForQueue() const;
     void startMissing(size_t most, size_t helpful);
     void startOne();
+    void preloadOne();
+    void stopSurplus();
+    void loadFailed(const WorkerEnd& end);
     void learn(const Outcome& outcome, bool othersWaited);
     void requeue(std::vector<InvocationPtr> calls);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
     void failQueue(const base::Failure& failure);
     base::Failure whyNobodyCame() const;
+    base::Failure whyNoPlace(std::chrono::milliseconds waited) const;
     void expireQueue();
     void armQueue();
-    void armGrow();
+    void armGrow(Clock::time_point when);
     void loaded(base::Result<void> result);
 
     Context& context_;
@@ -114,14 +127,19 @@ private:
     double longShare_ = 0;      // of the latest answers: how many were not short
     size_t samples_ = 0;        // answers in both, up to a window's length
     size_t shortInARow_ = 0;    // answers since the last one that was not short
+    size_t sinceNative_ = SIZE_MAX;  // answers since a call printed natively
     size_t callsPerDepth_ = 0;  // short answers in a row that allow one more waiting call
     uint64_t memorySeen_ = 0;
     bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
     size_t preloadLeft_ = 0;
+    base::TimerId preloadTimer_ = 0;  // runs while preload() waits for a place
+    Clock::time_point preloadSince_{};
     LoadedCallback loaded_;
-    uint32_t loadFailures_ = 0;
+    uint32_t loadFailures_ = 0;  // in a row
+    base::Failure loadFailure_{};
+    Clock::time_point retryAt_{};
 };
 
 }  // namespace cf::workers

@@ -110,10 +110,13 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
     }
     socketWatch_ = std::make_unique<Watch>(context_.loop, socket_.get(), EPOLLIN,
                                            [this](uint32_t e) { onSocket(e); });
-    outputWatch_ = std::make_unique<Watch>(context_.loop, output_.get(), EPOLLIN,
-                                           [this](uint32_t) { onPipe(Stream::output); });
-    errorsWatch_ = std::make_unique<Watch>(context_.loop, errors_.get(), EPOLLIN,
-                                           [this](uint32_t) { onPipe(Stream::errors); });
+    // What a call printed was written before its answer.
+    outputWatch_ = std::make_unique<Watch>(
+        context_.loop, output_.get(), EPOLLIN, [this](uint32_t) { onPipe(Stream::output); },
+        Watch::Turn::first);
+    errorsWatch_ = std::make_unique<Watch>(
+        context_.loop, errors_.get(), EPOLLIN, [this](uint32_t) { onPipe(Stream::errors); },
+        Watch::Turn::first);
 }
 
 void Worker::bind(TargetPtr target, uint64_t memorySeen) {
@@ -172,16 +175,23 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now) {
         call.cold = true;
         call.init = initTime_;
     }
-    const bool begins = target_->concurrency > 1 || inFlight_.empty();
-    if (begins) call.begun = now;
-    const auto timeout = target_->timeout;
+    const auto timeout = call.timeout = target_->timeout;
     const auto wall = context_.wall.unixMs(now);
     protocol::putInvoke(out_, call.frameId, call.event, call.context,
                         {static_cast<uint64_t>(timeout.count()), call.idText(), call.requestId,
                          static_cast<uint64_t>(wall + timeout.count())});
+    if (target_->concurrency > 1 || inFlight_.empty())
+        begin(call, now);
+    else
+        ringAt(call.received + context_.options.queueTimeout);
     inFlight_.push_back(std::move(invocation));
-    armDeadline();
     flushSoon();
+}
+
+// From here on it is in the function's hands.
+void Worker::begin(Invocation& call, Clock::time_point now) {
+    call.begun = now;
+    ringAt(now + call.timeout);
 }
 
 bool Worker::cancel(Invocation& invocation) {
@@ -196,6 +206,8 @@ bool Worker::cancel(Invocation& invocation) {
         flushSoon();
     } else if (at == inFlight_.begin()) {
         kill(WorkerEnd::Cause::killed, "the caller went away");
+    } else {
+        invocation.abandoned = true;
     }
     return true;
 }

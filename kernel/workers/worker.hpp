@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/frame.hpp"
@@ -56,10 +57,14 @@ public:
     virtual void workerWaits(Worker&) {}  // said HELLO
     virtual void workerReady(Worker&) {}  // said READY
     virtual void workerChecked(Worker&, std::string_view /*remarks*/) {}
+    // A call waited in its socket for longer than queue.timeout.
+    virtual void workerGaveUp(Worker&, InvocationPtr) {}
     // An answer came; the worker has room again. `outcome` is complete but for queue time.
     virtual void workerAnswered(Worker&, InvocationPtr, Outcome&) {}
     // The last call about this worker; give it to retire().
     virtual void workerGone(Worker&, WorkerEnd&&) = 0;
+    // Its turn to start has come; false: nobody waits for it any more.
+    virtual bool wantsStart(const Worker&) const { return true; }
 };
 
 class Worker {
@@ -82,6 +87,7 @@ public:
     void setOwner(WorkerOwner& owner) { owner_ = &owner; }
     // Asks the launcher to start its process; called once, by Starts.
     void launch();
+    const WorkerOwner* owner() const { return owner_; }
     // Binds it to a version for life: attach and LOAD follow as soon as it has said HELLO.
     // `memorySeen` as in Birth.
     void bind(TargetPtr target, uint64_t memorySeen = 0);
@@ -90,14 +96,16 @@ public:
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
     // `now`: the time, which the caller mostly knows already.
     void send(InvocationPtr invocation, Clock::time_point now);
-    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
-    // False: not here.
+    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside;
+    // where it only waits, it will not begin. False: not here.
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
     // Lets it leave when what it has is done.
     void stop();
     void kill(WorkerEnd::Cause cause, std::string detail);
+    // The calls in its hands, for whoever ends it and answers them.
+    std::deque<InvocationPtr> surrender() { return std::exchange(inFlight_, {}); }
     // Ends it when it computes too much between its calls. Called about once a second.
     void checkIdleWork(Clock::time_point now);
 
@@ -113,6 +121,8 @@ public:
     bool staysHere() const { return place_.held() && !leaving_; }
     const Place& place() const { return place_; }
     bool wasCold() const { return !answeredOnce_; }
+    // A call printed through the process's own descriptors since the last question.
+    bool printedNatively() { return std::exchange(printedNatively_, false); }
     Clock::time_point lastUsed() const { return lastUsed_; }
     Clock::time_point boundAt() const { return bound_; }
     std::chrono::microseconds initTime() const { return initTime_; }
@@ -130,14 +140,18 @@ private:
     bool onAnswer(const protocol::Frame& frame);
     bool onLogFrame(const protocol::Frame& frame);
     bool broken(std::string detail);
-    void onPipe(Stream stream);
+    bool onPipe(Stream stream);
+    void emptyPipes();
     void print(Stream stream, Invocation* invocation, std::string_view text);
     Invocation* printing();
     void onRefused(std::string_view line);
     void flushSoon();
     void flush();
-    void armDeadline();
+    void begin(Invocation& call, Clock::time_point now);
+    void ringAt(Clock::time_point when);
     void onDeadline();
+    void giveUpWaiting(Clock::time_point now);
+    bool nextMayBegin() const;
     void expire(size_t index);
     void beginDying(WorkerEnd::Cause cause, std::string detail);
     void killTree();
@@ -163,11 +177,15 @@ private:
     bool leaving_ = false;
     bool answeredOnce_ = false;
     bool saidHello_ = false;
+    bool emptiesPipes_ = false;  // it has printed natively: its pipes are read before its answers
+    bool printedNatively_ = false;
     std::deque<InvocationPtr> inFlight_;
+    bool gaveUp_ = false;  // calls that it holds were answered without it, and must not begin
     std::vector<uint64_t> cancelled_;  // answers that may still come, of calls that were given up
     Clock::time_point lastUsed_{}, bound_{};
     std::chrono::microseconds initTime_{0};
     base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;
+    Clock::time_point ringsAt_{};  // deadline_
     std::string lastErrors_;
     std::string loadError_;
     RefusalLines refusalLines_;

@@ -22,12 +22,12 @@ constexpr auto memorySampleInterval = 50ms;
 
 }  // namespace
 
-void Worker::armDeadline() {
-    // One lazy timer: it is left where it is and looks again when it rings.
-    if (deadline_ != 0 || inFlight_.empty()) return;
-    const auto start =
-        inFlight_.front()->begun == Clock::time_point{} ? Clock::now() : inFlight_.front()->begun;
-    deadline_ = context_.loop.at(start + target_->timeout, [this] {
+// One lazy timer: it is left where it is and looks again when it rings, unless that is too late.
+void Worker::ringAt(Clock::time_point when) {
+    if (deadline_ != 0 && ringsAt_ <= when) return;
+    context_.loop.cancel(deadline_);
+    ringsAt_ = when;
+    deadline_ = context_.loop.at(when, [this] {
         deadline_ = 0;
         onDeadline();
     });
@@ -36,20 +36,45 @@ void Worker::armDeadline() {
 void Worker::onDeadline() {
     if (state_ != State::ready || inFlight_.empty()) return;
     const auto now = Clock::now();
+    const auto outOfTime = [](const InvocationPtr& call) { return call->begun + call->timeout; };
     if (target_->concurrency <= 1) {
-        if (now >= inFlight_.front()->begun + target_->timeout)
+        if (now >= outOfTime(inFlight_.front()))
             return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
-    } else {
-        for (size_t i = 0; i < inFlight_.size();) {
-            if (now >= inFlight_[i]->begun + target_->timeout)
-                expire(i);
-            else
-                ++i;
-        }
-        if (inFlight_.empty())
-            return kill(WorkerEnd::Cause::stopped, "an invocation ran out of time");
+        ringAt(outOfTime(inFlight_.front()));
+        return giveUpWaiting(now);
     }
-    armDeadline();
+    for (size_t i = 0; i < inFlight_.size();) {
+        if (now >= outOfTime(inFlight_[i]))
+            expire(i);
+        else
+            ++i;
+    }
+    if (inFlight_.empty())
+        return kill(WorkerEnd::Cause::stopped, "an invocation ran out of time");
+    const auto first = std::min_element(
+        inFlight_.begin(), inFlight_.end(),
+        [&](const auto& a, const auto& b) { return outOfTime(a) < outOfTime(b); });
+    ringAt(outOfTime(*first));
+}
+
+// What was sent ahead waits no longer than in the queue. It cannot be taken back, so its worker ends
+// before it comes to it.
+void Worker::giveUpWaiting(Clock::time_point now) {
+    const auto tooLong = [&](const InvocationPtr& call) {
+        return call->received + context_.options.queueTimeout;
+    };
+    while (inFlight_.size() > 1 && now >= tooLong(inFlight_[1])) {
+        InvocationPtr call = std::move(inFlight_[1]);
+        inFlight_.erase(inFlight_.begin() + 1);
+        gaveUp_ = leaving_ = true;
+        owner_->workerGaveUp(*this, std::move(call));
+    }
+    if (inFlight_.size() > 1) ringAt(tooLong(inFlight_[1]));
+}
+
+// Whether what its socket holds behind the present call is still wanted.
+bool Worker::nextMayBegin() const {
+    return !gaveUp_ && (inFlight_.empty() || !inFlight_.front()->abandoned);
 }
 
 // With several invocations on one worker a late one cannot be killed alone: it is told, answered
@@ -68,7 +93,7 @@ void Worker::expire(size_t index) {
     outcome.run = microsecondsSince(call->begun, Clock::now());
     outcome.cold = call->cold;
     outcome.init = call->init;
-    outcome.failure = failureOf(end, *target_);
+    outcome.failure = failureOf(end, *target_, call->timeout);
     owner_->workerAnswered(*this, std::move(call), outcome);
 }
 
@@ -137,8 +162,7 @@ void Worker::ended(const sandbox::Ended& end) {
         decoder_.filled(static_cast<size_t>(got));
         readFrames();
     }
-    onPipe(Stream::output);
-    onPipe(Stream::errors);
+    emptyPipes();
     if (state_ == State::dying) return;
     beginDying(leaving_ && inFlight_.empty() ? WorkerEnd::Cause::stopped
                : state_ == State::starting   ? WorkerEnd::Cause::notStarted
@@ -149,8 +173,7 @@ void Worker::ended(const sandbox::Ended& end) {
 void Worker::finishDying() {
     context_.loop.cancel(dying_);
     dying_ = 0;
-    onPipe(Stream::output);
-    onPipe(Stream::errors);
+    emptyPipes();
     retire(context_.loop, std::move(outputWatch_));
     retire(context_.loop, std::move(errorsWatch_));
     WorkerEnd end;
@@ -165,11 +188,8 @@ void Worker::finishDying() {
         end.cause = WorkerEnd::Cause::outOfMemory;
     else if (unexplained && hasEnded_)
         describeEnd(context_, target_, ended_, lastErrors_, end);
-    const bool parallel = target_ && target_->concurrency > 1;
-    for (auto& call : inFlight_) {
-        const bool begun = parallel || &call == &inFlight_.front();
-        (begun ? end.begun : end.notBegun).push_back(std::move(call));
-    }
+    for (auto& call : inFlight_)
+        (call->begun != Clock::time_point{} ? end.begun : end.notBegun).push_back(std::move(call));
     inFlight_.clear();
     owner_->workerGone(*this, std::move(end));
 }

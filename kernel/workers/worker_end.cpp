@@ -62,15 +62,16 @@ base::Failure failureOfLoad(std::string_view errorDocument) {
     return failure;
 }
 
-base::Failure failureOf(const WorkerEnd& end, const Target& target) {
+base::Failure failureOf(const WorkerEnd& end, const Target& target,
+                        std::chrono::milliseconds timeout) {
     using Cause = WorkerEnd::Cause;
     switch (end.cause) {
         case Cause::timedOut:
             return {.reason = "function_timeout",
                     .detail = "the function did not answer within its timeout",
                     .hint = "make it faster or raise timeout",
-                    .limit = std::to_string(target.timeout.count()) + " ms",
-                    .observed = "still running after " + std::to_string(target.timeout.count()) +
+                    .limit = std::to_string(timeout.count()) + " ms",
+                    .observed = "still running after " + std::to_string(timeout.count()) +
                                 " ms; it was ended"};
         case Cause::outOfMemory:
             return {.reason = "memory_exceeded",

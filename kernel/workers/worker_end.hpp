@@ -13,7 +13,8 @@ void describeEnd(const Context& context, const TargetPtr& target, const sandbox:
 // message as detail, its place in the source as a remark.
 base::Failure failureOfLoad(std::string_view errorDocument);
 
-// What the caller of an invocation that was running then is told.
-base::Failure failureOf(const WorkerEnd& end, const Target& target);
+// What the caller of an invocation is told that was running then and might take `timeout`.
+base::Failure failureOf(const WorkerEnd& end, const Target& target,
+                        std::chrono::milliseconds timeout);
 
 }  // namespace cf::workers

@@ -21,6 +21,8 @@ namespace {
 constexpr size_t keptErrors = 8 * 1024;
 constexpr size_t maxErrorDocument = 64 * 1024;
 constexpr std::chrono::milliseconds lateRefusal{200};
+constexpr size_t pipeRead = 16 * 1024;
+constexpr int pipeReads = 4;  // as much as a pipe holds (pipe(7))
 
 }  // namespace
 
@@ -68,8 +70,7 @@ void Worker::onSocket(uint32_t events) {
         decoder_.filled(static_cast<size_t>(got));
         readFrames();
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        onPipe(Stream::output);
-        onPipe(Stream::errors);
+        emptyPipes();
         const bool asked = leaving_ && inFlight_.empty();
         beginDying(state_ == State::starting ? WorkerEnd::Cause::notStarted
                    : asked                   ? WorkerEnd::Cause::stopped
@@ -161,6 +162,7 @@ bool Worker::onHello(std::string_view payload) {
 }
 
 bool Worker::onAnswer(const Frame& frame) {
+    if (emptiesPipes_) emptyPipes();
     auto at = inFlight_.begin();
     if (target_ && target_->concurrency > 1)
         at = std::find_if(inFlight_.begin(), inFlight_.end(),
@@ -186,15 +188,16 @@ bool Worker::onAnswer(const Frame& frame) {
                            .observed = std::to_string(answer.document.size()) + " bytes"};
     } else {
         const auto document = context_.validator.parse(answer.document);
-        const bool tooDeep = !document && document.failure().reason == "json_too_deep";
-        if (!document && !tooDeep)
-            return broken("an answer that is not JSON: " + document.failure().detail);
-        outcome.kind = tooDeep ? Outcome::Kind::failure : Outcome::Kind::result;
-        if (tooDeep) {
+        outcome.kind = document ? Outcome::Kind::result : Outcome::Kind::failure;
+        if (!document && document.failure().reason == "json_too_deep") {
             outcome.failure = {.reason = "invalid_response",
                                .detail = "the result is nested too deeply",
                                .hint = "return a flatter value",
                                .limit = std::to_string(base::invokeJsonDepth) + " levels"};
+        } else if (!document) {
+            outcome.failure = {.reason = "invalid_response",
+                               .detail = "the result is not JSON: " + document.failure().detail,
+                               .hint = "return a value that the language's JSON library can write"};
         } else if (frame.type == FrameType::error) {
             std::string_view type, message;
             if (!document->is_object() || (*document)["type"].get(type) ||
@@ -217,13 +220,22 @@ bool Worker::onAnswer(const Frame& frame) {
     answeredOnce_ = true;
     std::copy(std::begin(call->id), std::end(call->id), lastCall_);
     lastUsed_ = now;
-    if (target_->concurrency <= 1 && !inFlight_.empty()) inFlight_.front()->begun = now;
+    if (target_->concurrency <= 1) {
+        if (!nextMayBegin())
+            kill(WorkerEnd::Cause::killed, "what waited in it is not wanted any more");
+        else if (!inFlight_.empty())
+            begin(*inFlight_.front(), now);
+    }
     owner_->workerAnswered(*this, std::move(call), outcome);
     if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();
     return state_ != State::dying;
 }
 
-Invocation* Worker::printing() { return inFlight_.empty() ? nullptr : inFlight_.front().get(); }
+// Whose native output it is. With several calls in its hands nobody knows, and it may be another
+// caller's secret.
+Invocation* Worker::printing() {
+    return inFlight_.size() == 1 ? inFlight_.front().get() : nullptr;
+}
 
 bool Worker::onLogFrame(const Frame& frame) {
     Stream stream = Stream::output;
@@ -266,15 +278,27 @@ void Worker::print(Stream stream, Invocation* invocation, std::string_view text)
 }
 
 // Native output. One read an event keeps a flood from holding the loop; the pipe's own limit slows
-// the writer down.
-void Worker::onPipe(Stream stream) {
+// the writer down. True: there may be more.
+bool Worker::onPipe(Stream stream) {
     auto& pipe = stream == Stream::output ? output_ : errors_;
     auto& watch = stream == Stream::output ? outputWatch_ : errorsWatch_;
-    if (!pipe || !watch) return;
-    char buffer[16 * 1024];
+    if (!pipe || !watch) return false;
+    char buffer[pipeRead];
     const ssize_t got = ::read(pipe.get(), buffer, sizeof buffer);
-    if (got > 0) return print(stream, printing(), {buffer, static_cast<size_t>(got)});
+    if (got > 0) {
+        if (!inFlight_.empty()) emptiesPipes_ = printedNatively_ = true;
+        print(stream, printing(), {buffer, static_cast<size_t>(got)});
+        return static_cast<size_t>(got) == sizeof buffer;
+    }
     if (got == 0 || (errno != EAGAIN && errno != EINTR)) retire(context_.loop, std::move(watch));
+    return false;
+}
+
+// What was printed before an answer belongs to its call.
+void Worker::emptyPipes() {
+    for (const Stream stream : {Stream::output, Stream::errors})
+        for (int i = 0; i < pipeReads && onPipe(stream); ++i) {
+        }
 }
 
 // It comes by way of the launcher, so a short invocation may just be over: its record is written

@@ -30,6 +30,12 @@ class DispatchTest : public DispatcherFixture {
     CPPUNIT_TEST(removingFailsWhatWaitsAndFinishesWhatRuns);
     CPPUNIT_TEST(idleWorkersLeaveAfterKeepAlive);
     CPPUNIT_TEST(concurrentCallsShareOneWorker);
+    CPPUNIT_TEST(whatAnOldVersionDidNotBeginRunsOnTheNewOne);
+    CPPUNIT_TEST(aLowerMaxWorkersEndsTheSurplus);
+    CPPUNIT_TEST(aNewNameReachesItsWorkers);
+    CPPUNIT_TEST(aSaveOnAFullPlatformWaitsForAPlace);
+    CPPUNIT_TEST(nothingGoesLiveUntriedOnAFullPlatform);
+    CPPUNIT_TEST(theEndAnswersEverybodyWhoWaits);
     CPPUNIT_TEST(equalPlansAreKeptOnce);
     CPPUNIT_TEST_SUITE_END();
 
@@ -288,6 +294,132 @@ public:
         FakeWorker& worker = *bound()[0];
         for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
         for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
+    }
+
+    void whatAnOldVersionDidNotBeginRunsOnTheNewOne() {
+        options.cores = 1;
+        start();
+        const auto one = target();
+        one->timeout = 10s;
+        dispatcher->commit(one);
+        for (int i = 0; i < 40; ++i) wait(call(one));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto first = call(one, "1"), second = call(one, "2"), third = call(one, "3");
+        until([&] { return worker.calls.size() == 43; }, "all three in one socket");
+        dispatcher->commit(target(2));
+        worker.end({.exitCode = 1});
+        CPPUNIT_ASSERT_EQUAL(std::string("worker_crashed"), wait(first).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(second).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(third).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("/artifact/2"), bound()[0]->attached);
+    }
+
+    void aLowerMaxWorkersEndsTheSurplus() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        for (int i = 0; i < 4; ++i) call(t);
+        until(
+            [&] {
+                const auto all = bound();
+                return all.size() == 4 && std::all_of(all.begin(), all.end(), [](const auto* w) {
+                           return w->calls.size() == 1;
+                       });
+            },
+            "four busy workers");
+        auto lower = std::make_shared<Target>(*t);
+        lower->maxWorkers = 1;
+        dispatcher->update(lower);
+        const auto later = call(lower);
+        const auto before = bound();
+        for (auto* worker : before) worker->autoAnswer = true;
+        for (auto* worker : before) worker->answer(worker->calls[0], "1");
+        CPPUNIT_ASSERT(wait(later).kind == Outcome::Kind::result);
+        until([&] { return bound().size() == 1; }, "the others to leave");
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, bound()[0]->killed);
+    }
+
+    void aNewNameReachesItsWorkers() {
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        wait(call(t));
+        FakeWorker& before = *bound()[0];
+        auto renamed = std::make_shared<Target>(*t);
+        renamed->functionName = "two";
+        dispatcher->update(renamed);
+        CPPUNIT_ASSERT(wait(call(renamed)).cold);
+        until([&] { return !before.alive; }, "the worker with the old name to leave");
+    }
+
+    void aSaveOnAFullPlatformWaitsForAPlace() {
+        options.maxWorkers = 1;
+        options.prewarmed = 0;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto one = target();
+        one->timeout = 10s;
+        dispatcher->commit(one);
+        const auto held = call(one);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        std::optional<bool> loaded;
+        dispatcher->stage(target(1, "fn_2"),
+                          [&](base::Result<void> result) { loaded = static_cast<bool>(result); });
+        turn(20ms);
+        CPPUNIT_ASSERT_MESSAGE("went live untried", !loaded.has_value());
+        bound()[0]->answer(bound()[0]->calls[0], "1");
+        wait(held);
+        until([&] { return loaded.has_value(); }, "its turn");
+        CPPUNIT_ASSERT(*loaded);
+    }
+
+    void nothingGoesLiveUntriedOnAFullPlatform() {
+        options.maxWorkers = 1;
+        options.prewarmed = 0;
+        options.preloadPatience = 30ms;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto one = target();
+        one->timeout = 10s;
+        dispatcher->commit(one);
+        const auto held = call(one);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        std::optional<base::Failure> failure;
+        dispatcher->stage(target(2), [&](base::Result<void> result) { failure = result.failure(); });
+        until([&] { return failure.has_value(); }, "the save to be refused");
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), failure->reason);
+        bound()[0]->answer(bound()[0]->calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(held).document);
+        bound()[0]->autoAnswer = true;
+        CPPUNIT_ASSERT(!wait(call(one)).cold);
+    }
+
+    void theEndAnswersEverybodyWhoWaits() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->maxWorkers = 1;
+        dispatcher->commit(t);
+        const auto running = call(t), queued = call(t);
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        const auto loadsForever = [](FakeWorker& worker) { worker.onLoad = [](FakeWorker&) {}; };
+        launcher->onStart = loadsForever;
+        for (const auto& worker : launcher->workers) loadsForever(*worker);
+        std::optional<base::Failure> load, check;
+        dispatcher->stage(target(2), [&](base::Result<void> result) { load = result.failure(); });
+        dispatcher->check("lua", "main.lua", "return", [&](base::Result<std::string> result) {
+            if (!result) check = result.failure();
+        });
+        dispatcher->shutDown();
+        CPPUNIT_ASSERT(load.has_value() && check.has_value());
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"), load->reason);
+        CPPUNIT_ASSERT(running->done && queued->done);
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"), running->failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"), queued->failure.reason);
     }
 
     void equalPlansAreKeptOnce() {

@@ -17,6 +17,15 @@ class HostileWorkerTest : public DispatcherFixture {
     CPPUNIT_TEST(aSecondAnswerKillsTheWorker);
     CPPUNIT_TEST(aResultThatIsTooLargeIsNamed);
     CPPUNIT_TEST(aResultThatIsTooDeepIsNamedAndTheWorkerLives);
+    CPPUNIT_TEST(aResultThatIsNotJsonCostsOnlyItsCall);
+    CPPUNIT_TEST(aChangedTimeoutCountsFromTheNextCallOn);
+    CPPUNIT_TEST(aWorkerThatLoadsDuringAChangeGetsIt);
+    CPPUNIT_TEST(whatWaitsInASocketForTooLongIsToldSoAndNeverBegins);
+    CPPUNIT_TEST(whatWaitsInASocketForNobodyNeverBegins);
+    CPPUNIT_TEST(whatDoesNotLoadIsTriedAgainAfterAWhile);
+    CPPUNIT_TEST(nativeOutputBelongsToTheCallBeforeItsAnswer);
+    CPPUNIT_TEST(nativeOutputOfSeveralCallsIsNobodys);
+    CPPUNIT_TEST(afterNativeOutputNothingWaitsInASocket);
     CPPUNIT_TEST(anErrorDocumentPassesThrough);
     CPPUNIT_TEST(loadingHasADeadline);
     CPPUNIT_TEST(aWorkerThatCannotStartFailsItsCalls);
@@ -146,8 +155,6 @@ public:
         silent();
         using protocol::FrameType;
         breaks([](FakeWorker& w) { w.answer(w.calls[0] + 1, "1"); }, "worker_protocol_error");
-        breaks([](FakeWorker& w) { w.answer(w.calls[0], "{not json"); }, "worker_protocol_error");
-        breaks([](FakeWorker& w) { w.answer(w.calls[0], "\"\xff\""); }, "worker_protocol_error");
         breaks([](FakeWorker& w) { w.answer(w.calls[0], R"({"type":1})", FrameType::error); }, "worker_protocol_error");
         breaks([](FakeWorker& w) { w.send(FrameType::ready, 0); }, "worker_protocol_error");
         breaks([](FakeWorker& w) { w.hello(); }, "worker_protocol_error");
@@ -189,6 +196,203 @@ public:
         worker.answer(worker.calls[0], std::string(300, '[') + std::string(300, ']'));
         CPPUNIT_ASSERT_EQUAL(std::string("invalid_response"), wait(deep).failure.reason);
         CPPUNIT_ASSERT(worker.alive);
+    }
+
+    void aResultThatIsNotJsonCostsOnlyItsCall() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->concurrency = 3;
+        dispatcher->commit(t);
+        const auto first = call(t), second = call(t), third = call(t);
+        FakeWorker& worker = running(3);
+        worker.answer(worker.calls[0], "{not json");
+        worker.answer(worker.calls[1], "\"\xff\"");
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_response"), wait(first).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_response"), wait(second).failure.reason);
+        worker.answer(worker.calls[2], "3");
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(third).document);
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, worker.killed);
+    }
+
+    void aChangedTimeoutCountsFromTheNextCallOn() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->timeout = 10s;
+        t->maxWorkers = 1;
+        dispatcher->update(t);
+        const auto before = call(t);
+        FakeWorker& worker = running();
+        const auto shorter = std::make_shared<Target>(*t);
+        shorter->timeout = 50ms;
+        dispatcher->update(shorter);
+        turn(100ms);
+        CPPUNIT_ASSERT(!before->done);
+        worker.answer(worker.calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(before).document);
+        const auto begun = Clock::now();
+        const auto late = wait(call(shorter)).failure;
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), late.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), late.limit);
+        CPPUNIT_ASSERT(Clock::now() - begun < 5s);
+    }
+
+    void aWorkerThatLoadsDuringAChangeGetsIt() {
+        const auto loadsSlowly = [](FakeWorker& worker) {
+            worker.autoAnswer = false;
+            worker.onLoad = [](FakeWorker&) {};
+        };
+        launcher->onStart = loadsSlowly;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        const auto answer = call(t);
+        until([&] { return !bound().empty(); }, "the load");
+        const auto shorter = std::make_shared<Target>(*t);
+        shorter->timeout = 50ms;
+        dispatcher->update(shorter);
+        bound()[0]->send(protocol::FrameType::ready, 0);
+        CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), wait(answer).failure.limit);
+    }
+
+    // A call that runs, and two behind it in the socket of the only worker.
+    std::vector<std::shared_ptr<Answer>> twoBehindOne(const TargetPtr& t) {
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const size_t before = worker.calls.size();
+        std::vector<std::shared_ptr<Answer>> calls{call(t, "1"), call(t, "2"), call(t, "3")};
+        until([&] { return worker.calls.size() == before + 3; }, "all three in one socket");
+        return calls;
+    }
+    TargetPtr oneCore() {
+        options.cores = 1;
+        options.prewarmed = 0;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        t->maxWorkers = 1;
+        dispatcher->commit(t);
+        return t;
+    }
+
+    void whatWaitsInASocketForTooLongIsToldSoAndNeverBegins() {
+        options.queueTimeout = 60ms;
+        const auto calls = twoBehindOne(oneCore());
+        FakeWorker& worker = *bound()[0];
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_timeout"), wait(calls[1]).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_timeout"), wait(calls[2]).failure.reason);
+        CPPUNIT_ASSERT(!calls[0]->done && worker.killed == 0);
+        worker.answer(worker.calls[40], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(calls[0]).document);
+        until([&] { return worker.killed == 1; }, "the worker to end before it comes to them");
+    }
+
+    void whatWaitsInASocketForNobodyNeverBegins() {
+        const auto t = oneCore();
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto first = call(t);
+        const auto gone = std::make_shared<Answer>();
+        auto invocation = std::make_unique<KeptInvocation>(gone);
+        Invocation& leaves = *invocation;
+        invocation->target = t;
+        invocation->event = "{}";
+        invocation->received = Clock::now();
+        dispatcher->invoke(std::move(invocation));
+        const auto last = call(t, "3");
+        until([&] { return worker.calls.size() == 43; }, "all three in one socket");
+        dispatcher->cancel(leaves);
+        turn(10ms);
+        CPPUNIT_ASSERT(worker.killed == 0 && !first->done);
+        worker.answer(worker.calls[40], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(first).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(gone).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(last).document);  // by the next worker
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, worker.killed);
+    }
+
+    void whatDoesNotLoadIsTriedAgainAfterAWhile() {
+        options.prewarmed = 0;
+        options.queueTimeout = 500ms;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        const auto held = call(t);
+        FakeWorker& busy = running();
+        launcher->onStart = [](FakeWorker& worker) {
+            worker.onLoad = [](FakeWorker& w) {
+                w.send(protocol::FrameType::loadFailed, 0,
+                       [](std::string& out) { out += R"({"type":"E","message":"no supplier"})"; });
+            };
+        };
+        const auto waiting = wait(call(t)).failure;
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_timeout"), waiting.reason);
+        CPPUNIT_ASSERT(waiting.detail.find("no supplier") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(launcher->workers.size()) + " starts",
+                               launcher->workers.size() <= 6);
+        busy.answer(busy.calls[0], "1");
+        wait(held);
+    }
+
+    void nativeOutputBelongsToTheCallBeforeItsAnswer() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->maxWorkers = 1;
+        t->timeout = 10s;
+        dispatcher->update(t);
+        std::vector<std::shared_ptr<Answer>> calls{call(t), call(t), call(t)};
+        for (size_t i = 0; i < calls.size(); ++i) {
+            FakeWorker& worker = running(i + 1);
+            // More than one read takes, and all of it written before the answer.
+            for (int line = 0; line < 1500; ++line)
+                worker.print("words of call " + std::to_string(i) + "\n");
+            worker.answer(worker.calls[i], "1");
+        }
+        for (size_t i = 0; i < calls.size(); ++i) {
+            const auto log = wait(calls[i]).log;
+            CPPUNIT_ASSERT_EQUAL("words of call " + std::to_string(i), log.substr(0, 15));
+            for (size_t other = 0; other < calls.size(); ++other)
+                CPPUNIT_ASSERT(other == i ||
+                               log.find("call " + std::to_string(other)) == std::string::npos);
+        }
+        for (const auto& line : logged) CPPUNIT_ASSERT(line.substr(0, 5) == "call:");
+    }
+
+    void nativeOutputOfSeveralCallsIsNobodys() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->concurrency = 2;
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        const auto first = call(t), second = call(t);
+        FakeWorker& worker = running(2);
+        worker.print("whose?\n");
+        until([&] { return !logged.empty(); }, "the line");
+        CPPUNIT_ASSERT_EQUAL(std::string("-:whose?\n"), logged[0]);
+        worker.answer(worker.calls[1], "2");
+        wait(second);
+        worker.print("mine\n");
+        worker.answer(worker.calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("mine\n"), wait(first).log);
+    }
+
+    void afterNativeOutputNothingWaitsInASocket() {
+        const auto t = oneCore();
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto speaks = call(t);
+        until([&] { return worker.calls.size() == 41; }, "the call");
+        worker.print("hello\n");
+        worker.answer(worker.calls[40], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), wait(speaks).log);
+        const auto next = call(t), behind = call(t);
+        turn(3ms);
+        CPPUNIT_ASSERT_EQUAL(size_t{42}, worker.calls.size());
+        worker.autoAnswer = true;
+        worker.answer(worker.calls[41], "1");
+        wait(next);
+        wait(behind);
     }
 
     void anErrorDocumentPassesThrough() {

@@ -17,6 +17,8 @@ class SchedulingTest : public DispatcherFixture {
     CPPUNIT_TEST(refillsComeAfterWhatCallsWaitFor);
     CPPUNIT_TEST(aWorkerThatWaitsForItsTurnLosesNoneOfItsInitTimeout);
     CPPUNIT_TEST(aColdFunctionRemovedBeforeItsTurnStartsNothing);
+    CPPUNIT_TEST(startsThatNobodyWaitsForAreWithdrawn);
+    CPPUNIT_TEST(functionsTakeTurnsToStart);
     CPPUNIT_TEST(minWorkersAreStartedAndKept);
     CPPUNIT_TEST_SUITE_END();
 
@@ -214,6 +216,29 @@ public:
         CPPUNIT_ASSERT_EQUAL(size_t{3}, launcher->workers.size());
     }
 
+    void startsThatNobodyWaitsForAreWithdrawn() {
+        const auto t = longFunction();
+        std::vector<std::shared_ptr<Answer>> burst;
+        for (int i = 0; i < 30; ++i) burst.push_back(call(t));  // a worker is asked for each
+        const auto other = callOf("fn_2");
+        for (const auto& answer : burst) wait(answer);
+        CPPUNIT_ASSERT(wait(other).kind == Outcome::Kind::result);
+        turn(100ms);
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(launcher->workers.size()) + " starts",
+                               launcher->workers.size() <= 6);
+        CPPUNIT_ASSERT(dispatcher->counts().workers <= 6);
+    }
+
+    void functionsTakeTurnsToStart() {
+        const auto t = longFunction();
+        bound()[0]->autoAnswer = false;  // nobody helps the burst
+        std::vector<std::shared_ptr<Answer>> burst;
+        for (int i = 0; i < 20; ++i) burst.push_back(call(t));
+        CPPUNIT_ASSERT(wait(callOf("fn_2")).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(launcher->workers.size()) + " starts before it",
+                               launcher->workers.size() <= 8);
+    }
+
     void minWorkersAreStartedAndKept() {
         start();
         const auto t = target();
@@ -231,6 +256,27 @@ public:
     }
 
 private:
+    // A function that is known to take long, with one worker; further ones take their time to start.
+    TargetPtr longFunction() {
+        options.cores = 1;
+        options.prewarmed = 0;
+        launcher->startTime = 15ms;
+        start();
+        const auto t = target();
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        wait(call(t));
+        bound()[0]->autoAnswer = false;
+        for (size_t i = 1; i < 8; ++i) {
+            const auto slow = call(t);
+            until([&] { return bound()[0]->calls.size() == i + 1; }, "the call");
+            turn(3ms);
+            bound()[0]->answer(bound()[0]->calls[i], "1");
+            wait(slow);
+        }
+        bound()[0]->autoAnswer = true;
+        return t;
+    }
     TargetPtr shortFunctionWithTwoWorkers() {
         launcher->onStart = holdLong;
         start();
