@@ -1,7 +1,10 @@
 #include "base/json.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
+#include <optional>
 #include <unordered_set>
 
 namespace cf::base {
@@ -56,6 +59,12 @@ std::string_view keyAt(simdjson::dom::object object, size_t index) {
     return field.key();
 }
 
+constexpr std::array<bool, 256> setOf(std::string_view chars) {
+    std::array<bool, 256> set{};
+    for (const char c : chars) set[static_cast<uint8_t>(c)] = true;
+    return set;
+}
+
 // Behind the valid JSON string whose first quote is before `at`.
 const char* behindString(const char* at, const char* end) {
     for (const char* begin = at;; ++at) {
@@ -69,11 +78,7 @@ const char* behindString(const char* at, const char* end) {
 
 // End of the valid JSON value that begins at `at`.
 size_t endOfValue(std::string_view text, size_t at) {
-    static constexpr auto isMark = [] {
-        std::array<bool, 256> marks{};
-        for (const char c : {'"', '{', '[', '}', ']', ','}) marks[static_cast<uint8_t>(c)] = true;
-        return marks;
-    }();
+    static constexpr auto isMark = setOf("\"{[}],");
     const char *here = text.data() + at, *const end = text.data() + text.size();
     for (int depth = 0; here < end;) {
         const char c = *here;
@@ -104,6 +109,77 @@ std::string_view trimEnd(std::string_view text) {
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n'))
         text.remove_suffix(1);
     return text;
+}
+
+// Whether all of `text` is a number (RFC 8259, section 6).
+bool isNumber(std::string_view text) {
+    const auto takesOneOf = [&](std::string_view chars) {
+        if (text.empty() || chars.find(text[0]) == std::string_view::npos) return false;
+        text.remove_prefix(1);
+        return true;
+    };
+    const auto takesDigits = [&] {
+        const size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+        text.remove_prefix(count);
+        return count > 0;
+    };
+    takesOneOf("-");
+    if (!takesOneOf("0") && !takesDigits()) return false;
+    if (takesOneOf(".") && !takesDigits()) return false;
+    if (takesOneOf("eE")) {
+        takesOneOf("+-");
+        if (!takesDigits()) return false;
+    }
+    return text.empty();
+}
+
+// The number of an escape \uXXXX that `text` begins with.
+std::optional<unsigned> escapedUnit(std::string_view text) {
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
+    unsigned unit = 0;
+    const char* const end = text.data() + 6;
+    const auto read = std::from_chars(end - 4, end, unit, 16);
+    return read.ec == std::errc{} && read.ptr == end ? std::optional(unit) : std::nullopt;
+}
+
+// Behind the escape at `at`. A surrogate without its other half becomes U+FFFD.
+size_t behindEscape(std::string& text, size_t at) {
+    const auto isSurrogate = [](std::optional<unsigned> unit) { return unit && *unit >> 11 == 0x1B; };
+    const auto isLow = [](std::optional<unsigned> unit) { return unit && *unit >> 10 == 0x37; };
+    const std::string_view rest = std::string_view(text).substr(at);
+    const auto unit = escapedUnit(rest);
+    if (!isSurrogate(unit)) return at + 2;
+    if (!isLow(unit) && isLow(escapedUnit(rest.substr(6)))) return at + 12;
+    text.replace(at + 2, 4, "fffd");
+    return at + 6;
+}
+
+// `text`, padded, with a value that simdjson has, as long as it was, in the place of each that JSON allows and simdjson
+// may lack: numbers become 0, lone surrogates U+FFFD. What is no JSON stays none: only a whole token is a number, and
+// the strings begin and end where they did.
+std::string representable(std::string_view text) {
+    static constexpr auto endsToken = setOf(" \t\r\n,:[]{}\"");
+    std::string copy;
+    copy.reserve(text.size() + jsonPadding);
+    copy = text;
+    for (size_t at = 0; at < copy.size();) {
+        if (copy[at] == '"') {
+            for (++at; at < copy.size() && copy[at] != '"';)
+                at = copy[at] == '\\' ? behindEscape(copy, at) : at + 1;
+            ++at;
+            continue;
+        }
+        const size_t begin = at;
+        while (at < copy.size() && !endsToken[static_cast<uint8_t>(copy[at])]) ++at;
+        if (isNumber(std::string_view(copy).substr(begin, at - begin))) {
+            std::fill(copy.begin() + static_cast<ptrdiff_t>(begin),
+                      copy.begin() + static_cast<ptrdiff_t>(at), ' ');
+            copy[begin] = '0';
+        } else if (at == begin) {
+            ++at;
+        }
+    }
+    return copy.append(jsonPadding, ' ');
 }
 
 // Length of the UTF-8 sequence at `at` (RFC 3629), 0 when there is none.
@@ -140,10 +216,17 @@ Result<element> JsonValidator::parse(std::string_view text) {
     return root;
 }
 
+Result<element> JsonValidator::check(std::string_view text) {
+    auto root = parse(text);
+    if (root) return root;
+    const std::string copy = representable(text);
+    return parse(std::string_view(copy).substr(0, text.size()));
+}
+
 Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view body) {
     InvokeBody parts;
     if (body.empty()) return parts;
-    auto root = validator.parse(body);
+    auto root = validator.check(body);
     if (!root) return std::move(root).failure();
     if (!root->is_object())
         return Failure{.reason = "invalid_request",

@@ -13,19 +13,22 @@
 
 namespace cf::base {
 
-// Bytes that must be readable behind every text given to JsonValidator::valid (simdjson reads whole registers).
+// Bytes that must be readable behind every text given to JsonValidator (simdjson reads whole registers).
 constexpr size_t jsonPadding = simdjson::SIMDJSON_PADDING;
 constexpr size_t invokeJsonDepth = 256;
 constexpr size_t controlJsonDepth = 64;
 
 // Validates structure, UTF-8 and depth without building anything that outlives the call. One thread each; keeps its
-// buffers between calls.
+// buffers between calls. Texts must have jsonPadding readable bytes behind them; a root is valid until the next call.
+// Failure reasons: malformed_json, json_too_deep.
 class JsonValidator {
 public:
     explicit JsonValidator(size_t maxDepth = invokeJsonDepth) : maxDepth_(maxDepth) {}
-    // `text` must have jsonPadding readable bytes behind it. Gives the root; it is valid until the next call.
-    // Failure reasons: malformed_json, json_too_deep.
+    // For text whose values are read: simdjson must have a value for each.
     Result<simdjson::dom::element> parse(std::string_view text);
+    // For text that is passed on as it came, and may hold all that RFC 8259 allows: numbers of any size, and escaped
+    // surrogates without their other half. Such a text's numbers are 0 below its root, and such halves U+FFFD.
+    Result<simdjson::dom::element> check(std::string_view text);
 
 private:
     simdjson::dom::parser parser_;

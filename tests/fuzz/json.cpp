@@ -8,9 +8,21 @@ using namespace cf::base;
 using cf::fuzz::Padded;
 using cf::fuzz::require;
 
-bool isJson(std::string_view text) {
-    simdjson::dom::parser parser;
-    return parser.parse(text.data(), text.size()).error() == simdjson::SUCCESS;
+bool isJson(std::string_view text, size_t maxDepth = invokeJsonDepth) {
+    const Padded padded(text, jsonPadding);
+    JsonValidator validator(maxDepth);
+    return bool(validator.check(padded.text()));
+}
+
+void checkPassing(std::string_view input) {
+    const Padded padded(input, jsonPadding);
+    JsonValidator validator;
+    const bool isRead(validator.parse(padded.text())), isPassedOn(isJson(input));
+    require(isPassedOn || !isRead, "what can be read can be passed on");
+    if (!isPassedOn) return;
+    require(simdjson::validate_utf8(input), "what is passed on is UTF-8");
+    const std::string beside = "[1e400," + std::string(input) + ",\"\\ud83d\"]";
+    require(isJson(beside, invokeJsonDepth + 1), "it is JSON beside what cannot be read, too");
 }
 
 void checkInvokeBody(std::string_view input) {
@@ -43,6 +55,7 @@ void checkText(std::string_view input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view input = cf::fuzz::textOf(data, size);
+    checkPassing(input);
     checkInvokeBody(input);
     checkDocument(input);
     checkText(input);

@@ -60,7 +60,8 @@ public:
         for (const char* value :
              {"\"\"", "\"}\"", "\",\"", "\"\\\"\\\\\\\"}\\\\\"", "[\"\\\\\",\"\\\\\\\"\"]", "\"\\\"\"", "\"\\\\\"", "\"\\\\\\\"}\"", "\"{[\"", "[]",
               "[{}]", "{\"a\":\"}\"}", "[[\"]\"],{\"}\":[]}]", "-1.5e+10", "true", "\"\\u0022}\"",
-              "{\"\\\"\":1}", "\"\xe2\x82\xac\""}) {
+              "{\"\\\"\":1}", "\"\xe2\x82\xac\"", "123456789012345678901234567890",
+              "[-18446744073709551616,\"}\",1e400]", "\"\\ud83d}\"", "{\"\\udc00\\\"\":-1e-999}"}) {
             const std::string text = value;
             expect(text, "", "{\"event\":" + text + "}");
             expect(text, "{\"x\":" + text + "}",
@@ -105,6 +106,12 @@ public:
         refused("unknown_field", "{\"event\\u0000\":1}");
         refused("unknown_field", "{\"\\\\\":1,\"event\":2}");
         refused("unknown_field", "{\"\\\"event\":1}");
+        refused("unknown_field", "{\"\\ud83d\":1e400}");
+        const auto parts = slice("{\"event\":1e400,\"\\ud83d\\ude00\\udc00\":2}");
+        CPPUNIT_ASSERT_EQUAL(std::string("/\xf0\x9f\x98\x80\xef\xbf\xbd"),
+                             parts.failure().fields.at(0).pointer);
+        expect("1e400", "{\"a\":1e400}",
+               "{\"\\u0065vent\":1e400,\"conte\\u0078t\":{\"a\":1e400}}");
     }
 
     void testDuplicates() {
@@ -119,7 +126,7 @@ public:
              {"{", "nonsense", "{\"event\":}", "{\"event\":1,}", "{\"event\":\"\x01\"}",
               "{\"event\":1}x", "{\"event\":01}", "{\"event\":1}{}", " ", "{\"event\" 1}",
               "{event:1}", "{\"event\":\"\xc0\x80\"}", "{,}", "{\"event\":1 \"context\":{}}",
-              "\xef\xbb\xbf{}"})
+              "\xef\xbb\xbf{}", "{\"event\":--1e400}", "{\"event\":1e400,}", "{\"event\":\"\\ud83\"}"})
             refused("malformed_json", body);
         refused("malformed_json", std::string_view("\0", 1));
         refused("malformed_json", std::string_view("{\"event\":1}\0", 12));

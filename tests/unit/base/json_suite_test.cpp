@@ -1,5 +1,6 @@
 // The parsing tests of JSONTestSuite (github.com/nst/JSONTestSuite): y_ files are accepted, n_
-// files refused, i_ files either, and none of them harms.
+// files refused, i_ files either, and none of them harms. What is passed on as it came may hold numbers
+// of any size and escaped halves of characters.
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <filesystem>
@@ -21,6 +22,15 @@ std::filesystem::path folder() {
 const std::set<std::string> duplicates{"y_object_duplicated_key.json",
                                        "y_object_duplicated_key_and_value.json"};
 
+// i_ files in which bytes are wrong, not escapes.
+const std::set<std::string> wrongBytes{"i_string_UTF8_surrogate_U+D800.json"};
+
+bool isAllowedInPassing(const std::string& name) {
+    if (name[0] != 'i') return name[0] == 'y';
+    return name.starts_with("i_number_") ||
+           (name.find("surrogate") != std::string::npos && !wrongBytes.contains(name));
+}
+
 }  // namespace
 
 class JsonSuiteTest : public CppUnit::TestFixture {
@@ -41,10 +51,13 @@ public:
             const auto document = JsonDocument::parse(text);
             std::string padded = text + std::string(jsonPadding, ' ');
             JsonValidator validator;
-            const bool valid(validator.parse(std::string_view(padded).substr(0, text.size())));
+            const auto bytes = std::string_view(padded).substr(0, text.size());
+            const bool valid(validator.parse(bytes)), passed(validator.check(bytes));
             const bool accepted(document);
             if (name[0] == 'y' && !valid) wrong += name + " is refused by the validator\n";
             if (name[0] == 'n' && valid) wrong += name + " is accepted by the validator\n";
+            if (passed != isAllowedInPassing(name))
+                wrong += name + (passed ? " is passed on\n" : " is not passed on\n");
             if (name[0] == 'y' && accepted == duplicates.contains(name))
                 wrong += name + (accepted ? " is accepted\n" : " is refused\n");
             if (name[0] == 'n' && accepted) wrong += name + " is accepted\n";

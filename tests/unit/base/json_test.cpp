@@ -12,6 +12,9 @@ class JsonTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testDuplicateKeys);
     CPPUNIT_TEST(testMalformed);
     CPPUNIT_TEST(testValidatorKeepsWorking);
+    CPPUNIT_TEST(testNumbersOfAnySize);
+    CPPUNIT_TEST(testLoneSurrogates);
+    CPPUNIT_TEST(testWhatIsPassedOnIsStillJson);
     CPPUNIT_TEST(testStrings);
     CPPUNIT_TEST(testUtf8);
     CPPUNIT_TEST_SUITE_END();
@@ -19,6 +22,13 @@ class JsonTest : public CppUnit::TestFixture {
     static std::string reason(const std::string& text, size_t depth = controlJsonDepth) {
         const auto document = JsonDocument::parse(text, depth);
         return document ? "fine" : document.failure().reason;
+    }
+    static std::string checked(const std::string& text, bool read = false) {
+        const std::string padded = text + std::string(jsonPadding, '1');
+        const auto part = std::string_view(padded).substr(0, text.size());
+        JsonValidator validator;
+        const auto root = read ? validator.parse(part) : validator.check(part);
+        return root ? "fine" : root.failure().reason;
     }
 
 public:
@@ -88,6 +98,91 @@ public:
             CPPUNIT_ASSERT(validator.parse(std::string_view(padded).substr(0, text.size())));
             CPPUNIT_ASSERT(!validator.parse(std::string_view(padded).substr(0, text.size() - 1)));
         }
+    }
+
+    // Where values are read there is none that is not what was sent.
+    void testNumbersOfAnySize() {
+        const std::string digits(100'000, '7');
+        for (const std::string& number :
+             {std::string("18446744073709551616"), std::string("-9223372036854775809"), digits,
+              "-" + digits, std::string("1e400"), std::string("-1E+400"), digits + ".5e-" + digits,
+              std::string("0e99999999999999999999"), "0." + digits + "e1234567890123"})
+            for (const std::string& text :
+                 {number, " " + number + "\n", "[" + number + "]", "[0," + number + ",1]",
+                  "{\"a\\\\\":" + number + ",\"b\\\"\":[true,-" + digits + "]}"}) {
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(text, std::string("fine"), checked(text));
+                if (text.find('e') == std::string::npos) {
+                    CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), reason(text));
+                    CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked(text, true));
+                }
+            }
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), reason("[1e400]"));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked("[1e400]", true));
+        for (const std::string bad :
+             {"-", "+", "--", "+1", "01", "-01", "1.", ".1", "-.1", "1e", "1e+", "1e+-1", "1.e1",
+              "1e1.1", "0x1", "1_0", "1-1", "--1", "-+1", "1e1e1", "1a", "a1", "true1", "1true",
+              "1\"\"", "\"\"1", "1 1", "1\\", "\\1", "1/", "1;1", "1[]", "1{}", "Infinity", "NaN",
+              "1\xc3\xa4", "1\x01", "1\v"}) {
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"), checked(bad));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                         checked("[" + digits + "," + bad + ",1e400]"));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                         checked("[\"\\uD83D\",{\"a\":" + bad + "}]"));
+        }
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked("1" + std::string(1, '\0')));
+    }
+
+    void testLoneSurrogates() {
+        for (const char* text :
+             {"\\ud83d", "\\uD83D", "\\udbff", "\\udc00", "\\uDFFF", "\\ud83dx", "\\ud83d\\n",
+              "\\ud83d\\u0041", "\\ud83d\\ud83d", "\\ud83d\\ud83d\\ude00", "\\ude00\\ud83d",
+              "\\ud83d\\ude00\\ude00", "\\ud83d\\\\", "\\\\\\ud83d", "\\ud83d\\\""}) {
+            const std::string string = '"' + std::string(text) + '"';
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(text, std::string("fine"), checked(string));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(text, std::string("fine"),
+                                         checked("{" + string + ":[" + string + ",\"x\"]}"));
+        }
+        for (const char* bad :
+             {"\\ud83", "\\ud83g", "\\u", "\\ud83d\\", "\\ud83d\\x", "\\ud83d\\u", "\\ud83d\\ude0",
+              "\\ud83d\\ude0g", "\\ud83d\\u-e00", "\\Ud83d", "\\ud83d\x01", "\\ud83d\xed\xa0\x80",
+              "\\ud83d\xff"}) {
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                         checked('"' + std::string(bad) + '"'));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                         checked('"' + std::string(bad)));
+        }
+        // Outside of a string it is nothing.
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked("\\ud83d"));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked("[1e400,\\\"]\"]"));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), reason("[\"\\ud83d\"]"));
+    }
+
+    // A second look relaxes nothing else.
+    void testWhatIsPassedOnIsStillJson() {
+        const auto nested = [](size_t depth) {
+            return std::string(depth, '[') + "1e400" + std::string(depth, ']');
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("fine"), checked(nested(invokeJsonDepth - 1)));
+        CPPUNIT_ASSERT_EQUAL(std::string("json_too_deep"), checked(nested(invokeJsonDepth + 1)));
+        CPPUNIT_ASSERT_EQUAL(std::string("json_too_deep"),
+                             checked("[1e400," + nested(100'000) + "]"));
+        const std::string text =
+            R"( {"a\\":[1e400,"\ud83d\"]",-0.5E-7,true],"\ud83d\ude00":{"b":null} , "c":123456789012345678901} )";
+        CPPUNIT_ASSERT_EQUAL(std::string("fine"), checked(text));
+        for (size_t size = 0; size < text.size() - 1; ++size)
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(text.substr(0, size), std::string("malformed_json"),
+                                         checked(text.substr(0, size)));
+        for (const char* bad : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\x01", "\x7f", ",", "]", "x"})
+            for (const size_t at : {0ul, 1ul, 7ul, 11ul, text.find("true"), text.size()})
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                             checked(std::string(text).insert(at, bad)));
+        // Messages name what is wrong, not what simdjson has no value for.
+        JsonValidator validator;
+        const std::string padded = "[1e400,tru]" + std::string(jsonPadding, ' ');
+        const auto root = validator.check(std::string_view(padded).substr(0, 11));
+        CPPUNIT_ASSERT_EQUAL("the body is not valid JSON: " +
+                                 std::string(simdjson::error_message(simdjson::T_ATOM_ERROR)),
+                             root.failure().detail);
     }
 
     void testStrings() {
