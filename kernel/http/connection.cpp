@@ -28,7 +28,7 @@ constexpr size_t moveAbove = 64 * 1024;  // larger messages change hands instead
 constexpr size_t copyBytes = 16 * 1024;  // smaller bodies are copied behind their head
 constexpr size_t gatherBytes = 64 * 1024;
 constexpr size_t keptOutput = 256 * 1024;
-constexpr size_t smallRequest = 8 * 1024;  // is read on even when all connections together hold too much
+constexpr size_t smallRequest = 8 * 1024;  // passes even when all requests together hold too much
 
 ssize_t receive(int fd, char* to, size_t room) {
     ssize_t got;
@@ -41,9 +41,9 @@ Refusal overloaded(size_t bytes) {
     return {
         .status = 503,
         .failure = {.reason = "overloaded",
-                    .detail = "too many large requests are on their way here at once",
+                    .detail = "too many large requests are being sent or handled at once",
                     .hint = "send the request again in a second",
-                    .limit = std::to_string(bytes) + " bytes of unfinished requests and answers"},
+                    .limit = std::to_string(bytes) + " bytes of requests and unread answers"},
         .headers = "Retry-After: 1\r\n"};
 }
 
@@ -120,7 +120,7 @@ void Connection::readInto(Inbox& inbox) {
         want = std::min<size_t>(std::max(2 * buffer.size(), want),
                                 inbox.parser.messageSize() + inbox.parser.contentLength());
     if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
-        if (server_.options.occupancy->buffered() > server_.options.bufferBytes && !busy()) {
+        if (!busy() && crowded()) {
             if (buffer.size() >= smallRequest) {
                 refuse(overloaded(server_.options.bufferBytes));
                 return settle();
@@ -223,10 +223,14 @@ RequestParser::State Connection::announceBody(RequestParser& parser, char* messa
 
 void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox) {
     const size_t messageSize = parser.messageSize(), consumed = parser.consumed();
+    const bool moves = inbox != nullptr && messageSize > moveAbove;
+    // What moves was let in while it was read.
+    if (!moves && messageSize > smallRequest && crowded())
+        return refuse(overloaded(server_.options.bufferBytes));
     const Rest behind{rest.data + consumed, rest.size - consumed};
     ExchangeStorage storage = server_.pool->take();
     const char* base = nullptr;
-    if (inbox != nullptr && messageSize > moveAbove) {
+    if (moves) {
         Buffer tail;
         tail.append(behind.data, behind.size);
         base = rest.data;
@@ -243,10 +247,15 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     serial_ = server_.nextSerial++;
     ++server_.counters.requests;
     server_.deadlines.clear(*this);
+    const size_t held = storage.bytes.capacity();
     auto exchange =
         std::allocate_shared<ServerExchange>(PoolAllocator<ServerExchange>(server_.pool),
                                              server_.pool, serial_, *this, std::move(storage));
     exchange->describe(parser, base, seat_.peer());
+    if (held > smallRequest) {
+        account();  // without what moved: it would count twice
+        exchange->counts({server_.options.occupancy, held});
+    }
     exchange_ = exchange;
     hand(std::move(exchange));
 }
@@ -468,6 +477,11 @@ void Connection::account() {
     const size_t bytes = output_.capacity() + (inbox_ == nullptr ? 0 : inbox_->buffer.capacity());
     server_.options.occupancy->changeBuffered(accounted_, bytes);
     accounted_ = bytes;
+}
+
+bool Connection::crowded() const {
+    const Occupancy& all = *server_.options.occupancy;
+    return all.buffered() - accounted_ + all.handled() > server_.options.bufferBytes;
 }
 
 void Connection::settle() {

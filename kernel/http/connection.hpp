@@ -136,6 +136,9 @@ private:
     void settle();
     // Tells the server how much memory this connection holds.
     void account();
+    // No more memory for large requests. Only what others hold counts: one alone passes, however
+    // large it is.
+    bool crowded() const;
     void linger();
     void depart();
     // Off the server's lists; the socket is the caller's to close or send on.

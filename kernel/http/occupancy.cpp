@@ -23,6 +23,23 @@ void Occupancy::Seat::release() {
     if (const auto of = std::exchange(of_, nullptr)) of->leave(peer_.origin, excess_);
 }
 
+Occupancy::Load::Load(std::shared_ptr<Occupancy> of, size_t bytes)
+    : of_(std::move(of)), bytes_(bytes) {
+    of_->handled_.fetch_add(bytes_, std::memory_order_relaxed);
+}
+
+Occupancy::Load& Occupancy::Load::operator=(Load&& other) noexcept {
+    release();
+    of_ = std::move(other.of_);
+    bytes_ = other.bytes_;
+    return *this;
+}
+
+void Occupancy::Load::release() {
+    if (const auto of = std::exchange(of_, nullptr))
+        of->handled_.fetch_sub(bytes_, std::memory_order_relaxed);
+}
+
 std::optional<Occupancy::Seat> Occupancy::take(Peer peer, const Limits& limits) {
     const std::lock_guard lock(mutex_);
     Excess excess = Excess::none;

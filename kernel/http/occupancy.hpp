@@ -1,7 +1,8 @@
 // What the servers of one platform hold together, one server on each event loop: connections, those
-// of each client's address, and the memory of requests and answers that are not whole. It makes
-// limits the platform's, however many loops there are. Servers share it; thread-safe. It is asked
-// once a connection and when a connection's memory changes, not once a request.
+// of each client's address, the memory of requests and answers that are not whole, and that of
+// large requests that are being handled. It makes limits the platform's, however many loops there
+// are. Servers share it; thread-safe. It is asked once a connection, once a large request and when
+// a connection's memory changes, not once a small request.
 #pragma once
 
 #include <atomic>
@@ -42,6 +43,22 @@ public:
         Excess excess_ = Excess::none;
     };
 
+    // The memory of one request that is being handled. It goes with the request from server to
+    // server and is given back where that dies.
+    class Load {
+    public:
+        Load() = default;
+        Load(std::shared_ptr<Occupancy> of, size_t bytes);
+        Load(Load&&) noexcept = default;
+        Load& operator=(Load&& other) noexcept;
+        ~Load() { release(); }
+
+    private:
+        void release();
+        std::shared_ptr<Occupancy> of_{};
+        size_t bytes_ = 0;
+    };
+
     struct Limits {
         size_t connections;
         size_t perAddress;  // of one Peer::origin; loopback is free of it
@@ -57,6 +74,8 @@ public:
     void changeBuffered(size_t from, size_t to) {
         if (from != to) buffered_.fetch_add(to - from, std::memory_order_relaxed);
     }
+    // Bytes of all loads.
+    size_t handled() const { return handled_.load(std::memory_order_relaxed); }
 
 private:
     void leave(const std::string& origin, Excess excess);
@@ -66,6 +85,7 @@ private:
     size_t refusing_ = 0;  // connections beyond the limits that are being told so
     std::atomic<size_t> connections_{0};
     std::atomic<size_t> buffered_{0};
+    std::atomic<size_t> handled_{0};
 };
 
 }  // namespace cf::http

@@ -40,8 +40,9 @@ struct ServerOptions {
         2'000};  // how long a refused client's leftovers are thrown away before the close
     size_t lingerBytes = 16u << 20;  // and how many
 
-    // Memory of all requests that are not whole yet and answers that are not read yet. Beyond it
-    // requests of more than 8 KB get 503, and clients that do not read their answers are cut off.
+    // Memory of all requests, until their handlers let go of them, and answers that are not read
+    // yet. Beyond it requests of more than 8 KB get 503; where requests that are not whole yet and
+    // answers are beyond it alone, clients that do not read their answers are cut off.
     size_t bufferBytes = 256u << 20;
 
     // What the reader of one stream may leave unread.

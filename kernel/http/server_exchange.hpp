@@ -4,8 +4,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "http/exchange_pool.hpp"
+#include "http/occupancy.hpp"
 #include "http/parser.hpp"
 
 namespace cf::http {
@@ -20,6 +22,8 @@ public:
 
     // The storage holds the message; `base` is its first byte there.
     void describe(const RequestParser& parser, const char* base, std::string_view peer);
+    // Counts its storage until that is given back; small ones need not.
+    void counts(Occupancy::Load load) { load_ = std::move(load); }
 
     void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
     std::shared_ptr<Stream> stream(int status, std::string_view headers) override;
@@ -45,6 +49,7 @@ private:
     Connection* takeConnection();
 
     std::shared_ptr<ExchangePool> pool_;
+    Occupancy::Load load_{};
     ExchangeStorage storage_;
     std::string peer_;
     Connection* connection_;  // null once answered, gone or on its way to another server

@@ -25,10 +25,49 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testReadAheadIsBounded);
     CPPUNIT_TEST(testBufferBudget);
     CPPUNIT_TEST(testBufferBudgetOfAnswers);
+    CPPUNIT_TEST(testBufferBudgetOfHandledRequests);
+    CPPUNIT_TEST(testBufferBudgetOfForgottenRequests);
+    CPPUNIT_TEST(testHandledRequestsCutNoReaderOff);
+    CPPUNIT_TEST(testOneRequestBeyondTheBufferBudget);
     CPPUNIT_TEST(testIdleConnectionsAreCheap);
     CPPUNIT_TEST_SUITE_END();
 
     static constexpr const char* get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    static std::string post(std::string_view path, size_t bodyBytes) {
+        return "POST " + std::string(path) +
+               " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(bodyBytes) + "\r\n\r\n" +
+               std::string(bodyBytes, 'x');
+    }
+
+    // Echoes, but for requests for /held: these wait until the test lets them go.
+    struct Holding {
+        explicit Holding(ServerOptions options)
+            : occupancy(options.occupancy = std::make_shared<Occupancy>()),
+              server(
+                  [this](std::shared_ptr<Exchange> exchange) {
+                      most = std::max(most, occupancy->buffered() + occupancy->handled());
+                      if (exchange->request().path != "/held") return echo(exchange);
+                      held.push_back(std::move(exchange));
+                  },
+                  options) {}
+        size_t count() {
+            size_t now = 0;
+            server.onLoop([&] { now = held.size(); });
+            return now;
+        }
+        void answerAll() {
+            server.onLoop([&] {
+                for (const auto& exchange : std::exchange(held, {})) echo(exchange);
+            });
+        }
+        bool empty() const { return occupancy->buffered() == 0 && occupancy->handled() == 0; }
+
+        std::shared_ptr<Occupancy> occupancy;
+        std::vector<std::shared_ptr<Exchange>> held{};
+        size_t most = 0;  // bytes counted at once, as its handler sees it
+        RunningServer server;
+    };
 
 public:
     void testSlowHead() {
@@ -217,6 +256,101 @@ public:
         }
         CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 3; }));
         CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
+    }
+
+    // Whole requests that wait for their answers fill the budget as half-sent ones do, also when
+    // their clients ended their input or are gone.
+    void testBufferBudgetOfHandledRequests() {
+        Holding holding({.bufferBytes = 1'000'000});
+        std::vector<Client> waiting;
+        for (size_t i = 1; i <= 3; ++i) {
+            waiting.push_back(holding.server.connect());
+            waiting.back().send(post("/held", 400'000));
+            CPPUNIT_ASSERT(eventually([&] { return holding.count() == i; }));
+        }
+        waiting[1].endOfInput();
+        waiting[2].reset();
+        CPPUNIT_ASSERT(eventually([&] { return holding.server.counters().open == 2; }));
+        CPPUNIT_ASSERT(holding.occupancy->handled() >= 1'200'000);
+        CPPUNIT_ASSERT(holding.most < 1'300'000);
+        // The last one comes in one piece.
+        for (const size_t size : {400'000, 100'000, 20'000}) {
+            Client large = holding.server.connect();
+            large.trySend(post("/", size));
+            const std::string answer = large.readAnswer();
+            CPPUNIT_ASSERT_EQUAL(503, statusOf(answer));
+            CPPUNIT_ASSERT(answer.find("\"overloaded\"") != std::string::npos);
+            CPPUNIT_ASSERT(answer.find("Retry-After: 1\r\n") != std::string::npos);
+        }
+        Client small = holding.server.connect();
+        for (int i = 0; i < 3; ++i) {
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(get).readAnswer()));
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(post("/", 8'000)).readAnswer()));
+        }
+        holding.answerAll();
+        for (size_t i = 0; i < 2; ++i) CPPUNIT_ASSERT_EQUAL(200, statusOf(waiting[i].readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, holding.occupancy->handled());
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(post("/", 400'000)).readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(post("/", 20'000)).readAnswer()));
+        CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
+    }
+
+    // Wherever an exchange dies, its memory counts no more.
+    void testBufferBudgetOfForgottenRequests() {
+        Holding holding({.bufferBytes = 1'000'000});
+        Client here = holding.server.connect(), elsewhere = holding.server.connect(),
+               chunked = holding.server.connect();
+        here.send(post("/held", 100'000));
+        elsewhere.send(post("/held", 20'000));
+        chunked.send(
+            "POST /held HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" +
+            std::string(100'000, 'x') + "\r\n0\r\n\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return holding.count() == 3; }));
+        CPPUNIT_ASSERT(holding.occupancy->handled() >= 220'000);
+        std::vector<std::shared_ptr<Exchange>> taken;
+        holding.server.onLoop([&] {
+            taken.swap(holding.held);
+            taken.pop_back();
+        });
+        CPPUNIT_ASSERT(holding.occupancy->handled() > 0);
+        taken.clear();
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, holding.occupancy->handled());
+        for (Client* client : {&here, &elsewhere, &chunked})
+            CPPUNIT_ASSERT_EQUAL(500, statusOf(client->readAnswer()));
+        CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
+    }
+
+    // An answer that is read slowly is not the price of others' requests.
+    void testHandledRequestsCutNoReaderOff() {
+        Holding holding({.bufferBytes = 16u << 20});
+        std::vector<Client> waiting;
+        for (size_t i = 1; i <= 3; ++i) {
+            waiting.push_back(holding.server.connect());
+            waiting.back().send(post("/held", 6'000'000));
+            CPPUNIT_ASSERT(eventually([&] { return holding.count() == i; }));
+        }
+        CPPUNIT_ASSERT(holding.occupancy->handled() > 16u << 20);
+        Client lazy(holding.server.port(), 4096);
+        lazy.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return holding.count() == 4; }));
+        const std::string body(12u << 20, 'x');
+        holding.server.onLoop([&] {
+            holding.held.back()->respond(200, "", {body});
+            holding.held.pop_back();
+        });
+        CPPUNIT_ASSERT(holding.occupancy->buffered() > 0);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{4}, holding.server.counters().open);
+        CPPUNIT_ASSERT_EQUAL(body.size(), bodyOf(lazy.readAnswer()).size());
+        holding.answerAll();
+    }
+
+    // What is larger than the budget is let in while it is alone.
+    void testOneRequestBeyondTheBufferBudget() {
+        Holding holding({.bufferBytes = 100'000});
+        Client client = holding.server.connect();
+        for (int i = 0; i < 2; ++i)
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(client.send(post("/", 2'000'000)).readAnswer()));
+        CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
     }
 
     // 10 000 of them must fit 100 MB; these are fewer, for the sake of the descriptor limit.

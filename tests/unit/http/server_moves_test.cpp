@@ -48,6 +48,12 @@ std::string get(std::string_view path) {
     return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n\r\n";
 }
 
+std::string post(std::string_view path, const std::string& body) {
+    return "POST " + std::string(path) +
+           " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+           body;
+}
+
 }  // namespace
 
 class ServerMovesTest : public CppUnit::TestFixture {
@@ -63,6 +69,7 @@ class ServerMovesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testDeadlinesAtTheNewHome);
     CPPUNIT_TEST(testClientsThatGo);
     CPPUNIT_TEST(testLimitIsTheirsTogether);
+    CPPUNIT_TEST(testBufferBudgetTravels);
     CPPUNIT_TEST(testDrain);
     CPPUNIT_TEST(testArrivesWhileDraining);
     CPPUNIT_TEST(testListenTogether);
@@ -122,11 +129,6 @@ public:
         Pair pair;
         Client client = pair.a->connect();
         const std::string big(300'000, 'x');
-        const auto post = [](std::string_view path, const std::string& body) {
-            return "POST " + std::string(path) +
-                   " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
-                   "\r\n\r\n" + body;
-        };
         client.send(post("/b1", big) + post("/a2", "small") + post("/b3", big) +
                     "POST /a4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
                     "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" +
@@ -251,6 +253,51 @@ public:
         expect(third, "a /a ");
     }
 
+    // A large request counts once, wherever it is handled, for the requests of all servers.
+    void testBufferBudgetTravels() {
+        const std::string body(400'000, 'x');
+        std::vector<std::shared_ptr<Exchange>> held;
+        std::atomic<size_t> taken{0};
+        Pair pair({.bufferBytes = 1'000'000});
+        pair.onHome = [&](std::shared_ptr<Exchange> exchange) {
+            if (exchange->request().path != "/b/held") return false;
+            held.push_back(std::move(exchange));
+            return ++taken > 0;
+        };
+        std::vector<Client> waiting;
+        for (size_t i = 1; i <= 3; ++i) {
+            waiting.push_back(pair.a->connect());
+            waiting.back().send(post("/b/held", body) + get("/a"));
+            CPPUNIT_ASSERT(eventually([&] { return taken == i; }));
+            CPPUNIT_ASSERT(pair.occupancy->handled() >= i * body.size());
+            CPPUNIT_ASSERT(pair.occupancy->handled() < i * body.size() + 100'000);
+        }
+        CPPUNIT_ASSERT_EQUAL(3, pair.moves.load());
+        for (RunningServer* server : {pair.a.get(), pair.b.get()}) {
+            Client client = server->connect();
+            client.trySend(post("/b", body));
+            CPPUNIT_ASSERT_EQUAL(503, statusOf(client.readAnswer()));
+            CPPUNIT_ASSERT_EQUAL(200, statusOf(server->connect().send(get("/b")).readAnswer()));
+        }
+        // One is answered, one is dropped where it is, one elsewhere.
+        std::shared_ptr<Exchange> elsewhere;
+        pair.b->onLoop([&] {
+            held[0]->respond(200, "", {});
+            elsewhere = std::move(held[1]);
+            held.clear();
+        });
+        elsewhere.reset();
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, pair.occupancy->handled());
+        for (const size_t i : {0, 1, 2})
+            CPPUNIT_ASSERT_EQUAL(i == 0 ? 200 : 500, statusOf(waiting[i].readAnswer()));
+        Client client = pair.a->connect();
+        client.send(post("/b", body));
+        expect(client, "b /b " + body);
+        waiting.clear();
+        CPPUNIT_ASSERT(eventually(
+            [&] { return pair.occupancy->buffered() == 0 && pair.occupancy->handled() == 0; }));
+    }
+
     void testDrain() {
         std::shared_ptr<Exchange> held;
         std::atomic<bool> taken{false};
@@ -322,10 +369,11 @@ public:
             pair.b->server.reset();
         });
         Client client = pair.a->connect();
-        client.send(get("/b"));
+        client.send(post("/b", std::string(100'000, 'x')));
         CPPUNIT_ASSERT(client.closed());
         CPPUNIT_ASSERT_EQUAL(1, pair.moves.load());
         CPPUNIT_ASSERT(eventually([&] { return pair.occupancy->connections() == 0; }));
+        CPPUNIT_ASSERT(eventually([&] { return pair.occupancy->handled() == 0; }));
     }
 };
 
