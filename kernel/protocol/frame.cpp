@@ -157,6 +157,7 @@ char* FrameDecoder::space() {
 
 FrameDecoder::State FrameDecoder::next(Frame& frame) {
     if (brokenWhy_ != nullptr) return State::broken;
+    if (toSkip_ > 0) return skip(frame);
     const size_t have = end_ - begin_;
     wanted_ = headerSize;
     if (have < headerSize) return State::needMore;
@@ -165,14 +166,32 @@ FrameDecoder::State FrameDecoder::next(Frame& frame) {
     const auto type = get<uint8_t>(at + 4);
     if (type == 0 || type > lastFrameType) return brokenWhy_ = "unknown frame type", State::broken;
     if (at[5] != 0 || get<uint16_t>(at + 6) != 0) return brokenWhy_ = "reserved header bits are set", State::broken;
-    if (size > maxFrame_) return tooLarge_ = true, brokenWhy_ = "frame is larger than allowed", State::broken;
+    const Frame head{.type = static_cast<FrameType>(type), .id = get<uint64_t>(at + 8), .payload = {}};
+    if (size > maxFrame_) {
+        const bool isAnswer = head.type == FrameType::result || head.type == FrameType::error;
+        if (!isAnswer || size > maxPayload)
+            return tooLarge_ = true, brokenWhy_ = "frame is larger than allowed", State::broken;
+        skipped_ = head;
+        skipped_.oversized = size;
+        toSkip_ = size;
+        begin_ += headerSize;
+        return skip(frame);
+    }
     wanted_ = headerSize + size;
     if (have < wanted_) return State::needMore;
-    frame.type = static_cast<FrameType>(type);
-    frame.id = get<uint64_t>(at + 8);
+    frame = head;
     frame.payload = {at + headerSize, size};
     begin_ += wanted_;
     wanted_ = headerSize;
+    return State::frame;
+}
+
+FrameDecoder::State FrameDecoder::skip(Frame& frame) {
+    const size_t came = std::min(toSkip_, end_ - begin_);
+    begin_ += came;
+    toSkip_ -= came;
+    if (toSkip_ > 0) return State::needMore;
+    frame = skipped_;
     return State::frame;
 }
 

@@ -29,6 +29,8 @@ struct Frame {
     FrameType type;
     uint64_t id;
     std::string_view payload;
+    // Size of an answer's payload that came whole, but above the decoder's limit, and was not kept; otherwise 0.
+    uint32_t oversized = 0;
 };
 
 // Appends a header whose payload size is filled in by endFrame(out, the value returned here).
@@ -74,7 +76,9 @@ struct Answer {
 };
 Answer readAnswer(std::string_view payload);
 
-// Turns a stream of bytes from a hostile worker into frames. Sizes are checked before anything is kept.
+// Turns a stream of bytes from a hostile worker into frames. Sizes are checked before anything is kept. The payload of
+// an answer (RESULT, ERROR) above the limit but within the protocol is passed over: that is a matter of one invocation,
+// and the worker's others go on.
 class FrameDecoder {
 public:
     // `maxFrame` caps payloads below the protocol's own limit.
@@ -89,7 +93,7 @@ public:
     // The next whole frame, whose payload is valid until the next space() call; `broken` for good after a bad header.
     State next(Frame& frame);
     const char* brokenWhy() const { return brokenWhy_; }
-    // True when it broke because a frame said to be larger than maxFrame.
+    // True when it broke because a frame said to be larger than it may be.
     bool tooLarge() const { return tooLarge_; }
     // Bytes kept for a frame that is not complete yet.
     size_t buffered() const { return end_ - begin_; }
@@ -98,11 +102,16 @@ private:
     // Readable behind every payload, for validators that load whole registers.
     static constexpr size_t slack = 64;
 
+    State skip(Frame& frame);
+
     std::string buffer_;
     size_t begin_ = 0;
     size_t end_ = 0;
     size_t wanted_ = headerSize;
     uint32_t maxFrame_;
+    // The frame that is passed over, and how much of its payload is still to come.
+    Frame skipped_{};
+    size_t toSkip_ = 0;
     const char* brokenWhy_ = nullptr;
     bool tooLarge_ = false;
 };

@@ -24,10 +24,14 @@ void checkPayload(std::string_view payload) {
     require(cf::fuzz::within(answer.document, payload), "a document lies in its frame");
 }
 
-// The frames that came whole, encoded again; whether it broke.
-std::pair<std::string, bool> decode(std::string_view stream, size_t piece) {
-    FrameDecoder decoder(4096);
+constexpr uint32_t limit = 256;
+
+// The frames that came whole, encoded again; whether it broke. What was passed over is taken from
+// the stream, at the place of its frame.
+std::pair<std::string, bool> decode(const std::string_view sent, size_t piece) {
+    FrameDecoder decoder(limit);
     std::string frames;
+    std::string_view stream = sent;
     while (!stream.empty()) {
         char* space = decoder.space();
         const size_t count = std::min({piece, stream.size(), decoder.room()});
@@ -43,9 +47,18 @@ std::pair<std::string, bool> decode(std::string_view stream, size_t piece) {
                 return {frames, true};
             }
             if (state == FrameDecoder::State::needMore) break;
-            require(frame.payload.size() <= 4096, "no frame is larger than its limit");
+            require(frame.payload.size() <= limit, "no frame is larger than its limit");
             const size_t start = beginFrame(frames, frame.type, frame.id);
             frames += frame.payload;
+            if (frame.oversized > 0) {
+                require(frame.type == FrameType::result || frame.type == FrameType::error,
+                        "only answers are passed over");
+                require(frame.oversized > limit && frame.oversized <= maxPayload,
+                        "of a size that the protocol allows");
+                require(frame.oversized <= sent.size() - frames.size() - stream.size(),
+                        "when they have come");
+                frames += sent.substr(frames.size(), frame.oversized);
+            }
             endFrame(frames, start);
             checkPayload(frame.payload);
         }
