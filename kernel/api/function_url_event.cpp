@@ -144,9 +144,14 @@ std::string urlEvent(const http::Request& request, std::string_view rest) {
 
 base::Result<UrlResponse> urlResponse(std::string_view result) {
     UrlResponse response;
-    simdjson::dom::parser parser;
-    element root;
-    if (parser.parse(result.data(), result.size()).get(root)) return invalid("it is not JSON");
+    const std::string padded = std::string(result).append(base::jsonPadding, ' ');
+    const auto json = std::string_view(padded).substr(0, result.size());
+    base::JsonValidator validator;
+    auto read = validator.parse(json);
+    const bool isExact(read);
+    if (!isExact) read = validator.check(json);
+    if (!read) return invalid("it is not JSON");
+    const element root = *read;
     uint64_t status = 0;
     element statusField;
     const bool isResponse = root.is_object() && !root["status_code"].get(statusField);
@@ -155,6 +160,7 @@ base::Result<UrlResponse> urlResponse(std::string_view result) {
         response.body = result;
         return response;
     }
+    if (!isExact) return invalid("beside \"status_code\" there may be no number beyond 64 bits and no half of a surrogate pair");
     if (statusField.get(status) || status < 200 || status > 599) return invalid("\"status_code\" must be a number from 200 to 599");
     response.status = static_cast<int>(status);
     bool hasType = false;

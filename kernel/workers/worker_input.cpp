@@ -174,10 +174,11 @@ bool Worker::onAnswer(const Frame& frame) {
         return true;
     }
     const auto answer = protocol::readAnswer(frame.payload);
-    if (!answer.ok) return broken("an answer whose sizes do not fit");
+    if (!answer.ok && frame.oversized == 0) return broken("an answer whose sizes do not fit");
     Outcome outcome;
     outcome.document = answer.document;
-    if (answer.document.size() > context_.options.maxResponseBytes) {
+    const size_t size = std::max<size_t>(frame.oversized, answer.document.size());
+    if (size > context_.options.maxResponseBytes) {
         outcome.kind = Outcome::Kind::failure;
         outcome.failure = {.reason = "response_too_large",
                            .detail = "the result is larger than the " +
@@ -185,9 +186,9 @@ bool Worker::onAnswer(const Frame& frame) {
                                      " bytes that a response may have",
                            .hint = "return less, or a reference to where the data is",
                            .limit = std::to_string(context_.options.maxResponseBytes) + " bytes",
-                           .observed = std::to_string(answer.document.size()) + " bytes"};
+                           .observed = std::to_string(size) + " bytes"};
     } else {
-        const auto document = context_.validator.parse(answer.document);
+        const auto document = context_.validator.check(answer.document);
         outcome.kind = document ? Outcome::Kind::result : Outcome::Kind::failure;
         if (!document && document.failure().reason == "json_too_deep") {
             outcome.failure = {.reason = "invalid_response",

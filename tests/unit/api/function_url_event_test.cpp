@@ -10,6 +10,7 @@ class FunctionUrlEventTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aNameThatComesAgainBecomesAnArray);
     CPPUNIT_TEST(namesThatAreEqualOnceTheyAreTextAreOneKey);
     CPPUNIT_TEST(bytesAreBase64InBothDirections);
+    CPPUNIT_TEST(aPlainResultPassesWhateverItsNumbers);
     CPPUNIT_TEST(aBodyThatIsNotBase64IsRefused);
     CPPUNIT_TEST_SUITE_END();
 
@@ -37,6 +38,15 @@ public:
         const auto response = urlResponse(R"({"status_code":200,"body":"/w\nD+\r\n","is_base64":true})");
         CPPUNIT_ASSERT(response);
         CPPUNIT_ASSERT_EQUAL(std::string("\xff\0\xfe", 3), response->body);
+    }
+
+    void aPlainResultPassesWhateverItsNumbers() {
+        const std::string result = R"([123456789012345678901234567890,1e400,"\ud83d"])";
+        const auto response = urlResponse(result);
+        CPPUNIT_ASSERT(response);
+        CPPUNIT_ASSERT_EQUAL(result, response->body);
+        const auto own = urlResponse(R"({"status_code":200,"body":123456789012345678901234567890})");
+        CPPUNIT_ASSERT(!own && holds(own.failure().detail, "64 bits"));
     }
 
     void aBodyThatIsNotBase64IsRefused() {

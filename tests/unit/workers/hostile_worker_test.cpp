@@ -185,6 +185,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("response_too_large"), got.failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("100000 bytes"), got.failure.limit);
         CPPUNIT_ASSERT(worker.alive);
+        // One that is not even kept costs nobody else on the worker its answer.
+        const auto several = std::make_shared<Target>(*t);
+        several->concurrency = 2;
+        dispatcher->commit(several);
+        const auto huge = call(several), other = call(several);
+        FakeWorker& shared = running(2);
+        shared.answer(shared.calls[0], "\"" + std::string(300'000, 'x') + "\"");
+        const auto refused = wait(huge).failure;
+        CPPUNIT_ASSERT_EQUAL(std::string("response_too_large"), refused.reason);
+        CPPUNIT_ASSERT(refused.observed.substr(0, 3) == "300");
+        shared.answer(shared.calls[1], "2");
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(other).document);
+        dispatcher->commit(t);
         // Far beyond what may be read the worker cannot stay: its frame was never taken.
         breaks([](FakeWorker& w) { w.raw(std::string("\xff\xff\xff\x7f\x06\0\0\0", 8) + std::string(8, 'x')); }, "response_too_large");
     }
