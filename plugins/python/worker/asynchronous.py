@@ -1,6 +1,7 @@
 """Handlers that are `async def`: one event loop, as many invocations at once as the function allows."""
 import os
 import sys
+from _contextvars import copy_context
 from collections import deque
 
 wire = part('wire')
@@ -25,6 +26,9 @@ class _Server:
         self._function = function
         self._context = serial.context_maker(function)
         self._cancelled = asyncio.CancelledError
+        self._fresh = copy_context().copy
+        # Not the loop's create_task: a factory that the function sets may run a task before it is known here.
+        self._task = asyncio.Task
         self._buffer = bytearray()
         self._queue = deque()
         self._tasks = {}
@@ -93,7 +97,8 @@ class _Server:
     def _next(self):
         while self._queue and len(self._tasks) < self._function.concurrency:
             id, payload = self._queue.popleft()
-            self._tasks[id] = self._loop.create_task(self._run(id, payload))
+            # What ended a moment ago may be what calls: an invocation begins as the module left things, not as others did.
+            self._tasks[id] = self._fresh().run(self._task, self._run(id, payload), loop=self._loop)
 
     def _leave_when_done(self):
         if self._stopping and not self._tasks and not self._queue:

@@ -5,6 +5,7 @@ Python where one can be saved.
 """
 from time import perf_counter_ns as clock
 
+from _contextvars import copy_context
 from _struct import Struct
 
 wire = part('wire')
@@ -61,6 +62,8 @@ def answered(id, result, ran):
     except BaseException as error:
         if not hasattr(result, '__await__'):
             return failed(id, part('results').document(result, error), ran)
+        body = None
+    if body is None:  # not above: what it raises would have come "during handling of the above exception"
         begun = clock()
         result = part('asynchronous').complete(result)
         return answered(id, result, ran + clock() - begun)
@@ -80,6 +83,7 @@ def serve(function):
     current, lock, pending, spent = wire.current, wire.lock, output.pending, output.spent
     send, finish, now = wire.send, output.finish, clock
     invoke = wire.INVOKE
+    fresh = copy_context().copy  # no call sees another's context variables
     while True:
         header = read(16)
         if len(header) < 16:
@@ -91,6 +95,7 @@ def serve(function):
                 return
             continue
         begun = 0
+        run = fresh().run
         current[0] = id
         try:
             event_size, context_size = sizes(payload)
@@ -100,12 +105,12 @@ def serve(function):
                 made = context(payload, middle, middle + context_size)
                 payload = None
                 begun = now()
-                result = handler(event, made)
+                result = run(handler, event, made)
             else:
                 payload = None
                 begun = now()
-                result = handler(event) if arity else handler()
-            answer = answered(id, result, now() - begun)
+                result = run(handler, event) if arity else run(handler)
+            answer = run(answered, id, result, now() - begun)
         except BaseException as error:
             answer = failed(id, errors.document(error), now() - begun if begun else 0)
         if pending or spent:
@@ -113,4 +118,4 @@ def serve(function):
         with lock:
             current[0] = 0
             send(answer)
-        result = event = made = answer = None
+        result = event = made = answer = run = None

@@ -1,4 +1,5 @@
 """A plain handler of a function that allows several invocations at once: one thread each, made when needed."""
+from _contextvars import copy_context
 from _queue import SimpleQueue
 from _thread import allocate_lock
 from threading import Thread
@@ -16,13 +17,14 @@ def serve(function):
     calls = SimpleQueue()
     count_lock = allocate_lock()
     threads, busy = [], [0]
+    fresh = copy_context().copy
 
     def work():
         while True:
             call = calls.get()
             if call is None:
                 return
-            _run(function, make_context, *call)
+            fresh().run(_run, function, make_context, *call)
             with count_lock:
                 busy[0] -= 1
 

@@ -819,6 +819,31 @@ class Concurrency(ShimCase):
         shim.cancel(12345)
         self.assertEqual(shim.stop(), 0)
 
+    def test_context_variables_of_a_call_are_its_own(self):
+        for prefix in ('', 'async '):
+            for concurrency in (1, 4):
+                with self.subTest(prefix=prefix, concurrency=concurrency):
+                    shim = self.load('''
+                        import contextvars
+                        variable = contextvars.ContextVar('variable')
+                        variable.set('as the module left it')
+                        %sdef handler(event):
+                            before = variable.get()
+                            variable.set(event)
+                            return before
+                    ''' % prefix, concurrency=concurrency)
+                    ids = [shim.start(json.dumps(n).encode()) for n in range(30)]
+                    self.assertEqual({shim.answer(id).value for id in ids}, {'as the module left it'})
+
+    def test_task_factory_of_the_function(self):
+        shim = self.load('''
+            import asyncio
+            async def handler(event):
+                asyncio.get_event_loop().set_task_factory(getattr(asyncio, 'eager_task_factory', None))
+                return event
+        ''', concurrency=2)
+        self.assertEqual([shim.invoke(json.dumps(n).encode()).value for n in range(8)], list(range(8)))
+
     def test_stop_finishes_what_runs(self):
         for source in (self.ASYNC, self.THREADS):
             shim = self.load(source, concurrency=4)
