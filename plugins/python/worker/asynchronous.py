@@ -32,6 +32,7 @@ class _Server:
         self._buffer = bytearray()
         self._queue = deque()
         self._tasks = {}
+        self._given_up = set()  # ids of tasks that the kernel has cancelled
         self._stopping = False
         self._loop = _loop(asyncio)
 
@@ -76,6 +77,7 @@ class _Server:
 
     def _cancel(self, id):
         if id in self._tasks:
+            self._given_up.add(id)
             self._tasks[id].cancel()
             if id not in concurrent.live:  # not begun: its coroutine will never run
                 self._answer_cancelled(id)
@@ -91,6 +93,7 @@ class _Server:
 
     def _done(self, id):
         self._tasks.pop(id, None)
+        self._given_up.discard(id)
         self._next()
         self._leave_when_done()
 
@@ -114,10 +117,12 @@ class _Server:
             if hasattr(result, '__await__'):
                 result = await result
             frame = serial.answered(id, result, serial.clock() - begun)
-        except self._cancelled:
-            frame = _cancelled(id, serial.clock() - begun if begun else 0)
         except BaseException as error:
-            frame = serial.failed(id, errors.document(error), serial.clock() - begun if begun else 0)
+            ran = serial.clock() - begun if begun else 0
+            if id in self._given_up and isinstance(error, self._cancelled):
+                frame = _cancelled(id, ran)
+            else:  # also where the handler awaits what it has cancelled itself
+                frame = serial.failed(id, errors.document(error), ran)
         concurrent.answer(id, frame)
         self._done(id)
 

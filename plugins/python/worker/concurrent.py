@@ -9,12 +9,14 @@ _SIZES = Struct('<II')
 _running = ContextVar('cloudfunction_invocation', default=0)
 
 # Ids that have begun and were not answered. A task or thread that an invocation leaves behind still carries its id,
-# but prints as nobody once the answer is out.
+# but prints as nobody once the answer is out. Changed under wire.lock, as whoever prints reads it.
 live = set()
 
 
 def _owner():
     id = _running.get()
+    if not id and len(live) == 1:  # a thread that no context was given to, such as run_in_executor's
+        id, = live
     return id if id in live else 0
 
 
@@ -25,13 +27,14 @@ def install():
 def begin(id):
     """Called in the invocation's own context (task or thread)."""
     _running.set(id)
-    live.add(id)
+    with wire.lock:
+        live.add(id)
 
 
 def answer(id, frame):
     """Sends the answer of an invocation after everything that it printed."""
-    output.finish(id)
     with wire.lock:
+        output.finish(id)
         live.discard(id)
         wire.send(frame)
 

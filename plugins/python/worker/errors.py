@@ -152,6 +152,8 @@ def _hint(error, result):
             sys.getrecursionlimit())
     if isinstance(error, OSError) and error.errno == 30:
         return 'only /tmp is writable'
+    if result['type'] == 'CancelledError':
+        return 'the handler awaited a task or future that was cancelled; the caller did not cancel the invocation'
     return ''
 
 

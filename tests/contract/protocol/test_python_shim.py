@@ -844,6 +844,59 @@ class Concurrency(ShimCase):
         ''', concurrency=2)
         self.assertEqual([shim.invoke(json.dumps(n).encode()).value for n in range(8)], list(range(8)))
 
+    def test_cancelling_is_blamed_on_the_caller_only_if_it_was_him(self):
+        shim = self.load('''
+            import asyncio
+            async def handler(event):
+                task = asyncio.get_event_loop().create_task(asyncio.sleep(60))
+                await asyncio.sleep(0)
+                task.cancel()
+                await task
+        ''')
+        document = shim.invoke().document
+        self.assertEqual((document['type'], document['file'], document['line']), ('CancelledError', 'main.py', 7))
+        self.assertIn('await task', document['stack'][0])
+        self.assertIn('did not cancel', document['hint'])
+
+    def test_lines_of_threads_without_a_context(self):
+        shim = self.load('''
+            import asyncio
+            def work(event):
+                print('work', event)
+            async def handler(event):
+                print('begin')
+                await asyncio.get_event_loop().run_in_executor(None, work, event)
+        ''')
+        for n in range(3):
+            self.assertEqual(shim.invoke(json.dumps(n).encode()).text(), 'begin\nwork %d\n' % n)
+        shim = self.load('''
+            import threading
+            def work(event):
+                print('work', event, end='')
+            def handler(event):
+                thread = threading.Thread(target=work, args=(event,))
+                thread.start()
+                thread.join()
+        ''', concurrency=4)
+        for n in range(3):
+            self.assertEqual(shim.invoke(json.dumps(n).encode()).text(), 'work %d' % n)
+
+    def test_lines_of_nobody_knows_whom(self):
+        shim = self.load('''
+            import asyncio
+            loop, both = asyncio.get_event_loop(), []
+            async def handler(event):
+                both.append(loop.create_future())
+                if len(both) < 2:
+                    await both[0]
+                else:
+                    await loop.run_in_executor(None, print, 'whose?')
+                    both[0].set_result(None)
+        ''', concurrency=2)
+        for id in (shim.start(), shim.start()):
+            self.assertEqual(shim.answer(id).text(), '')
+        self.assertEqual(shim.logs, [(0, 1, b'whose?\n')])
+
     def test_stop_finishes_what_runs(self):
         for source in (self.ASYNC, self.THREADS):
             shim = self.load(source, concurrency=4)
