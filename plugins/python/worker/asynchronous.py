@@ -2,6 +2,7 @@
 import os
 import sys
 from _contextvars import copy_context
+from _thread import allocate_lock
 from collections import deque
 
 wire = part('wire')
@@ -38,14 +39,7 @@ class _Server:
 
     def run(self):
         self._loop.add_reader(wire.FD, self._readable)
-        while True:
-            try:
-                self._loop.run_forever()
-                return
-            except BaseException as error:  # SystemExit of a task that the handler started and forgot
-                sys.stderr.write('a background task ended with %s: %s\n' % (type(error).__name__, error))
-                if self._stopping and not self._tasks:
-                    return
+        _run_forever(self._loop, lambda: self._stopping and not self._tasks)
 
     def _readable(self):
         data = os.read(wire.FD, 262144)
@@ -114,7 +108,7 @@ class _Server:
             given = concurrent.arguments(self._function, self._context, payload)
             begun = serial.clock()
             result = self._function.handler(*given)
-            if hasattr(result, '__await__'):
+            while hasattr(result, '__await__'):  # a decorator may return what it should have awaited
                 result = await result
             frame = serial.answered(id, result, serial.clock() - begun)
         except BaseException as error:
@@ -146,13 +140,48 @@ def _loop(asyncio):
     return loop
 
 
+def _run_forever(loop, ended):
+    while True:
+        try:
+            loop.run_forever()
+            return
+        except BaseException as error:  # SystemExit of a task that the handler started and forgot
+            sys.stderr.write('a background task ended with %s: %s\n' % (type(error).__name__, error))
+            if ended():
+                return
+
+
+_shared = []
+_shared_lock = allocate_lock()
+
+
+def _shared_loop(asyncio, threading):
+    """The loop of all handlers that run in threads: what one has opened in it serves the others, too."""
+    with _shared_lock:
+        if not _shared:
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=_run_forever, args=(loop, lambda: False), daemon=True).start()
+            _shared.append(loop)
+        return _shared[0]
+
+
 def complete(awaitable):
     """What a plain handler's awaitable gives: a decorator may have hidden that the handler is `async def`."""
     asyncio = _import_asyncio(errors.root)
+    import threading
 
-    async def wait():
-        return await awaitable
-    return _loop(asyncio).run_until_complete(wait())
+    async def outcome():  # errors by hand: futures would make others of some, and SystemExit would end the loop
+        try:
+            return await awaitable, None
+        except BaseException as error:
+            return None, error
+    if threading.current_thread() is threading.main_thread():
+        result, error = _loop(asyncio).run_until_complete(outcome())
+    else:
+        result, error = asyncio.run_coroutine_threadsafe(outcome(), _shared_loop(asyncio, threading)).result()
+    if error is not None:
+        raise error
+    return result
 
 
 def serve(function):

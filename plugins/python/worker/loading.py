@@ -3,10 +3,12 @@ import builtins
 import os
 import sys
 import time
+from _functools import partial as Partial
 
 wire = part('wire')
 
 _CO_VARARGS, _CO_COROUTINE = 0x04, 0x80
+_ANY = 99  # more than any handler is given
 
 
 class Refused(Exception):
@@ -175,47 +177,70 @@ def _find(module, name, file):
     raise Refused('HandlerNotFound', 'there is no function "%s" in %s' % (name, file), hint, file=file)
 
 
-def _signature(handler):
-    """(how many of event and context it takes, whether it is `async def`)."""
-    outer = handler
-    call = handler
-    for _ in range(100):  # through decorators that say what they wrap (functools.wraps)
-        inner = getattr(call, '__wrapped__', None)
-        if inner is None:
-            break
-        call = inner
-    bound = 0
-    if not hasattr(call, '__code__'):
-        if hasattr(call, '__func__'):
-            bound, call = 1, call.__func__
-        elif not isinstance(call, type) and hasattr(type(call).__call__, '__code__'):
-            bound, call = 1, type(call).__call__
-    elif hasattr(call, '__self__') and hasattr(call, '__func__'):
-        bound = 1
-    asynchronous = any(getattr(getattr(f, '__code__', None), 'co_flags', 0) & _CO_COROUTINE
-                       for f in (outer, call, getattr(call, 'func', None)))  # functools.partial has a func
-    code = getattr(call, '__code__', None)
-    if code is None:
-        return _inspected(handler), asynchronous
-    if code.co_flags & _CO_VARARGS:
-        return 2, asynchronous
-    most = code.co_argcount - bound
-    least = most - len(call.__defaults__ or ())
-    only = code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount]
-    missing = [name for name in only if name not in (call.__kwdefaults__ or {})]
-    if least > 2 or missing:
-        what = ('%d arguments' % least) if least > 2 else 'the keyword argument "%s"' % missing[0]
-        raise Refused('HandlerSignature', 'the handler "%s" needs %s, but it is called with event and context'
-                      % (getattr(call, '__name__', 'handler'), what),
-                      'write `def %s(event, context):`' % getattr(call, '__name__', 'handler'))
-    return min(most, 2), asynchronous
+def _function(call):
+    """(the function that runs when `call` is called, how many arguments it has been given by then: 1 is `self`)."""
+    if hasattr(call, '__self__') and hasattr(call, '__func__'):
+        return call.__func__, 1
+    if not hasattr(call, '__code__') and not isinstance(call, type) and hasattr(type(call).__call__, '__code__'):
+        return type(call).__call__, 1
+    return call, 0
+
+
+def _is_asynchronous(handler):
+    """Whether it is `async def` itself. What it wraps does not count: a decorator may well run that to its end."""
+    function, _ = _function(handler.func if isinstance(handler, Partial) else handler)
+    return bool(getattr(getattr(function, '__code__', None), 'co_flags', 0) & _CO_COROUTINE)
+
+
+def _arity(handler):
+    """How many of event and context it is called with. Its own signature decides, not that of what it wraps: a decorator
+    may add arguments and take some away."""
+    function, given = _function(handler)
+    code = getattr(function, '__code__', None)
+    least = 0
+    if code is not None:
+        least = max(0, code.co_argcount - given - len(function.__defaults__ or ()))
+        only = code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount]
+        missing = [name for name in only if name not in (function.__kwdefaults__ or {})]
+        if least > 2 or missing:
+            what = ('%d arguments' % least) if least > 2 else 'the keyword argument "%s"' % missing[0]
+            name = getattr(function, '__name__', 'handler')
+            raise Refused('HandlerSignature', 'the handler "%s" needs %s, but it is called with event and context'
+                          % (name, what), 'write `def %s(event, context):`' % name)
+    elif isinstance(handler, Partial) or not hasattr(handler, '__wrapped__'):
+        return _inspected(handler)
+    return max(least, min(_most(handler), 2))
+
+
+def _most(call, depth=100):
+    """The most positional arguments that it takes. Where it takes any, or does not say (functools.lru_cache), it passes
+    them on, and what it wraps decides."""
+    function, given = _function(call)
+    code = getattr(function, '__code__', None)
+    if code is not None and not code.co_flags & _CO_VARARGS:
+        return code.co_argcount - given
+    if isinstance(call, Partial):
+        try:
+            return _inspected(call)
+        except Refused:
+            return _ANY
+    if depth and hasattr(function, '__wrapped__'):
+        return _most(function.__wrapped__, depth - 1) - given
+    if depth and hasattr(call, '__wrapped__'):  # an object that wraps a function, which gets no `self` of it
+        return _most(call.__wrapped__, depth - 1)
+    return _ANY
 
 
 def _inspected(handler):
     """For what has no code of its own, such as functools.partial: the slow way."""
     import inspect
+    if isinstance(handler, Partial):  # without what it says it wraps
+        handler = Partial(handler.func, *handler.args, **handler.keywords)
     try:
-        signature = inspect.signature(handler)
+        signature = inspect.signature(handler, follow_wrapped=False)
+        passes_on = any(each.kind == each.VAR_POSITIONAL for each in signature.parameters.values())
+        if passes_on:
+            signature = inspect.signature(handler)
     except (TypeError, ValueError):
         return 2
     for count in (2, 1, 0):
@@ -224,6 +249,8 @@ def _inspected(handler):
             return count
         except TypeError:
             pass
+    if passes_on:
+        return 2
     raise Refused('HandlerSignature', 'the handler cannot be called with event and context: it takes %s' % signature,
                   'write `def handler(event, context):`')
 
@@ -240,16 +267,16 @@ def load(payload):
         _prepare_process(function)
         module, name, file = _locate(function)
         function.handler = _find(_import(function, module, file), name, file)
-        function.arity, asynchronous = _signature(function.handler)
+        function.arity = _arity(function.handler)
+        if _is_asynchronous(function.handler):
+            function.mode = 'asynchronous'
+        elif function.concurrency > 1:
+            function.mode = 'threads'
     except Refused as refused:
         document = refused.document
     except BaseException as error:
         document = errors.document(error, loading=True)
     else:
-        if asynchronous:
-            function.mode = 'asynchronous'
-        elif function.concurrency > 1:
-            function.mode = 'threads'
         part(function.mode)
         output.finish(0)
         return function

@@ -220,10 +220,42 @@ class Arguments(ShimCase):
             'import functools\ndef d(f):\n    @functools.wraps(f)\n    def w(*a, **k): return f(*a, **k)\n'
             '    return w\n@d\ndef handler(event): return event': 1,
             'import functools\n@functools.lru_cache(None)\ndef handler(event): return event': 1,
+            'import functools\ndef f(a, event): return [a, event]\n'
+            'handler = functools.update_wrapper(functools.partial(f, 0), f)': [0, 1],
         }
         for source, expected in cases.items():
             with self.subTest(source):
                 self.assertEqual(self.result(source + '\n', b'1'), expected)
+
+    def test_the_outermost_callable_decides(self):
+        def decorator(parameters, result):
+            return ('import asyncio, functools\ndef wraps(inner):\n    @functools.wraps(inner)\n'
+                    '    def outer(%s): return %s\n    return outer\n' % (parameters, result))
+        pass_on = decorator('*given, **named', 'inner(*given, **named)')
+        cases = {
+            decorator('event, context', 'inner(event, context, "more")') +
+            '@wraps\ndef handler(event, context, more): return [event, more]': [1, 'more'],
+            decorator('event, context', 'inner(event)') + '@wraps\ndef handler(event): return event': 1,
+            decorator('*given', 'inner(given[0], *given)') +
+            '@wraps\ndef handler(first, event, context): return [first, event]': [1, 1],
+            decorator('event, *rest', 'inner(event, *rest)') + '@wraps\ndef handler(event): return event': 1,
+            pass_on + '@wraps\n@wraps\ndef handler(): return "none"': 'none',
+            pass_on + 'class A:\n    @wraps\n    def m(self, event, context): return [event, len(context)]\n'
+            'handler = A().m': [1, 6],
+            pass_on + 'class A:\n    @wraps\n    def m(self): return "none"\nhandler = A().m': 'none',
+            pass_on + 'class A:\n    @classmethod\n    @wraps\n    def m(cls, event): return event\n'
+            'handler = A.m': 1,
+            pass_on + 'class A:\n    @wraps\n    def __call__(self, event): return event\nhandler = A()': 1,
+            'import functools\nclass A:\n    def __init__(self, f): functools.update_wrapper(self, f)\n'
+            '    def __call__(self, *given): return self.__wrapped__(*given)\n'
+            '@A\ndef handler(event): return event': 1,
+            pass_on + '@wraps\ndef f(a, event): return [a, event]\nhandler = functools.partial(f, 0)': [0, 1],
+            decorator('*given', 'asyncio.run(inner(*given))') + '@wraps\nasync def handler(event): return event': 1,
+        }
+        for source, expected in cases.items():
+            for concurrency in (1, 2):
+                with self.subTest(source, concurrency=concurrency):
+                    self.assertEqual(self.result(source + '\n', b'1', concurrency=concurrency), expected)
 
     def test_what_cannot_be_called_is_refused(self):
         for source in ('def handler(a, b, c): pass', 'def handler(event, *, key): pass'):
@@ -937,6 +969,50 @@ class Concurrency(ShimCase):
         for concurrency in (1, 2):
             shim = self.load(source, concurrency=concurrency)
             self.assertEqual([shim.invoke(b'1').value, shim.invoke(b'2').value], [1, 2])
+
+    def test_plain_decorator_of_an_async_handler(self):
+        source = '''
+            import asyncio, contextvars, functools
+            variable, loops, both = contextvars.ContextVar('variable', default=0), set(), []
+            def plain(inner):
+                @functools.wraps(inner)
+                def outer(*given):
+                    variable.set(given[0])
+                    return inner(*given)
+                return outer
+            @plain
+            async def handler(event):
+                loop = asyncio.get_event_loop()
+                loops.add(loop)
+                print('event', event)
+                if event == 'fail': raise SystemExit(3)
+                if event == 'cancel': asyncio.ensure_future(asyncio.sleep(60)).cancel(); raise asyncio.CancelledError
+                if event == 'twice': return asyncio.sleep(0, 'twice')
+                if event == 'meet':
+                    both.append(loop.create_future())
+                    if len(both) < 2: await both[0]
+                    else: both[0].set_result(None)
+                return [variable.get(), len(loops)]
+        '''
+        for concurrency in (1, 4):
+            shim = self.load(source, concurrency=concurrency)
+            for n in range(3):
+                answer = shim.invoke(json.dumps(n).encode())
+                self.assertEqual((answer.value, answer.text()), ([n, 1], 'event %d\n' % n))
+            document = shim.invoke('fail').document
+            self.assertEqual((document['type'], document['line']), ('SystemExit', 15))
+            document = shim.invoke('cancel').document
+            self.assertEqual((document['type'], document['line']), ('CancelledError', 16))
+            self.assertEqual(shim.invoke('twice').value, 'twice')
+            self.assertEqual(shim.invoke(b'9').value, [9, 1])
+        for id in [shim.start('meet') for _ in range(2)]:
+            self.assertEqual(shim.answer(id).value, ['meet', 1])
+        self.assertEqual(shim.stop(), 0)
+
+    def test_async_handler_that_gives_an_awaitable(self):
+        source = 'async def work(event): return event\nasync def handler(event): return work(event)\n'
+        for concurrency in (1, 2):
+            self.assertEqual(self.result(source, b'5', concurrency=concurrency), 5)
 
     def test_async_behind_functools(self):
         source = '''
