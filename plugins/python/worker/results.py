@@ -41,6 +41,14 @@ def _surrogate(text):
     return -1
 
 
+def _is_too_long(number):
+    try:
+        int.__repr__(number)
+    except ValueError:  # more digits than sys.get_int_max_str_digits()
+        return True
+    return False
+
+
 def _look(value, path, inside, count):
     count[0] += 1
     if count[0] > _SEEN:
@@ -58,9 +66,7 @@ def _look(value, path, inside, count):
         if value != value or value in (float('inf'), float('-inf')):
             _found(path, 'is %s, which JSON cannot express' % value, 'return None or a text instead')
     elif isinstance(value, int):
-        try:
-            int.__repr__(value)
-        except ValueError:
+        if _is_too_long(value):
             _found(path, 'is an integer of too many digits', 'return it as hex(value)')
     elif isinstance(value, (dict, list, tuple)):
         if id(value) in inside:
@@ -86,7 +92,10 @@ def _look_at_key(key, path):
     elif isinstance(key, float):
         if key != key or key in (float('inf'), float('-inf')):
             _found(path, 'has the key %s, which JSON cannot express' % key)
-    elif not (key is None or isinstance(key, (bool, int))):
+    elif isinstance(key, int):
+        if _is_too_long(key):
+            _found(path, 'has a key that is an integer of too many digits', 'use hex(key)')
+    elif key is not None:
         _found(path, 'has a key of type %s; keys of a JSON object are text' % type(key).__name__,
                'return {str(key): value for key, value in ...}')
 

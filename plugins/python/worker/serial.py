@@ -31,7 +31,7 @@ def context_maker(function):
 
     def context(payload, begin, at):
         if at - begin > 2:
-            sent = loads(payload[begin:at])
+            sent = loads(payload[begin:at], 'the context')
             made = Context(sent if isinstance(sent, dict) else {'context': sent})
             made.update(common)
         else:

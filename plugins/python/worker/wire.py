@@ -104,14 +104,14 @@ _scan = _json.make_scanner(_ScannerOptions)
 _encode = _json.make_encoder(None, _refuse, _json.encode_basestring, None, ':', ',', False, False, False)
 
 
-def loads(data):
-    """The value of JSON bytes; nothing at all is {}."""
+def loads(data, name='the event'):
+    """The value of JSON bytes; nothing at all is {}. `name` is what an error calls it."""
     text = data.decode()
     try:
         value, end = _scan(text, 0)
         if end == len(text):
             return value
-    except StopIteration:
+    except (StopIteration, ValueError):
         pass
     text = text.strip(' \t\r\n')
     if not text:
@@ -120,6 +120,8 @@ def loads(data):
         value, end = _scan(text, 0)
     except StopIteration:
         end = -1
+    except ValueError as error:
+        raise part('events').refused(text, name, error) from None
     if end != len(text):
         raise ValueError('not JSON')
     return value

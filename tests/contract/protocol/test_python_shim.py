@@ -291,6 +291,27 @@ class Events(ShimCase):
         self.assertIn(shim.invoke(b'1' * 100000).error, ('ValueError', None))
         self.assertEqual(shim.invoke(b'{"a":1}').value, {'a': 1})
 
+    def test_integer_of_more_digits_than_the_language_reads_is_named(self):
+        if not self.result('import sys\ndef handler(): return hasattr(sys, "set_int_max_str_digits")\n'):
+            self.skipTest('this interpreter has no limit')
+        digits = b'-' + b'7' * 5000
+        for prefix, concurrency in (('', 1), ('', 2), ('async ', 1)):
+            shim = self.load(prefix + 'def handler(event, context): return event\n', concurrency=concurrency)
+            answer = shim.invoke(b' {"a": [1, {"b": %s}], "c": 2}' % digits)
+            self.assertEqual(answer.error, 'ValueError')
+            self.assertIn("the event['a'][1]['b'] is an integer of 5000 digits", answer.document['message'])
+            answer = shim.invoke(b'{}', b'{"user": %s}' % digits)
+            self.assertIn("the context['user'] is an integer of 5000 digits", answer.document['message'])
+            self.assertEqual(shim.invoke(b'[%s]' % digits[:4000]).value, [int(digits[:4000])])
+        source = 'import sys\nsys.set_int_max_str_digits(0)\ndef handler(event): return event[0] % 1000\n'
+        self.assertEqual(self.result(source, b'[%s]' % digits), 223)
+        shim = self.load('def handler(event): return {"a": [10 ** 5000] if event else {10 ** 5000: 1}}\n')
+        for event, where in ((b'1', "the result['a'][0] is an integer"), (b'0', "the result['a'] has a key that is")):
+            answer = shim.invoke(event)
+            self.assertEqual(answer.error, 'ResultNotJson')
+            self.assertIn(where, answer.document['message'])
+            self.assertIn('too many digits', answer.document['message'])
+
     def test_caller_context_that_is_no_object(self):
         self.assertEqual(self.load('def handler(e, c): return c.context\n').invoke({}, b'[1]').value, [1])
 
@@ -335,6 +356,10 @@ class Loading(ShimCase):
         self.assertEqual([entry.split('\n')[0] for entry in document['stack']],
                          ['File "main.py", line 1, in <module>', 'File "helper.py", line 3, in <module>',
                           'File "helper.py", line 2, in f'])
+
+    def test_import_that_raises_half_a_character(self):
+        document = self.refuse('raise ValueError("half \\ud83d of it")\n')
+        self.assertEqual((document['type'], document['line']), ('ValueError', 1))
 
     def test_import_that_exits(self):
         document = self.refuse('import sys\nsys.exit("bye")\n')
@@ -501,6 +526,7 @@ class Results(ShimCase):
         "{(1, 2): 3}": ('the result', 'key of type tuple'),
         "'\\ud83d'": ('the result', 'surrogate'),
         "{'\\udc00': 1}": ('the result', 'key'),
+        "{'a': [1, '\\udcff']}": ("['a'][1]", 'surrogate'),
         "(x for x in ())": ('the result', 'generator'),
         "__import__('datetime').date(2020, 1, 1)": ('the result', 'date'),
         "__import__('decimal').Decimal(1)": ('the result', 'Decimal'),
