@@ -10,6 +10,8 @@ MESSAGE = 8 * 1024
 FRAMES = 50
 LINE = 300
 DOCUMENT = 64 * 1024
+# What is said of causes and groups: characters of one and of all, how far down, how many of a group.
+REASON, REASONS, LEVELS, MEMBERS = 500, 2048, 3, 3
 
 _open = open
 _getattr = getattr
@@ -39,13 +41,47 @@ def _clean(value):
     return [_clean(item) for item in value] if isinstance(value, list) else value
 
 
-def _text(error):
+def _text(error, limit=MESSAGE):
     """str(error), whatever its class does."""
     try:
         text = str(error)
     except BaseException:
         text = 'its text cannot be read: __str__ raised an exception'
-    return text if len(text) <= MESSAGE else text[:MESSAGE] + ' [cut]'
+    return _cut(text, limit)
+
+
+def _cut(text, limit):
+    return text if len(text) <= limit else text[:limit] + ' [cut]'
+
+
+def _reasons(error, level=1):
+    """What an exception was raised from, and what a group holds: ': A: text | B: text; caused by C: text'.
+
+    Not what was handled when it was raised (__context__): its author has not called that the reason.
+    """
+    members, cause = _getattr(error, 'exceptions', ()), error.__cause__
+    text = ''
+    if isinstance(members, tuple) and members and all(isinstance(each, BaseException) for each in members):
+        said = [_reason(each, level) for each in members[:MEMBERS]]
+        if len(members) > MEMBERS:
+            said.append('%d more' % (len(members) - MEMBERS))
+        text = ': ' + ' | '.join(said)
+    if cause is not None:
+        text += '; caused by ' + _reason(cause, level)
+    return text
+
+
+def _reason(error, level):
+    kind, text = type(error).__name__, _text(error, REASON)
+    return (kind + ': ' + text if text else kind) + (_reasons(error, level + 1) if level < LEVELS else '')
+
+
+def _with_reasons(message, error):
+    try:
+        reasons = _cut(_reasons(error), REASONS)
+    except BaseException:  # the user's own classes take part
+        reasons = ''
+    return message + reasons if message else reasons.lstrip(':; ')
 
 
 def _source_line(path, number):
@@ -111,6 +147,7 @@ def document(error, loading=False):
         result['message'] = ('the function called sys.exit(%s)' % message if not loading else
                              'the module called sys.exit(%s) while it was imported' % message)
         result['hint'] = 'return from the handler instead; a worker serves many invocations'
+    result['message'] = _with_reasons(result['message'], error)
     hint = _hint(error, result)
     if hint:
         result['hint'] = hint

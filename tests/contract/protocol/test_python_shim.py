@@ -484,6 +484,72 @@ class Errors(ShimCase):
         document = self.error('class E(BaseException): pass\ndef handler(): raise E("base")\n')
         self.assertEqual((document['type'], document['message']), ('E', 'base'))
 
+    def test_what_it_was_raised_from(self):
+        shim = self.load('''
+            def chain(length):
+                error = None
+                for n in range(length, -1, -1):
+                    before, error = error, ValueError(n)
+                    error.__cause__ = before
+                return error
+            class Odd(Exception):
+                @property
+                def __cause__(self): raise RuntimeError
+            def handler(event):
+                try:
+                    {}['key']
+                except KeyError as error:
+                    if event == 'from': raise ValueError('no user') from error
+                    if event == 'none': raise ValueError('no user') from None
+                    if event == 'within': raise ValueError('no user')
+                    if event == 'silent': raise ValueError() from error
+                if event == 'chain': raise chain(5)
+                if event == 'odd': raise Odd('odd')
+                if event == 'cycle':
+                    error = ValueError('again')
+                    error.__cause__ = error
+                    raise error
+                raise ValueError('x' * 10000) from ValueError('y' * 10000000)
+        ''')
+        for event, message in {'from': "no user; caused by KeyError: 'key'", 'none': 'no user', 'within': 'no user',
+                               'silent': "caused by KeyError: 'key'", 'odd': 'odd',
+                               'chain': '0; caused by ValueError: 1; caused by ValueError: 2; caused by ValueError: 3',
+                               'cycle': 'again' + '; caused by ValueError: again' * 3}.items():
+            with self.subTest(event):
+                document = shim.invoke(event).document
+                self.assertEqual((document['type'], document['message']), (
+                    'Odd' if event == 'odd' else 'ValueError', message))
+        self.assertLess(len(shim.invoke('long').document['message']), 12000)
+        document = self.refuse('''
+            try: import nothing_of_this_name
+            except ImportError as error: raise RuntimeError('cannot start') from error
+        ''')
+        self.assertIn("cannot start; caused by ModuleNotFoundError: No module named 'nothing", document['message'])
+
+    def test_what_a_group_holds(self):
+        shim = self.load('''
+            class Group(Exception):  # as ExceptionGroup of 3.11 and its backport have it
+                exceptions = KeyError('a'), ValueError('b'), TypeError(), ValueError('d'), ValueError('e')
+            class Other(Exception):
+                exceptions = 5, 'x'
+            def handler(event):
+                raise Group('five') if event else Other('none')
+        ''')
+        self.assertEqual(shim.invoke(b'1').document['message'], "five: KeyError: 'a' | ValueError: b | TypeError | 2 more")
+        self.assertEqual(shim.invoke(b'0').document['message'], 'none')
+        if self.version >= (3, 11):
+            document = self.error('''
+                import asyncio
+                async def fail():
+                    raise ValueError('the reason') from KeyError('deeper')
+                async def handler():
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(fail())
+            ''')
+            self.assertEqual((document['type'], document['message']), (
+                'ExceptionGroup', "unhandled errors in a TaskGroup (1 sub-exception): ValueError: the reason; "
+                "caused by KeyError: 'deeper'"))
+
     def test_exception_from_exec(self):
         document = self.error('def handler():\n    exec("1/0")\n')
         self.assertEqual(len(document['stack']), 1)
