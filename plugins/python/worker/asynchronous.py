@@ -94,7 +94,7 @@ class _Server:
     def _next(self):
         while self._queue and len(self._tasks) < self._function.concurrency:
             id, payload = self._queue.popleft()
-            # What ended a moment ago may be what calls: an invocation begins as the module left things, not as others did.
+            # Called from an invocation that ends, too: the next begins with what the module has set, not with that.
             self._tasks[id] = self._fresh().run(self._task, self._run(id, payload), loop=self._loop)
 
     def _leave_when_done(self):

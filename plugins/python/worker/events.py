@@ -41,5 +41,7 @@ def refused(text, name, error):
     if found is None:
         return error
     limit = _getattr(sys, 'get_int_max_str_digits', int)()
+    where, digits = found
     return ValueError('%s is an integer of %d digits, and this Python reads %d; send it as text, or call '
-                      'sys.set_int_max_str_digits when the module is imported' % (found[0], len(found[1].lstrip('-')), limit))
+                      'sys.set_int_max_str_digits when the module is imported'
+                      % (where, len(digits.lstrip('-')), limit))

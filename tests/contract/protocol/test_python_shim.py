@@ -535,7 +535,8 @@ class Errors(ShimCase):
             def handler(event):
                 raise Group('five') if event else Other('none')
         ''')
-        self.assertEqual(shim.invoke(b'1').document['message'], "five: KeyError: 'a' | ValueError: b | TypeError | 2 more")
+        self.assertEqual(shim.invoke(b'1').document['message'],
+                         "five: KeyError: 'a' | ValueError: b | TypeError | 2 more")
         self.assertEqual(shim.invoke(b'0').document['message'], 'none')
         if self.version >= (3, 11):
             document = self.error('''
