@@ -3,6 +3,7 @@
 // Private references to everything needed: user code may replace what it likes later on.
 const { writeSync } = require('fs');
 const { isDeep, mayBeDeep } = require('./depth');
+const { mayBeHalved, replaceHalves } = require('./surrogates');
 
 const MAX_PAYLOAD = 16 * 1024 * 1024;
 const HEADER = 16;
@@ -125,6 +126,7 @@ function writeAnswer(type, low, high, text, nanoseconds) {
     if (bytes + HEADER + 20 > room.length) buffer = secured(alloc(bytes + HEADER + 20));
   }
   const size = buffer.utf8Write(text, HEADER + 4);
+  if (mayBeHalved(text)) replaceHalves(buffer, HEADER + 4, HEADER + 4 + size);
   if (mayBeDeep(text) && isDeep(buffer, HEADER + 4, HEADER + 4 + size)) return 'deep';
   const end = putNumber(buffer, HEADER + 4 + size, TAG.RUN_NS, nanoseconds);
   putHeader(buffer, end - HEADER, type, low, high);
@@ -133,12 +135,13 @@ function writeAnswer(type, low, high, text, nanoseconds) {
   return '';
 }
 
-// A frame whose payload is `text`.
+// A frame whose payload is `text`, JSON or nothing.
 function writeText(type, text, low = 0, high = 0) {
   const size = byteLength(text);
   const buffer = secured(alloc(HEADER + size));
   putHeader(buffer, size, type, low, high);
   buffer.utf8Write(text, HEADER);
+  if (mayBeHalved(text)) replaceHalves(buffer, HEADER, buffer.length);
   writeAll(buffer, buffer.length);
 }
 

@@ -332,8 +332,19 @@ class Invoking(Base):
         self.assertTrue(shim.invoke({'deep': 1, 'kind': 'text', 'wide': 3}).ok)
 
     def test_text_that_is_not_well_formed(self):
-        shim = self.loaded('const handler = () => "\\ud800" + String.fromCharCode(0xdfff);')
-        self.assertTrue(shim.invoke().ok)
+        shim = self.loaded('''const raw = JSON.rawJSON || JSON.parse;
+            const handler = (kind) => ({
+                high: "a\\ud800", low: "\\udfffb", both: "\\udc00\\ud800", cut: "ab\\u{1f600}".slice(0, 3),
+                pair: "\\u{1f600}\\ud7ff\\ue000", backslash: "\\\\ud800", more: "\\\\\\ud800\\\\", control: "\\u0001\\ud800",
+                key: { "\\ud800": 1 }, long: "\\ud800x".repeat(100000),
+                raw: [raw('"\\\\uD800"'), raw('"\\\\ud83d\\\\uDE00"')],
+            })[kind];''')
+        for kind, value in (('high', 'a\ufffd'), ('low', '\ufffdb'), ('both', '\ufffd\ufffd'), ('cut', 'ab\ufffd'),
+                            ('pair', '\U0001f600\ud7ff\ue000'), ('backslash', '\\ud800'), ('more', '\\\ufffd\\'),
+                            ('control', '\x01\ufffd'), ('key', {'\ufffd': 1}), ('long', '\ufffdx' * 100000),
+                            ('raw', ['\ufffd', '\U0001f600'])):
+            with self.subTest(kind):
+                self.assertEqual(value, shim.invoke(json.dumps(kind).encode()).value)
 
     def test_run_time_is_measured(self):
         shim = self.loaded('const handler = async (ms) => { await new Promise((r) => setTimeout(r, ms)); };')
@@ -464,6 +475,20 @@ class Errors(Base):
                 if type:
                     self.assertEqual(type, answer.error)
         self.assertEqual('text', shim.invoke(b'2').document['message'])
+
+    def test_text_that_is_not_well_formed(self):
+        shim = self.loaded('const handler = async () => { console.log("\\ud83d"); throw new Error("a\\ud83d"); };')
+        answer = shim.invoke()
+        self.assertEqual('a\ufffd', answer.document['message'])
+        self.assertEqual('\ufffd\n', answer.text())
+        self.assertEqual('\ufffd', self.loaded('const handler = () => { throw "\\udc00"; };').invoke().document['message'])
+        self.assertEqual('b\ufffd', self.failure('throw new Error("b\\ud83d");')['message'])
+
+    def test_a_long_message_is_cut(self):
+        shim = self.loaded('const handler = () => { throw new Error("x" + "\\u{1f600}".repeat(10000)); };')
+        message = shim.invoke().document['message']
+        self.assertLess(len(message), 5000)
+        self.assertTrue(message.endswith('\U0001f600\ufffd...'), message[-9:])
 
     def test_require_in_a_module(self):
         shim = self.loaded({'index.mjs': 'export const handler = () => require("fs");'})
