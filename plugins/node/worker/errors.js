@@ -5,6 +5,7 @@ const { inspect } = require('util');
 const wire = require('./wire');
 
 const stringify = JSON.stringify;
+const hasOwn = Function.prototype.call.bind(Object.prototype.hasOwnProperty);
 const MAX_MESSAGE = 8 * 1024;
 const MAX_FRAME = 512;
 const MAX_FRAMES = 40;
@@ -150,6 +151,21 @@ function textOf(error) {
   }
 }
 
+// What Node.js gives the listeners for uncaught exceptions of a promise that nobody waits for.
+function rejectionError(reason) {
+  let text;
+  try {
+    if (reason instanceof Error) return reason;
+    if (typeof reason === 'object' && reason !== null && hasOwn(reason, 'stack')) return reason;
+    text = typeof reason === 'string' ? reason : inspect(reason, { depth: 0 });
+  } catch (_) {
+    text = 'something that cannot be described';
+  }
+  const error = new Error(`a promise that nobody waits for was rejected with "${text}"`);
+  error.name = 'UnhandledPromiseRejection';
+  return Object.assign(error, { code: 'ERR_UNHANDLED_REJECTION' });
+}
+
 // A circular or BigInt result: why JSON.stringify refused it.
 function resultFault(error) {
   const message = error && typeof error.message === 'string' ? error.message : String(error);
@@ -197,6 +213,7 @@ module.exports = {
   Fault,
   documentOf,
   plain,
+  rejectionError,
   resultFault,
   setRoot,
   syntaxPlace,

@@ -8,7 +8,16 @@ const { performance } = require('perf_hooks');
 const { AsyncLocalStorage } = require('async_hooks');
 const { setFlagsFromString: setFlags } = require('v8');
 const wire = require('./wire');
-const { Fault, documentOf, resultFault, setRoot, textOf, tooDeep, tooLarge } = require('./errors');
+const {
+  Fault,
+  documentOf,
+  rejectionError,
+  resultFault,
+  setRoot,
+  textOf,
+  tooDeep,
+  tooLarge,
+} = require('./errors');
 const { capture } = require('./output');
 const { load } = require('./loader');
 
@@ -27,6 +36,7 @@ const now = performance.now.bind(performance);
 const then = Function.prototype.call.bind(Promise.prototype.then);
 const resolved = Promise.resolve.bind(Promise);
 const listenerCount = process.listenerCount.bind(process);
+const emit = process.emit.bind(process);
 
 let handler = null;
 let asked = false; // LOAD or CHECK came
@@ -303,8 +313,7 @@ function feed(count, buffer) {
 }
 
 // What nothing caught ends the worker, as Node.js has it, unless user code listens for it itself.
-function crash(event, error) {
-  if (listenerCount(event) > 1) return;
+function crash(error) {
   if (loading) loadFailed(error);
   try {
     writeSync(2, 'Uncaught ' + textOf(error) + '\n');
@@ -313,8 +322,17 @@ function crash(event, error) {
   }
   exit(1);
 }
-process.on('uncaughtException', (error) => crash('uncaughtException', error));
-process.on('unhandledRejection', (error) => crash('unhandledRejection', error));
+process.on('uncaughtException', (error) => {
+  if (listenerCount('uncaughtException') === 1) crash(error);
+});
+// With a listener here Node.js does not make the rejection an uncaught exception by itself.
+process.on('unhandledRejection', (reason) => {
+  if (listenerCount('unhandledRejection') > 1) return;
+  const error = rejectionError(reason);
+  emit('uncaughtExceptionMonitor', error, 'unhandledRejection');
+  if (listenerCount('uncaughtException') === 1) crash(reason);
+  else emit('uncaughtException', error, 'unhandledRejection');
+});
 process.on('exit', (code) => {
   if (!loading) return;
   loadFailed(

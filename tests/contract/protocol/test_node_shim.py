@@ -519,6 +519,32 @@ class Errors(Base):
                            ' setTimeout(() => { throw 1; }); setTimeout(r, 30, 7); });')
         self.assertEqual(7, shim.invoke().value)
 
+    def test_user_code_may_listen_for_rejections_as_uncaught_errors(self):
+        shim = self.loaded('''const heard = [];
+            process.on("uncaughtExceptionMonitor", (error, origin) => heard.push(["monitor", error.message, origin]));
+            process.on("uncaughtException", (error, origin) => heard.push([error.name, error.message, origin, error.code]));
+            const handler = async (value) => {
+                heard.length = 0;
+                Promise.reject(value || new TypeError("late"));
+                await new Promise((r) => setTimeout(r, 10));
+                return heard; };''')
+        self.assertEqual([['monitor', 'late', 'unhandledRejection'], ['TypeError', 'late', 'unhandledRejection', None]],
+                         shim.invoke(b'0').value)
+        name, message, origin, code = shim.invoke(b'"no"').value[1]
+        self.assertEqual(('UnhandledPromiseRejection', 'unhandledRejection', 'ERR_UNHANDLED_REJECTION'),
+                         (name, origin, code))
+        self.assertIn('"no"', message)
+
+    def test_a_listener_for_rejections_is_heard_alone(self):
+        shim = self.loaded('''const heard = [];
+            process.on("unhandledRejection", (reason) => heard.push(reason));
+            process.on("uncaughtException", () => heard.push("uncaught"));
+            const handler = async () => {
+                Promise.reject(5);
+                await new Promise((r) => setTimeout(r, 10));
+                return heard; };''')
+        self.assertEqual([5], shim.invoke().value)
+
     def test_exit_in_the_handler(self):
         shim = self.loaded('const handler = () => { console.log("bye"); process.exit(5); };')
         id = shim.start()
