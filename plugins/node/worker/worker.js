@@ -34,7 +34,8 @@ const parse = JSON.parse;
 const stringify = JSON.stringify;
 const now = performance.now.bind(performance);
 const then = Function.prototype.call.bind(Promise.prototype.then);
-const resolved = Promise.resolve.bind(Promise);
+const BuiltIn = Promise;
+const resolved = BuiltIn.resolve.bind(BuiltIn);
 const listenerCount = process.listenerCount.bind(process);
 const emit = process.emit.bind(process);
 
@@ -147,10 +148,10 @@ function begin(buffer, at) {
     if (
       result !== null &&
       typeof result === 'object' &&
-      (result instanceof Promise || typeof result.then === 'function')
+      (result instanceof BuiltIn || typeof result.then === 'function')
     ) {
       then(
-        result instanceof Promise ? result : resolved(result),
+        resolved(result), // itself when it is a plain promise
         (value) => {
           succeed(invocation, value);
           drain();

@@ -281,6 +281,22 @@ class Invoking(Base):
                 shim = self.loaded(source)
                 self.assertEqual([7, 7], [shim.invoke().value, shim.invoke().value])
 
+    def test_promises_of_other_kinds(self):
+        for source in ('class Other { constructor(f) { this.p = new Before(f); } then(...a) { return this.p.then(...a); } }'
+                       'const Before = Promise; global.Promise = Other;'
+                       'const handler = () => new Promise((r) => setTimeout(r, 1, 7));',
+                       'class Other { then(ok) { ok(7); } } global.Promise = Other; const handler = () => new Other();',
+                       'class Other {} global.Promise = Other; const handler = async () => 7;',
+                       'class Lazy extends Promise { then(...a) { return new Promise((r) => r(7)).then(...a); } }'
+                       'const handler = () => new Lazy(() => {});',
+                       'class Mine extends Promise {} const handler = () => Mine.resolve(7);'):
+            with self.subTest(source):
+                shim = self.loaded(source)
+                self.assertEqual([7, 7], [shim.invoke().value, shim.invoke().value])
+        failing = self.loaded('class Lazy extends Promise { then(_, no) { no(new TypeError("lazy")); } }'
+                              'const handler = () => new Lazy(() => {});')
+        self.assertEqual('TypeError', failing.invoke().error)
+
     def test_undefined_is_null_and_so_are_nan_and_infinity(self):
         shim = self.loaded('const handler = (e) => e.numbers ? [NaN, Infinity, undefined] : undefined;')
         self.assertIsNone(shim.invoke().value)
