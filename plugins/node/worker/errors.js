@@ -1,12 +1,16 @@
 'use strict';
 // Error documents: {type, message, stack, file, line, column, hint} of whatever user code threw.
 // Nothing in here may throw in turn, whatever the thrown value's getters do.
-const { inspect } = require('util');
+const { inspect, types } = require('util');
 const wire = require('./wire');
 
 const stringify = JSON.stringify;
 const hasOwn = Function.prototype.call.bind(Object.prototype.hasOwnProperty);
 const MAX_MESSAGE = 8 * 1024;
+const MAX_CAUSES = 2 * 1024; // of these, what led to the error
+const MAX_CAUSE = 512; // of one
+const CAUSE_LEVELS = 3;
+const CAUSES_AT_ONCE = 3;
 const MAX_FRAME = 512;
 const MAX_FRAMES = 40;
 
@@ -61,6 +65,43 @@ function typeOf(error) {
   if (own !== 'Error') return own;
   const constructor = error.constructor;
   return typeof constructor === 'function' && constructor.name ? constructor.name : own;
+}
+
+const isError = (value) => value instanceof Error || types.isNativeError(value);
+const cut = (text, size) => (text.length > size ? text.slice(0, size) + '...' : text);
+
+// "Type: message" of what led to an error; of what is no error, what it looks like.
+function causeText(cause) {
+  if (isError(cause)) {
+    const message = typeof cause.message === 'string' ? cause.message : '';
+    return typeOf(cause) + (message && ': ' + cut(message, MAX_CAUSE));
+  }
+  if (typeof cause === 'string') return cut(cause, MAX_CAUSE);
+  return cut(inspect(cause, { depth: 1, breakLength: Infinity }), MAX_CAUSE);
+}
+
+function addCauses(texts, error, level) {
+  if (level === 0 || !isError(error)) return;
+  const { cause, errors } = error;
+  const causes = cause === undefined || cause === null ? [] : [cause];
+  // Libraries keep reports of their own under this name; what they mean stands in the message.
+  const isCause = (one) => isError(one) || typeof one === 'string';
+  if (Array.isArray(errors)) causes.push(...errors.slice(0, CAUSES_AT_ONCE).filter(isCause));
+  for (const one of causes) {
+    texts.push('; caused by ' + causeText(one));
+    addCauses(texts, one, level - 1);
+  }
+}
+
+// What a message such as "fetch failed" leaves out.
+function causesOf(error) {
+  const texts = [];
+  try {
+    addCauses(texts, error, CAUSE_LEVELS);
+  } catch (_) {
+    /* what was found before that getter threw */
+  }
+  return cut(texts.join(''), MAX_CAUSES);
 }
 
 const ESM_HINT =
@@ -128,24 +169,30 @@ function describe(error) {
   return document;
 }
 
-// The error document as JSON, at most 64 KiB.
-function documentOf(error) {
+function documented(error) {
   try {
     const document = describe(error);
-    document.message = plain(String(document.message));
-    if (document.message.length > MAX_MESSAGE)
-      document.message = document.message.slice(0, MAX_MESSAGE) + '...';
-    return stringify(document);
+    const causes = causesOf(error);
+    document.message = plain(cut(String(document.message), MAX_MESSAGE - causes.length) + causes);
+    return document;
   } catch (_) {
-    return '{"type":"NotAnError","message":"the function threw something that cannot be described","stack":[]}';
+    return {
+      type: 'NotAnError',
+      message: 'the function threw something that cannot be described',
+      stack: [],
+    };
   }
 }
+
+// The error document as JSON, at most 64 KiB.
+const documentOf = (error) => stringify(documented(error));
 
 // What to print of an error that nothing caught: what Node.js prints, with the user's own names.
 function textOf(error) {
   try {
-    if (error instanceof Error && typeof error.stack === 'string') return plain(error.stack);
-    return inspect(error);
+    if (!(error instanceof Error) || typeof error.stack !== 'string') return inspect(error);
+    const frames = error.stack.search(/\n    at |$/);
+    return plain(error.stack.slice(0, frames) + causesOf(error) + error.stack.slice(frames));
   } catch (_) {
     return 'something that cannot be described';
   }
@@ -166,29 +213,35 @@ function rejectionError(reason) {
   return Object.assign(error, { code: 'ERR_UNHANDLED_REJECTION' });
 }
 
-// A circular or BigInt result: why JSON.stringify refused it.
+// Why JSON.stringify refused a result: its own errors in words, those of the function's toJSON and
+// getters as they are.
 function resultFault(error) {
-  const message = error && typeof error.message === 'string' ? error.message : String(error);
-  if (/BigInt/.test(message)) {
+  const { type, message, ...rest } = documented(error);
+  if (type === 'TypeError' && /serialize a BigInt$/.test(message)) {
     return new Fault(
       'ResultNotJson',
       'the result contains a BigInt, which JSON has no form for',
       'convert it with Number(value) or String(value)',
     );
   }
-  if (/circular/i.test(message)) {
+  if (type === 'TypeError' && message.startsWith('Converting circular structure')) {
     return new Fault(
       'ResultNotJson',
       'the result refers to itself: ' + message.replace(/\s*\n\s*/g, ' '),
       'return a copy of the parts that the caller needs',
     );
   }
-  if (error instanceof RangeError) {
-    return /string length/.test(message) ? tooLarge() : tooDeep();
-  }
+  if (type === 'RangeError' && message === 'Invalid string length') return tooLarge();
+  if (type === 'RangeError' && /call stack/.test(message)) return tooDeep();
+  const fault = notJson(type === 'NotAnError' ? message : `${type}: ${message}`);
+  Object.assign(fault.fault, rest);
+  return fault;
+}
+
+function notJson(reason) {
   return new Fault(
     'ResultNotJson',
-    'the result cannot be written as JSON: ' + message,
+    'the result cannot be written as JSON: ' + reason,
     'see toJSON and getters of the returned objects',
   );
 }
@@ -212,6 +265,7 @@ function tooLarge() {
 module.exports = {
   Fault,
   documentOf,
+  notJson,
   plain,
   rejectionError,
   resultFault,

@@ -11,6 +11,7 @@ const wire = require('./wire');
 const {
   Fault,
   documentOf,
+  notJson,
   rejectionError,
   resultFault,
   setRoot,
@@ -104,17 +105,17 @@ function succeed(invocation, result) {
   let text;
   try {
     text = stringify(result);
-    if (text === undefined) {
-      if (result !== undefined) {
-        throw new TypeError(
-          typeof result === 'object' ? 'its toJSON gives nothing' : `it is a ${typeof result}`,
-        );
-      }
-      text = 'null';
-    }
   } catch (error) {
     fail(invocation, resultFault(error));
     return;
+  }
+  if (text === undefined) {
+    if (result !== undefined) {
+      const kind = typeof result;
+      fail(invocation, notJson(kind === 'object' ? 'its toJSON gives nothing' : `it is a ${kind}`));
+      return;
+    }
+    text = 'null';
   }
   const problem = writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed);
   if (problem === '') finish(invocation);

@@ -7,6 +7,7 @@ Runs with the `node` on PATH, and with every binary that CLOUDFUNCTION_TEST_NODE
 import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
@@ -322,6 +323,26 @@ class Invoking(Base):
                 self.assertIn(word, answer.document['message'])
                 self.assertTrue(answer.document['hint'])
 
+    def test_errors_of_toJSON_and_getters_are_the_functions_own(self):
+        shim = self.loaded('''const cases = [
+            () => ({ toJSON() { return new Date("nonsense").toISOString(); } }),
+            () => ({ get a() { throw new RangeError("too far"); } }),
+            () => ({ toJSON() { throw new Error("no BigInt in a circular thing"); } }),
+            () => ({ toJSON() { throw "text"; } }),
+            () => ({ toJSON() { throw new Proxy({}, { get() { throw 1; }, getPrototypeOf() { throw 1; } }); } }),
+        ];
+        const handler = (n) => cases[n]();''')
+        for n, word in enumerate(('RangeError: Invalid time value', 'RangeError: too far',
+                                  'Error: no BigInt in a circular thing', 'text', 'cannot be described')):
+            with self.subTest(word):
+                document = shim.invoke(str(n).encode()).document
+                self.assertEqual('ResultNotJson', document['type'])
+                self.assertIn(word, document['message'])
+                self.assertNotIn('250', document['message'])
+                if n < 3:
+                    self.assertIn('index.js:%d:' % (n + 2), ' '.join(document['stack']))
+                    self.assertEqual(('index.js', n + 2), (document['file'], document['line']))
+
     def test_large_results(self):
         shim = self.loaded('const handler = (n) => "x".repeat(n);')
         for size in (20000, 65500, 65536, 1000000, 16 * 1024 * 1024 - 30):
@@ -505,6 +526,63 @@ class Errors(Base):
         message = shim.invoke().document['message']
         self.assertLess(len(message), 5000)
         self.assertTrue(message.endswith('\U0001f600\ufffd...'), message[-9:])
+
+    def test_causes(self):
+        shim = self.loaded('''class Outer extends Error { constructor(message, fields) { super(message); Object.assign(this, fields); } }
+            const trap = () => { throw new Error("trap"); };
+            const loop = new Outer("loop"); loop.cause = loop;
+            const cases = [
+                () => new Outer("outer", { cause: new RangeError("inner") }),
+                () => new Outer("1", { cause: new Outer("2", { cause: new Outer("3", {
+                    cause: new Outer("4", { cause: new Outer("5") }) }) }) }),
+                () => new Outer("outer", { cause: "text" }),
+                () => new Outer("outer", { cause: { status: 404 } }),
+                () => loop,
+                () => Object.defineProperty(new Outer("outer"), "cause", { get: trap }),
+                () => new Outer("outer", { cause: new Proxy(new Error("x"), { get: trap }) }),
+                () => new Outer("outer", { errors: [new Error("a"), "b", { ajv: 1 }, new Error("d")] }),
+                () => new Outer("outer", { cause: new Outer("", { errors: [new TypeError("a")] }) }),
+                () => new Outer("o".repeat(20000), { cause: new Error("c".repeat(20000)) }),
+                () => new Outer("outer", { errors: 5, cause: null }),
+            ];
+            const handler = (n) => { throw cases[n](); };''')
+        expected = ['outer; caused by RangeError: inner', '1; caused by Outer: 2; caused by Outer: 3; caused by Outer: 4',
+                    'outer; caused by text', 'outer; caused by { status: 404 }', 'loop' + '; caused by Outer: loop' * 3,
+                    'outer', 'outer', 'outer; caused by Error: a; caused by b',
+                    'outer; caused by Outer; caused by TypeError: a',
+                    'o' * 7658 + '...; caused by Error: ' + 'c' * 512 + '...', 'outer']
+        for n, message in enumerate(expected):
+            with self.subTest(n):
+                document = shim.invoke(str(n).encode()).document
+                self.assertEqual(('Outer', message), (document['type'], document['message']))
+
+    def test_causes_of_what_node_itself_throws(self):
+        closed = socket.socket()
+        self.addCleanup(closed.close)
+        closed.bind(('127.0.0.1', 0))  # and does not listen
+        shim = self.loaded('''const cases = {
+                any: () => Promise.any([Promise.reject(new TypeError("a")), Promise.reject("b")]),
+                fetch: () => fetch("http://127.0.0.1:PORT/"),
+                option: () => { throw new Error("outer", { cause: new Error("inner") }); } };
+            const handler = (kind) => cases[kind]();'''.replace('PORT', str(closed.getsockname()[1])))
+        for kind, since, type, parts in (
+                ('any', (16,), 'AggregateError', ('; caused by TypeError: a; caused by b',)),
+                ('fetch', (18,), 'TypeError', ('fetch failed; caused by ', 'ECONNREFUSED')),
+                ('option', (17,), 'Error', ('outer; caused by Error: inner',))):
+            if version_of(self.node) < since:
+                continue
+            document = shim.invoke(json.dumps(kind).encode()).document
+            self.assertEqual(type, document['type'])
+            for part in parts:
+                self.assertIn(part, document['message'])
+
+    def test_causes_of_what_nothing_catches(self):
+        shim = self.loaded('const handler = () => new Promise(() => {'
+                           ' Promise.reject(Object.assign(new Error("late"), { cause: new TypeError("why") })); });')
+        shim.start()
+        self.assertEqual(1, shim.wait())
+        text = shim.stderr.decode()
+        self.assertTrue(text.startswith('Uncaught Error: late; caused by TypeError: why\n    at '), text)
 
     def test_require_in_a_module(self):
         shim = self.loaded({'index.mjs': 'export const handler = () => require("fs");'})
