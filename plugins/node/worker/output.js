@@ -7,6 +7,7 @@ const wire = require('./wire');
 
 const PIECE = 48 * 1024; // of one LOG frame
 const LIMIT = 1024 * 1024; // of one invocation, and of all that is printed outside of one between two invocations
+const ENDINGS = ['finish', 'end', 'close', 'error'];
 const nextTick = process.nextTick;
 const toBuffer = Buffer.from;
 const subarray = Uint8Array.prototype.subarray;
@@ -45,7 +46,7 @@ function capture(invocation) {
   function streamFor(name, fd) {
     let stream;
     const create = () => {
-      stream = new Writable({ decodeStrings: true });
+      stream = new Writable({ emitClose: false }); // "close" is not to be waited for
       stream.fd = fd;
       stream._type = 'pipe';
       // Past Writable's own buffering: output is in the log when write() returns, as it is with a
@@ -69,7 +70,28 @@ function capture(invocation) {
         log(fd, chunk);
         done();
       };
-      stream.end = stream.destroy = () => stream;
+      // Neither closes anything, but who waits for it is told: a pipeline ends what it writes to.
+      stream.end = (chunk, encoding, done) => {
+        if (typeof chunk === 'function') [chunk, done] = [undefined, chunk];
+        else if (typeof encoding === 'function') [encoding, done] = [undefined, encoding];
+        if (chunk !== undefined && chunk !== null) stream.write(chunk, encoding);
+        nextTick(() => {
+          if (typeof done === 'function') done();
+          stream.emit('finish');
+          forget();
+        });
+        return stream;
+      };
+      stream.destroy = (error) => {
+        nextTick(() => {
+          if (error && stream.listenerCount('error') > 0) stream.emit('error', error);
+          stream.emit('close');
+          forget();
+        });
+        return stream;
+      };
+      // A pipeline leaves its listeners behind, those of one call would add up.
+      const forget = () => ENDINGS.forEach((event) => stream.removeAllListeners(event));
       return stream;
     };
     Object.defineProperty(process, name, {

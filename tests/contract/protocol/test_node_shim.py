@@ -694,6 +694,36 @@ class Output(Base):
         self.assertEqual([False, 1, True, True], answer.value)
         self.assertEqual('aABxy', answer.text())
 
+    def test_the_end_of_a_stream_is_told_and_closes_nothing(self):
+        shim = self.loaded('''const { Readable, pipeline } = require("stream");
+            const { promisify } = require("util");
+            const source = (failure) => Readable.from((function* () { yield "a"; if (failure) throw failure; yield "b"; })());
+            const run = promisify(pipeline);
+            const handler = async (kind) => {
+                const heard = [];
+                const out = process.stdout;
+                if (kind === "pipeline") await run(source(), out);
+                else if (kind === "twice") { await run(source(), out); await run(source(), out); }
+                else if (kind === "generator") await run(async function* () { yield "ab"; }, out);
+                else if (kind === "failing") await run(source(new Error("no")), out).catch((e) => heard.push(e.message));
+                else if (kind === "chunk") await new Promise((r) => out.end("a", r));
+                else if (kind === "encoding") await new Promise((r) => out.end("61", "hex", r));
+                else if (kind === "callback") await new Promise((r) => out.end(r));
+                else if (kind === "event") await new Promise((r) => out.once("finish", r).end());
+                else if (kind === "destroy") await new Promise((r) => out.once("close", r).destroy(new Error("x")));
+                out.write("!");
+                console.log("?");
+                for (const event of ["finish", "end", "close", "error", "drain", "unpipe"])
+                    if (out.listenerCount(event) > 0) heard.push(event);
+                return [heard, out.writable];
+            };''')
+        for kind, text in (('pipeline', 'ab'), ('twice', 'abab'), ('generator', 'ab'), ('failing', 'a'), ('chunk', 'a'),
+                           ('encoding', 'a'), ('callback', ''), ('event', ''), ('destroy', ''), ('pipeline', 'ab')):
+            with self.subTest(kind):
+                answer = shim.invoke(json.dumps(kind).encode())
+                self.assertEqual([['no'] if kind == 'failing' else [], True], answer.value)
+                self.assertEqual(text + '!?\n', answer.text())
+
     def test_flood_is_cut_and_the_invocation_answers(self):
         shim = self.loaded('''const handler = (kind) => {
             if (kind === "lines") for (let i = 0; i < 200000; ++i) console.log("a line of some length", i);
