@@ -105,7 +105,6 @@ async function load(folder, handler) {
   if (!IDENTIFIER.test(name))
     throw new Fault('HandlerNotFound', `"${name}" is not the name of a function`);
   const file = path.join(folder, entry);
-  process.argv[1] = file;
   if (transpiled) acceptTranspiled(folder);
   let exported, found;
   if (module) {

@@ -212,6 +212,19 @@ class Loading(Base):
                                 {'index.js': 'throw new Error("late");'})
         self.assertEqual('late', document['message'])
 
+    def test_a_file_that_is_also_a_script_is_loaded_as_none(self):
+        leave = '{ console.log("script"); process.exit(0); }\n'
+        for files in ({'index.mjs': 'import { fileURLToPath, pathToFileURL } from "url"; import { resolve } from "path";'
+                                    'import { createRequire } from "module";'
+                                    'if (process.argv[1] === fileURLToPath(import.meta.url)'
+                                    ' || import.meta.url === pathToFileURL(resolve(process.argv[1])).href'
+                                    ' || createRequire(import.meta.url).resolve(process.argv[1])'
+                                    ' === fileURLToPath(import.meta.url)) %sexport const handler = () => 7;' % leave},
+                      {'index.js': 'if (require.main === module || process.argv[1] === __filename) %s'
+                                   'const handler = () => 7;' % leave}):
+            with self.subTest(files):
+                self.assertEqual(7, self.loaded(files).invoke().value)
+
     def test_output_while_loading(self):
         self.write({'index.js': 'console.log("loading"); function handler() {}'})
         answer = self.shim().load(self.folder, 'handler')
