@@ -94,7 +94,16 @@ private:
         for (const auto& remark : verdict.errors) report(remark);
         if (!verdict.errors.empty()) return;
         modules_[std::string(file.name)] = verdict.module;
-        if (verdict.module && transpiles_ && !bundles_) transpile(file);
+        if (transpiles_ && !bundles_ && compiles(file)) transpile(file);
+    }
+
+    // Where there is TypeScript: modules become scripts, and import() of a script finds TypeScript.
+    bool compiles(const File& file) const {
+        const Language language = languageOf(file.name);
+        if (language != Language::script) return language == Language::typed;
+        const auto module = modules_.find(std::string(file.name));
+        return (module != modules_.end() && module->second) ||
+               file.content.find("import(") != std::string_view::npos;
     }
 
     // What the entry imports comes into its own file. All else stays apart, for imports that are
@@ -102,10 +111,7 @@ private:
     void bundle(const Packages& packages) {
         Bundle made = esbuild_.bundle(source_, entry_.file, packages.names);
         for (const auto& file : function_.files) {
-            const auto module = modules_.find(std::string(file.name));
-            const bool compiles = languageOf(file.name) == Language::typed ||
-                                  (module != modules_.end() && module->second);
-            if (compiles && made.files.count(std::string(file.name)) == 0) transpile(file);
+            if (compiles(file) && made.files.count(std::string(file.name)) == 0) transpile(file);
         }
         outputs_[entry_.file] = std::move(made.code);
     }

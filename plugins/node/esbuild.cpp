@@ -14,6 +14,8 @@ using cloudfunction::Remark;
 
 namespace {
 
+constexpr std::string_view mapMark = "//# sourceMappingURL=data:application/json;base64,";
+
 std::string loaderOf(std::string_view file) {
     const std::string_view extension = file.substr(file.rfind('.') + 1);
     if (extension == "tsx" || extension == "jsx") return std::string(extension);
@@ -70,11 +72,10 @@ std::string fromBase64(std::string_view text) {
 
 // The files that the source map at the end of `code` names.
 std::set<std::string> sourcesOf(std::string_view code) {
-    constexpr std::string_view mark = "//# sourceMappingURL=data:application/json;base64,";
     std::set<std::string> files;
-    const size_t at = code.rfind(mark);
+    const size_t at = code.rfind(mapMark);
     if (at == std::string_view::npos) return files;
-    const std::string map = fromBase64(code.substr(at + mark.size()));
+    const std::string map = fromBase64(code.substr(at + mapMark.size()));
     simdjson::dom::parser parser;
     simdjson::dom::array sources;
     if (parser.parse(map)["sources"].get(sources) != simdjson::SUCCESS) return files;
@@ -83,6 +84,37 @@ std::set<std::string> sourcesOf(std::string_view code) {
         if (source.get(name) == simdjson::SUCCESS) files.emplace(name);
     }
     return files;
+}
+
+// Node.js finds no TypeScript behind import(), so own files go through require, which the worker
+// has taught that, and packages through Node.js as ever. `__toESM` is esbuild's: the namespace of
+// what a require gives.
+constexpr std::string_view importModule =
+    R"js(async function __importModule(name, mode) {
+  let file = "";
+  if (/^(?:file:|\.{0,2}\/)|\.json$/.test(name)) {
+    try {
+      const path = String(name);
+      file = require.resolve(path.startsWith("file:") ? require("url").fileURLToPath(path) : path);
+    } catch (_) {}
+  }
+  const own = file.endsWith(".json") || (file && !file.includes("/node_modules/"));
+  return own ? __toESM(require(file), mode) : import(name);
+}
+)js";
+
+// Makes each import(), which esbuild has written as a require, a call of that function. What stands
+// in its place is as long, because the source map counts columns.
+void redirectImports(std::string& code) {
+    constexpr std::string_view written = "Promise.resolve().then(() => __toESM(require(";
+    constexpr std::string_view instead = "(                            __importModule((";
+    static_assert(written.size() == instead.size());
+    size_t at = code.find(written);
+    if (at == std::string::npos) return;
+    for (; at != std::string::npos; at = code.find(written, at))
+        code.replace(at, written.size(), instead);
+    const size_t map = code.rfind(mapMark);
+    code.insert(map == std::string::npos ? code.size() : map, importModule);
 }
 
 }  // namespace
@@ -142,6 +174,7 @@ std::string Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
     for (const std::string& flag :
          {std::string("--format=cjs"), "--target=node" + target_, std::string("--sourcemap=inline"),
           std::string("--sources-content=false"), std::string("--charset=utf8"),
+          std::string("--supported:dynamic-import=false"),
           std::string("--log-limit=50"), std::string("--color=false")})
         tool.argv.push_back(flag);
     // esbuild is a Go program; one thread is enough for one file and keeps it small.
@@ -160,7 +193,10 @@ std::string Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
         }
         job_.report(remark);
     }
-    if (run.ok()) return std::move(run.output);
+    if (run.ok()) {
+        redirectImports(run.output);
+        return std::move(run.output);
+    }
     for (const auto& remark : remarks) {
         if (!remark.warning) throw Failed(CF_INVALID, std::string(file) + ": " + remark.message);
     }

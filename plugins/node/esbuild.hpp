@@ -23,7 +23,7 @@ public:
     // `target` is a version of Node.js, "18.19.0".
     Esbuild(const cloudfunction::Job& job, std::string program, std::string target);
 
-    // A single file: nothing is resolved or bundled, so that files stay files.
+    // A single file: nothing is resolved or bundled, so that files stay files; import() finds them.
     // CommonJS for Node.js with an inline source map at its end. Its remarks are reported to the
     // job; throws Failed(CF_INVALID) when one of them is an error.
     std::string transform(std::string_view file, std::string_view source);

@@ -39,6 +39,7 @@ function plain(text) {
     .join('');
 }
 
+const HELPER = /\bat (?:async )?__importModule /; // of esbuild.cpp, not of the user
 const PLACE = /(?:^|[( ])((?:[^():\s]|\\ )+):(\d+)(?::(\d+))?\)?$/;
 
 // A syntax error's stack begins with its place: "file:line\ncode\n   ^\n\nSyntaxError: ...".
@@ -53,7 +54,7 @@ function syntaxPlace(stack) {
 function userFrames(stack) {
   const frames = [];
   for (const line of stack.split('\n')) {
-    if (!/^\s+at /.test(line) || !line.includes(root)) continue;
+    if (!/^\s+at /.test(line) || !line.includes(root) || HELPER.test(line)) continue;
     if (frames.length === MAX_FRAMES) break;
     frames.push(plain(line).trim().slice(0, MAX_FRAME));
   }

@@ -9,7 +9,7 @@ const path = require('path');
 
 const MARK = '//# sourceMappingURL=data:application/json;base64,';
 const maps = new Map();
-let folder = '/function';
+let folder = '/function/';
 
 function mapOf(file) {
   if (maps.has(file)) return maps.get(file);
@@ -33,10 +33,13 @@ function frame(site) {
   const file = site.getFileName();
   const line = site.getLineNumber();
   const column = site.getColumnNumber();
-  if (!file || !line || !column || !/\.(?:[mc]?ts|tsx|jsx)$/.test(file)) return text;
+  if (!file || !line || !column) return text;
+  if (!file.startsWith(folder) || file.includes('/node_modules/')) return text;
   const map = mapOf(file);
   const entry = map && map.findEntry(line - 1, column - 1);
   if (!entry || entry.originalLine === undefined) return text;
+  // A script that was compiled elsewhere may have a map of its own.
+  if (/^(?:\.\.)?\//.test(entry.originalSource)) return text;
   const source = entry.originalSource ? path.join(folder, entry.originalSource) : file;
   return text.replace(
     `${file}:${line}:${column}`,
@@ -45,7 +48,7 @@ function frame(site) {
 }
 
 function install(root) {
-  folder = root;
+  folder = path.join(root, '/');
   const toText = Error.prototype.toString;
   Error.prepareStackTrace = (error, sites) => {
     let head;

@@ -201,6 +201,61 @@ class TypeScript(NodeExecutor):
                  'package.json': '{"type": "module"}'}
         self.assertEqual(115, self.result(files, b'100', handler='main.handler'))
 
+    IMPORTS = {
+        'index.ts': 'interface N { n: string }\nasync function handler({ n }: N) {\n'
+                    '  const names = [n, "nothing"]; let i = 0; const got = import(names[i++]); i = 1;\n'
+                    '  const m = await got;\n  return [m.seven ?? m.default.seven, i];\n}\n',
+        'util.ts': 'export const seven: number = 7;', 'lib/index.ts': 'export * from "../util";',
+        'lib/other.js': 'exports.seven = 7;', 'mod.mjs': 'export { seven } from "./util";', 'seven.json': '{"seven": 7}',
+        'script.js': 'exports.handler = () => import("./util");',
+        'node_modules/modern/package.json': '{"type": "module", "exports": {"import": "./m.js"}}',
+        'node_modules/modern/m.js': 'export const seven = await Promise.resolve(7);',
+        'node_modules/classic/index.js': 'exports.seven = 7;', 'node_modules/classic/data.json': '{"seven": 7}',
+    }
+
+    def test_import_while_it_runs(self):
+        names = ['./util', './util.js', './util.ts', './lib', './lib/other', './lib/other.js', './mod.mjs', './seven.json',
+                 'modern', 'classic', 'classic/data.json', './node_modules/classic/index.js']
+        for config in ({}, {'tsconfig.json': '{}'}):
+            files = dict(self.IMPORTS, **config)
+            if config:
+                files['index.ts'] = 'export ' + files['index.ts'].split('\n', 1)[1]
+            artifact = self.build(files, runtime='typescript')
+            worker = self.plugin.start()
+            self.addCleanup(worker.close)
+            self.assertTrue(worker.load(artifact, 'handler').ok)
+            for name in names + ['file://%s/util.ts' % artifact]:
+                with self.subTest((name, config)):
+                    answer = worker.invoke({'n': name})
+                    self.assertTrue(answer.ok, answer)
+                    self.assertEqual([7, 1], answer.value)
+            for name in ('./nope', 'nope'):
+                self.assertEqual('ModuleNotFound', worker.invoke({'n': name}).error)
+            static = dict(files, **{'index.ts': 'export const handler = async () => [%s, (await import("./script")).handler()]'
+                                                '.reduce(async (sum, m) => await sum + (await m).seven, 0);' % ', '.join(
+                                                    'import("%s")' % name for name in names[:7] + ['modern', 'classic'])})
+            self.assertEqual(70, self.result(static, runtime='typescript'))
+
+    def test_stacks_point_at_the_users_files(self):
+        files = {'index.ts': 'interface A {\n  b: 1;\n}\nexport const handler = async (n: string) => {\n'
+                             '  const m = await import("./" + n); await import("./quiet"); return m.fail(n);\n};\n',
+                 'quiet.ts': 'export {};', 'util.ts': 'type A =\n  | 1;\nexport const fail = () => {\n  throw new Error("no");\n};\n',
+                 'loud.ts': 'type A =\n  | 1;\nthrow new Error("loud" as string);\n',
+                 'mod.mjs': 'export const x = 1;\nexport function fail() {\n  throw new Error("no");\n}\n'}
+        for config in ({}, {'tsconfig.json': '{}'}):
+            artifact = self.build(dict(files, **config), runtime='typescript')
+            worker = self.plugin.start()
+            self.addCleanup(worker.close)
+            worker.load(artifact, 'handler')
+            for name, frames in (('util', ['util.ts:4:9', 'index.ts:5:']), ('mod.mjs', ['mod.mjs:3:9', 'index.ts:5:']),
+                                 ('loud', ['loud.ts:3:7'])):
+                with self.subTest((name, config)):
+                    stack = worker.invoke(('"%s"' % name).encode()).document['stack']
+                    for line, frame in zip(stack, frames):
+                        self.assertIn(frame, line, stack)
+                    self.assertNotIn('__importModule', ' '.join(stack))
+                    self.assertGreaterEqual(len(stack), len(frames))
+
     def test_errors_have_their_place(self):
         self.assertEqual([('index.ts', 2, 19)],
                          [e[:3] for e in self.refused('function handler(event: string) {\n    return event +;\n}\n',
