@@ -133,7 +133,7 @@ func runAll(cmd *exec.Cmd) (string, error) {
 var located = regexp.MustCompile(`^(?:vet: )?([^:\s][^:]*):(\d+)(?::(\d+))?: (.*)$`)
 
 // translate turns the output of go build into remarks on the user's files. Remarks on generated code are consequences
-// of others; they count only where there are no others.
+// of others; they count only where there are no others, and then at the handler, for which it was generated.
 func (t *tree) translate(text, dir string) []remark {
 	var remarks, generated []remark
 	last := &remarks
@@ -159,7 +159,8 @@ func (t *tree) translate(text, dir string) []remark {
 		r.line, _ = strconv.Atoi(match[2])
 		r.column, _ = strconv.Atoi(match[3])
 		if strings.Contains(filepath.Base(name), own) {
-			r.file, r.line, r.column = "", 0, 0
+			r.file, r.line, r.column = t.handler.file, t.handler.line, t.handler.column
+			r.message = "the platform's code that calls the handler does not compile: " + r.message
 			generated = append(generated, r)
 			last = &generated
 			continue

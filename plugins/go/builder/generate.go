@@ -28,7 +28,7 @@ func (t *tree) generate(target string, h *handler, chain *toolchain) error {
 	if h.event == typedEvent {
 		// In the handler's own file, because only there the names in its type mean what they mean.
 		kind := t.sourceOf(h.file, h.eventType)
-		h.file.adapter = fmt.Sprintf("\n\n//line %s:1\nfunc %sevent() *%s { var event %s; return &event }\n", adapterFile, own, kind, kind)
+		h.file.adapter = fmt.Sprintf("\n\n//line %[1]s:1\nfunc %[2]sevent() *%[3]s { var %[2]svalue %[3]s; return &%[2]svalue }\n", adapterFile, own, kind)
 	}
 	for _, f := range t.files {
 		t.becomeMain(f)
@@ -76,27 +76,30 @@ func (t *tree) becomeMain(f *file) {
 	}
 }
 
+// mainSource has nothing but keywords and names with the prefix: the user's package may declare every other name, also
+// those that Go predeclares. A $ stands for the prefix; no Go source has one.
 func (h *handler) mainSource(module string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "package main\n\nimport %sworker %q\n\n", own, workerModule)
-	fmt.Fprintf(&b, "func main() {\n\t%sworker.Serve(%sworker.Function{Handler: %q, Module: %q, Invoke: %sinvoke})\n}\n\n", own, own, h.name, module, own)
-	fmt.Fprintf(&b, "func %sinvoke(call *%sworker.Call) (interface{}, error) {\n", own, own)
-	const checked = "\tif err != nil {\n\t\treturn nil, err\n\t}\n"
+	fmt.Fprintf(&b, "package main\n\nimport $worker %q\n\n", workerModule)
+	fmt.Fprintf(&b, "func main() {\n\t$worker.Serve($worker.Function{Handler: %q, Module: %q, Invoke: $invoke})\n}\n\n", h.name, module)
+	b.WriteString("func $invoke($call *$worker.Call) {\n")
+	const checked = "\tif !$ok {\n\t\treturn\n\t}\n"
 	event := ""
 	switch h.event {
 	case unusedEvent:
-		event = "nil"
+		event = "$worker.NoEvent"
 	case anyEvent:
-		event = "event"
-		b.WriteString("\tevent, err := call.Any()\n" + checked)
+		event = "$event"
+		b.WriteString("\t$event, $ok := $call.Any()\n" + checked)
 	case objectEvent:
-		event = "event"
-		b.WriteString("\tevent, err := call.Object()\n" + checked)
+		event = "$event"
+		b.WriteString("\t$event, $ok := $call.Object()\n" + checked)
 	case typedEvent:
-		event = "*event"
-		b.WriteString("\tevent := " + own + "event()\n\tif err := call.Decode(event); err != nil {\n\t\treturn nil, err\n\t}\n")
+		event = "*$target"
+		b.WriteString("\t$target := $event()\n\t$ok := $call.Decode($target)\n" + checked)
 	}
-	context := map[contextForm]string{unusedContext: "nil", stringsContext: "call.Strings()", valuesContext: "call.Values()", goContext: "call.Context()"}[h.context]
+	context := map[contextForm]string{unusedStrings: "$worker.NoStrings", unusedValues: "$worker.NoValues",
+		stringsContext: "$call.Strings()", valuesContext: "$call.Values()", goContext: "$call.Context()"}[h.context]
 	arguments := []string{event, context}
 	if h.contextFirst {
 		arguments = []string{context, event}
@@ -104,16 +107,16 @@ func (h *handler) mainSource(module string) string {
 	call := h.name + "(" + strings.Trim(strings.Join(arguments, ", "), ", ") + ")"
 	switch h.result {
 	case noResult:
-		b.WriteString("\t" + call + "\n\treturn nil, nil\n")
+		b.WriteString("\t" + call + "\n\t$call.ReturnNothing()\n")
 	case valueResult:
-		b.WriteString("\treturn " + call + ", nil\n")
+		b.WriteString("\t$call.ReturnValue(" + call + ")\n")
 	case errorResult:
-		b.WriteString("\treturn nil, " + call + "\n")
+		b.WriteString("\t$call.ReturnError(" + call + ")\n")
 	case valueAndErrorResult:
-		b.WriteString("\treturn " + call + "\n")
+		b.WriteString("\t$call.Return(" + call + ")\n")
 	}
 	b.WriteString("}\n")
-	return b.String()
+	return strings.ReplaceAll(b.String(), "$", own)
 }
 
 // moduleFile is the function's go.mod, or one that asks for the language of the toolchain, and the worker's place.

@@ -23,7 +23,8 @@ type contextForm int
 
 const (
 	noContext      contextForm = iota
-	unusedContext              // a map that the handler never looks at
+	unusedStrings              // a map[string]string that the handler never looks at
+	unusedValues               // a map[string]interface{} that the handler never looks at
 	stringsContext             // map[string]string
 	valuesContext              // map[string]interface{} or interface{}
 	goContext                  // context.Context
@@ -109,6 +110,7 @@ func functionVariable(spec ast.Spec, name string) (*ast.Ident, *ast.FuncLit) {
 
 func (t *tree) fit(name string, f *file, ident *ast.Ident, signature *ast.FuncType, body *ast.BlockStmt) (*handler, []remark) {
 	h := &handler{name: name, file: f}
+	t.handler = t.remarkOn(f, ident, "")
 	refuse := func(node ast.Node, why string) (*handler, []remark) {
 		return nil, []remark{t.remarkOn(f, node, "the handler "+name+" "+why+"; "+forms)}
 	}
@@ -142,15 +144,20 @@ func (t *tree) fit(name string, f *file, ident *ast.Ident, signature *ast.FuncTy
 			return refuse(kind, "takes two arguments after its context")
 		case t.isGoContext(f, kind):
 			h.context = goContext
-		case t.isMap(kind, func(e ast.Expr) bool { return t.isPredeclared(e, "string") }):
+		case t.isMap(kind, t.isString):
 			h.context = stringsContext
-		case t.isMap(kind, t.isEmptyInterface), t.isEmptyInterface(kind):
+			if !isUsed(second.name, body) {
+				h.context = unusedStrings
+			}
+		case t.isMap(kind, t.isPlainInterface):
+			h.context = valuesContext
+			if !isUsed(second.name, body) {
+				h.context = unusedValues
+			}
+		case t.isEmptyInterface(kind):
 			h.context = valuesContext
 		default:
 			return refuse(kind, "takes a second argument that no context fits")
-		}
-		if !isUsed(second.name, body) && !t.isEmptyInterface(second.kind) && h.context != goContext {
-			h.context = unusedContext
 		}
 	}
 	results := flatten(signature.Results)
@@ -177,7 +184,7 @@ func (t *tree) eventForm(p parameter, body *ast.BlockStmt) eventForm {
 		return unusedEvent
 	case t.isEmptyInterface(p.kind):
 		return anyEvent
-	case t.isMap(p.kind, t.isEmptyInterface):
+	case t.isMap(p.kind, t.isPlainInterface):
 		return objectEvent
 	}
 	return typedEvent
@@ -241,14 +248,19 @@ func (t *tree) isDeclared(name string) bool {
 }
 
 // resolve follows the package's own type names to what they stand for.
-func (t *tree) resolve(kind ast.Expr) ast.Expr {
+func (t *tree) resolve(kind ast.Expr) ast.Expr { return t.follow(kind, false) }
+
+// identical follows aliases only: the type stays the same.
+func (t *tree) identical(kind ast.Expr) ast.Expr { return t.follow(kind, true) }
+
+func (t *tree) follow(kind ast.Expr, aliasesOnly bool) ast.Expr {
 	for i := 0; i < 100; i++ {
 		switch k := kind.(type) {
 		case *ast.ParenExpr:
 			kind = k.X
 		case *ast.Ident:
 			spec := t.declaredType(k.Name)
-			if spec == nil {
+			if spec == nil || aliasesOnly && !spec.Assign.IsValid() {
 				return kind
 			}
 			kind = spec.Type
@@ -260,12 +272,19 @@ func (t *tree) resolve(kind ast.Expr) ast.Expr {
 }
 
 func (t *tree) isPredeclared(kind ast.Expr, name string) bool {
-	ident, ok := kind.(*ast.Ident)
+	ident, ok := t.identical(kind).(*ast.Ident)
 	return ok && ident.Name == name && !t.isDeclared(name)
 }
 
-func (t *tree) isEmptyInterface(kind ast.Expr) bool {
-	kind = t.resolve(kind)
+func (t *tree) isString(kind ast.Expr) bool { return t.isPredeclared(kind, "string") }
+
+// isEmptyInterface tells what an interface{} can be assigned to.
+func (t *tree) isEmptyInterface(kind ast.Expr) bool { return t.isPlainInterface(t.resolve(kind)) }
+
+// isPlainInterface tells interface{} itself, under whatever alias, from types that are defined as one: a map of those is
+// another type of map.
+func (t *tree) isPlainInterface(kind ast.Expr) bool {
+	kind = t.identical(kind)
 	if i, ok := kind.(*ast.InterfaceType); ok {
 		return i.Methods == nil || len(i.Methods.List) == 0
 	}
@@ -274,7 +293,7 @@ func (t *tree) isEmptyInterface(kind ast.Expr) bool {
 
 func (t *tree) isMap(kind ast.Expr, value func(ast.Expr) bool) bool {
 	m, ok := t.resolve(kind).(*ast.MapType)
-	return ok && t.isPredeclared(m.Key, "string") && value(m.Value)
+	return ok && t.isString(m.Key) && value(m.Value)
 }
 
 func (t *tree) isGoContext(f *file, kind ast.Expr) bool {

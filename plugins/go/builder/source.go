@@ -19,6 +19,7 @@ type tree struct {
 	dir     string
 	files   []*file // those of the function's package that the compiler will see
 	module  string  // module path, "function" where the user has no go.mod
+	handler remark  // the place of the handler's name
 	fileSet *token.FileSet
 
 	goMod, goSum []byte // nil where there is none

@@ -27,10 +27,12 @@ type Call struct {
 	started      time.Time
 }
 
-// eventError says that the event does not fit what the handler wants.
-type eventError struct{ message, hint string }
-
-func (e *eventError) Error() string { return e.message }
+// What the adapter hands over where the handler does not look.
+var (
+	NoEvent   interface{}
+	NoStrings map[string]string
+	NoValues  map[string]interface{}
+)
 
 // read fills the call from the payload of an INVOKE frame; false when the payload is malformed.
 func (c *Call) read(payload []byte) bool {
@@ -65,54 +67,73 @@ func (c *Call) read(payload []byte) bool {
 	return true
 }
 
-// Any returns the event as the values that encoding/json makes of an interface{}.
-func (c *Call) Any() (interface{}, error) {
+// Any returns the event as the values that encoding/json makes of an interface{}. It and its like say false where the
+// event is not what the handler takes: the call has failed, and the adapter returns.
+func (c *Call) Any() (interface{}, bool) {
 	if len(c.event) == 0 {
-		return map[string]interface{}{}, nil
+		return map[string]interface{}{}, true
 	}
 	value, err := decodeAny(string(c.event))
 	if err != nil {
-		return nil, &eventError{message: "the event cannot be read: " + err.Error()}
+		return nil, c.refuse("the event cannot be read: "+err.Error(), "")
 	}
-	return value, nil
+	return value, true
 }
 
 // Object returns an event that is an object; null gives a nil map.
-func (c *Call) Object() (map[string]interface{}, error) {
-	value, err := c.Any()
-	if err != nil || value == nil {
-		return nil, err
+func (c *Call) Object() (map[string]interface{}, bool) {
+	value, ok := c.Any()
+	if !ok || value == nil {
+		return nil, ok
 	}
 	if object, ok := value.(map[string]interface{}); ok {
-		return object, nil
+		return object, true
 	}
-	return nil, &eventError{message: "the event is not a JSON object, but the handler takes a map",
-		hint: "Send an object, or have the handler take interface{}."}
+	return nil, c.refuse("the event is not a JSON object, but the handler takes a map",
+		"Send an object, or have the handler take interface{}.")
 }
 
 // Decode reads the event into target, a pointer to the type that the handler takes.
-func (c *Call) Decode(target interface{}) error {
+func (c *Call) Decode(target interface{}) bool {
 	event := c.event
 	if len(event) == 0 {
 		event = []byte("{}")
 	}
 	err := json.Unmarshal(event, target)
 	if err == nil {
-		return nil
+		return true
 	}
 	var mismatch *json.UnmarshalTypeError
 	if !errors.As(err, &mismatch) {
-		return &eventError{message: "the event cannot be read: " + strings.TrimPrefix(err.Error(), "json: ")}
+		return c.refuse("the event cannot be read: "+strings.TrimPrefix(err.Error(), "json: "), "")
 	}
 	place, goType := "event", strings.TrimPrefix(mismatch.Type.String(), "main.")
 	if mismatch.Field != "" {
 		place += "." + mismatch.Field
 	}
-	return &eventError{
-		message: place + " is a JSON " + mismatch.Value + ", which does not fit the Go type " + goType,
-		hint:    "Send " + place + " as JSON that fits " + goType + ", or change the type that the handler takes.",
+	return c.refuse(place+" is a JSON "+mismatch.Value+", which does not fit the Go type "+goType,
+		"Send "+place+" as JSON that fits "+goType+", or change the type that the handler takes.")
+}
+
+func (c *Call) refuse(message, hint string) bool {
+	c.failed = &document{Type: "EventNotDecodable", Message: message, Hint: hint}
+	return false
+}
+
+// Return takes what the handler returned. Its like take what handlers of other forms return.
+func (c *Call) Return(result interface{}, err error) {
+	if err != nil {
+		c.failed = ofError(err)
+	} else if c.reply, err = appendJSON(c.reply, result, 0); err != nil {
+		c.failed = ofResult(err)
 	}
 }
+
+func (c *Call) ReturnValue(result interface{}) { c.Return(result, nil) }
+
+func (c *Call) ReturnError(err error) { c.Return(nil, err) }
+
+func (c *Call) ReturnNothing() { c.Return(nil, nil) }
 
 // Strings returns the context with every value as text: numbers and booleans as they were written, objects and
 // arrays as JSON, null as "".

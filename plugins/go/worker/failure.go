@@ -44,9 +44,6 @@ func (d *document) json() []byte {
 
 // ofError describes an error that the handler returned.
 func ofError(err error) *document {
-	if event, ok := err.(*eventError); ok {
-		return &document{Type: "EventNotDecodable", Message: event.message, Hint: event.hint}
-	}
 	return &document{Type: typeName(err, "error"), Message: messageOf(err)}
 }
 

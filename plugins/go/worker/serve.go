@@ -19,8 +19,8 @@ import (
 type Function struct {
 	Handler string
 	Module  string // module path of the user's files
-	// Invoke reads the event, calls the handler and returns its result.
-	Invoke func(*Call) (interface{}, error)
+	// Invoke reads the event, calls the handler and hands its result to the call.
+	Invoke func(*Call)
 }
 
 // MaxConcurrency is the most invocations at once; goroutines are cheap, their stacks and events are not.
@@ -252,7 +252,7 @@ func (f *function) answer(call *Call, payload []byte, goOn func()) {
 	call.send()
 }
 
-// run calls the handler and appends its result to the reply, or notes how it failed.
+// run calls the handler; afterwards the call has its result in the reply, or knows how it failed.
 func (f *function) run(call *Call) {
 	finished := false
 	defer func() {
@@ -263,12 +263,7 @@ func (f *function) run(call *Call) {
 			call.failed = f.ofPanic(recover())
 		}
 	}()
-	result, err := f.Invoke(call)
-	if err != nil {
-		call.failed = ofError(err)
-	} else if call.reply, err = appendJSON(call.reply, result, 0); err != nil {
-		call.failed = ofResult(err)
-	}
+	f.Invoke(call)
 	finished = true
 }
 

@@ -277,6 +277,44 @@ class Forms(Base):
     def test_variable(self):
         self.assertEqual(3, self.value('var handler = func(n int) int { return n + 1 }', b'2'))
 
+    def test_names_that_the_adapter_might_use(self):
+        names = ('event', 'context', 'worker', 'json', 'ok', 'err', 'target', 'value', 'result')
+        variables = ''.join('var %s = 1\n' % name for name in names)
+        for source, value in ((variables + 'func call(e map[string]interface{}, c map[string]string) (int, error) { return len(e), nil }', 1),
+                              (variables + 'func call(e struct{ A int }, c map[string]string) (string, error) { return c["function_name"], nil }', 'test-function'),
+                              (variables + 'func call(e interface{}, c map[string]interface{}) {}', None)):
+            self.assertEqual(value, self.value(source, {'a': 1}, handler='call'))
+        for name in ('event', 'worker', 'cloudfunction'):
+            source = 'type call map[string]int\n\nfunc %s(e call, context interface{}) int { return e["a"] }' % name
+            self.assertEqual(1, self.value(source, {'a': 1}, handler=name))
+
+    def test_names_that_go_predeclares(self):
+        source = ('type error struct{ Text string }\n\nconst nil, true, false = 1, 2, 3\n\nfunc any() {}\n\nfunc new() {}\n\n'
+                  'func %s(e %s, c map[string]%s) interface{} { return error{"x"} }\n')
+        for event in ('interface{}', 'map[string]interface{}', 'error'):
+            for context in ('string', 'interface{}'):
+                self.assertEqual({'Text': 'x'}, self.value(source % ('handler', event, context)))
+        self.assertEqual({'error': 'no'}, self.value('func error(text interface{}) interface{} { return map[string]interface{}{"error": text} }',
+                                                     b'"no"', handler='error'))
+
+    def test_maps_of_an_interface_of_ones_own(self):
+        self.assertEqual('ada [1]', self.value('type Any interface{}\n\nfunc handler(e map[string]Any) string { return fmt.Sprint(e["name"].(string), " ", e["n"]) }',
+                                               {'name': 'ada', 'n': [1]}))
+        self.assertEqual(2, self.value('type any interface{}\ntype Event map[string]any\n\nfunc handler(e Event, c any) int { return len(e) }', {'a': 1, 'b': 2}))
+        self.assertEqual(['a', 1], self.value('type Any = interface{}\ntype Text = string\n\nfunc handler(e map[Text]Any, c map[string]Any) interface{} {\n'
+                                              '\tfor key := range e {\n\t\treturn []Any{key, c["function_version"]}\n\t}\n\treturn nil\n}', {'a': 1}))
+        for source in ('type Any interface{}\n\nfunc handler(e interface{}, c map[string]Any) interface{} { return c["a"] }',
+                       'type Any interface{}\n\nfunc handler(e interface{}, c map[string]Any) {}',
+                       'type Text string\n\nfunc handler(e interface{}, c map[string]Text) {}'):
+            error, = self.refused(source)
+            self.assertEqual(('error', 'main.go', 3, 31), error[:4])
+            self.assertIn('context is map[string]string, map[string]interface{}', error[4])
+
+    def test_what_the_adapter_does_not_survive_is_said_at_the_handler(self):
+        error = self.refused({'a.go': 'var cloudfunction__invoke = 1\n\nfunc handler() {}\n'})[0]
+        self.assertEqual(('error', 'a.go', 3, 6), error[:4], error)
+        self.assertIn('cloudfunction__invoke', error[4])
+
     def test_forms_that_do_not_work(self):
         for signature, column in (('(a, b, c int)', 6), ('(a ...int)', 16), ('(a chan int)', 16), ('(a int, b int)', 23),
                                   ('(a int) (int, int)', 27), ('(a int) (int, int, error)', 6),
