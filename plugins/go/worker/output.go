@@ -6,11 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// What the user's code prints. os.Stdout and os.Stderr become pipes of the worker's own, so that their text can travel
-// as LOG frames, attributed and ahead of the answer. The pipes are emptied on the way to every answer by reads that do
-// not block; a goroutine empties them too, so that a handler that prints more than a pipe holds goes on, and a
-// long one is heard while it runs. Text of println and of a dying process goes to the real file descriptors
-// 1 and 2, which the host reads.
+// What the user's code prints. With one invocation at a time os.Stdout and os.Stderr stay file descriptors 1 and 2: the
+// host knows whose text it is, and reads it to the end even when the process is gone, so that nothing is lost that was
+// printed right before os.Exit or a crash. It holds its ends as long as the worker lives: the SIGPIPE that ends a Go
+// program which writes to a broken 1 or 2 does not come.
+//
+// With several at once only the worker can tell. Then both become pipes of its own, whose text travels as LOG frames,
+// attributed and ahead of the answer. The pipes are emptied on the way to every answer by reads that do not block; a
+// goroutine empties them too, so that a handler that prints more than a pipe holds goes on, and a long one is heard while
+// it runs. What they hold when the user's code ends the process dies with it. Text of println and the runtime's
+// last words still go to 1 and 2.
 type output struct {
 	mutex   sync.Mutex // guards fd 3 against mixed frames, and the order of text and answers
 	pipes   [2]pipe
@@ -25,17 +30,21 @@ type pipe struct {
 	stream uint64
 }
 
-// The files that os.Stdout and os.Stderr stood for. Referenced for ever: their finalizers would close 1 and 2.
-var nativeStdout, nativeStderr os.File
+// The files of os.Stdout and os.Stderr, wherever the user's code lets the variables point until LOAD comes; and what was in
+// them, referenced for ever: its finalizers would close 1 and 2.
+var (
+	standard = [2]*os.File{os.Stdout, os.Stderr}
+	native   [2]os.File
+)
 
 const readSize = 32 << 10
 
 // redirect replaces the files behind os.Stdout and os.Stderr in place, so that whoever took the pointers before (the
 // log package, other packages' variables) writes to the pipes as well.
 func (o *output) redirect() error {
-	nativeStdout, nativeStderr = *os.Stdout, *os.Stderr
 	o.text = make([]byte, readSize)
-	for i, target := range []*os.File{os.Stdout, os.Stderr} {
+	for i, target := range standard {
+		native[i] = *target
 		reader, writer, err := os.Pipe()
 		if err != nil {
 			return err
@@ -101,6 +110,13 @@ func (o *output) answer(frame []byte) {
 		o.frames = nil
 	}
 	o.mutex.Unlock()
+}
+
+// leave ends the program after what was printed is sent.
+func (o *output) leave() {
+	o.mutex.Lock()
+	o.send(o.drain(o.frames[:0]))
+	os.Exit(0)
 }
 
 // send writes all of b to the host. The host gone means the worker's end. Needs the mutex.

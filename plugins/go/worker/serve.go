@@ -41,11 +41,10 @@ type function struct {
 
 var out output
 
-// Runs before the initialisation of the user's own package, so that what that prints is heard as well.
+// Runs before the initialisation of the user's own package, which may start programs.
 func init() {
 	if isSocket(hostFd) {
 		syscall.CloseOnExec(hostFd)
-		_ = out.redirect()
 	}
 }
 
@@ -126,6 +125,9 @@ func (f *function) load() bool {
 		// Endless recursion shall end with its name, "stack overflow", before the memory limit ends it without one.
 		debug.SetMaxStack(int(bytes / 4))
 	}
+	if f.concurrency > 1 {
+		_ = out.redirect()
+	}
 	out.answer(endFrame(beginFrame(nil, frameReady, 0), 0))
 	return true
 }
@@ -155,9 +157,7 @@ func (f *function) serveOne() {
 			reply = nil
 		}
 		*call = Call{function: f, id: id, reply: reply}
-		atomic.StoreUint64(&out.current, id)
 		f.answer(call, payload, f.serveOne)
-		atomic.StoreUint64(&out.current, 0)
 	}
 }
 
@@ -172,7 +172,7 @@ func (f *function) serveMany() {
 			os.Exit(0)
 		case kind == frameStop:
 			f.group.Wait()
-			os.Exit(0)
+			out.leave()
 		case kind == frameCancel:
 			f.cancel(id)
 		case kind == frameInvoke:
