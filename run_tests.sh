@@ -45,13 +45,14 @@ if setarch -R true 2>/dev/null; then
     still=(setarch -R)
 fi
 
-# Builds a preset, with `unit_tests=OFF run ...` without tests/unit and tests/fuzz, and runs those of its tests that the
-# further arguments choose.
+# Builds a preset, with `unit_tests=OFF run ...` without tests/unit and tests/fuzz, with `go_toolset=OFF run ...` without
+# what only builds of Go functions need, and runs those of its tests that the further arguments choose.
 run() {
     local preset=$1 below=()
     shift
     case "$preset" in asan | tsan) below=("${still[@]}") ;; esac
-    cmake --preset "$preset" -D CLOUDFUNCTION_UNIT_TESTS="${unit_tests:-ON}" >/dev/null
+    cmake --preset "$preset" -D CLOUDFUNCTION_UNIT_TESTS="${unit_tests:-ON}" \
+        -D CLOUDFUNCTION_GO_TOOLSET="${go_toolset:-ON}" >/dev/null
     cmake --build --preset "$preset"
     "${below[@]}" ctest --preset "$preset" "$@" || failed=1
 }
@@ -84,7 +85,7 @@ case "$extent" in
     quick) run ci -L quick -j "$(nproc)" "$@" ;;
     normal)
         # Not those without any C++ in them.
-        run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
+        go_toolset=OFF run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
         unit_tests=OFF run ci -LE '^(long|unit|fuzz)$' -j "$waiting" "$@"
         ;;
     long)

@@ -214,6 +214,7 @@ void VersionPool::startOne() {
 
 void VersionPool::preload(size_t count, LoadedCallback callback) {
     loaded_ = std::move(callback);
+    preloadLeft_ = count;
     for (size_t i = 0; i < count; ++i) startOne();
     preloadLeft_ = starting_;  // fewer on a full platform, but one: nothing goes live untried
     if (preloadLeft_ > 0) return;
@@ -362,7 +363,7 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
     }
     requeue(std::move(end.notBegun));
 
-    if (neverReady && end.cause != WorkerEnd::Cause::stopped) loadFailed(end);
+    if (neverReady && (loaded_ || end.cause != WorkerEnd::Cause::stopped)) loadFailed(end);
     if (workers_.empty()) source_.poolEmpty(*this);
     if (draining_) return;
     feed(Clock::now());

@@ -171,7 +171,8 @@ private:
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;
-    std::string out_;
+    std::string out_;      // for its socket, from sent_ on
+    size_t sent_ = 0;
     bool flushQueued_ = false;
     bool wantsWrite_ = false;
     bool leaving_ = false;

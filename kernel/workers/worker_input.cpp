@@ -19,6 +19,7 @@ using protocol::Tag;
 namespace {
 
 constexpr size_t keptErrors = 8 * 1024;
+constexpr size_t keptOut = 64 * 1024;  // a large event must not keep its memory for ever
 constexpr size_t maxErrorDocument = 64 * 1024;
 constexpr std::chrono::milliseconds lateRefusal{200};
 constexpr size_t pipeRead = 16 * 1024;
@@ -44,13 +45,17 @@ void Worker::flushSoon() {
 
 void Worker::flush() {
     if (state_ == State::dying || out_.empty() || !socket_) return;
-    const ssize_t put =
-        ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t put = ::send(socket_.get(), out_.data() + sent_, out_.size() - sent_,
+                               MSG_NOSIGNAL | MSG_DONTWAIT);
     if (put > 0) {
-        if (static_cast<size_t>(put) == out_.size())
-            out_.clear();
-        else
-            out_.erase(0, static_cast<size_t>(put));
+        sent_ += static_cast<size_t>(put);
+        if (sent_ == out_.size()) {
+            if (out_.capacity() > keptOut)
+                std::string().swap(out_);
+            else
+                out_.clear();
+            sent_ = 0;
+        }
     } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
         return;  // it is gone; the end of the socket tells the rest
     }

@@ -30,6 +30,7 @@ class DispatchTest : public DispatcherFixture {
     CPPUNIT_TEST(removingFailsWhatWaitsAndFinishesWhatRuns);
     CPPUNIT_TEST(idleWorkersLeaveAfterKeepAlive);
     CPPUNIT_TEST(concurrentCallsShareOneWorker);
+    CPPUNIT_TEST(aNewVersionLoadsAsManyWorkersAsAreBusy);
     CPPUNIT_TEST(whatAnOldVersionDidNotBeginRunsOnTheNewOne);
     CPPUNIT_TEST(aLowerMaxWorkersEndsTheSurplus);
     CPPUNIT_TEST(aNewNameReachesItsWorkers);
@@ -294,6 +295,22 @@ public:
         FakeWorker& worker = *bound()[0];
         for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
         for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
+    }
+
+    void aNewVersionLoadsAsManyWorkersAsAreBusy() {
+        options.prewarmed = 0;
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto one = target();
+        one->timeout = 10s;
+        dispatcher->commit(one);
+        for (int i = 0; i < 3; ++i) call(one);
+        until([&] { return bound().size() == 3; }, "three busy workers");
+        std::optional<bool> loaded;
+        dispatcher->stage(target(2), [&](base::Result<void> result) { loaded = static_cast<bool>(result); });
+        until([&] { return loaded.has_value(); }, "the new version");
+        CPPUNIT_ASSERT(*loaded);
+        CPPUNIT_ASSERT_EQUAL(size_t{6}, bound().size());
     }
 
     void whatAnOldVersionDidNotBeginRunsOnTheNewOne() {
