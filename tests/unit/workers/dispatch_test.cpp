@@ -333,6 +333,7 @@ public:
     }
 
     void aLowerMaxWorkersEndsTheSurplus() {
+        options.surplusKeepAlive = 60s;
         launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
         start();
         const auto t = target();
