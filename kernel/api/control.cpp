@@ -41,6 +41,10 @@ Reply::Reply(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange,
 
 void Reply::operator()(Response response) const { pending_->answer(std::move(response)); }
 
+void Reply::dropBody() const {
+    if (pending_->exchange) pending_->exchange->dropBody();
+}
+
 ControlPool::ControlPool(ControlOptions options) : options_(options) {
     for (size_t i = 0; i < options_.readers; ++i) threads_.emplace_back([this] { work(reads_); });
     for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(saves_); });

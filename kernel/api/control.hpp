@@ -30,6 +30,8 @@ public:
     Reply(base::EventLoop& loop, std::shared_ptr<http::Exchange> exchange,
           std::shared_ptr<const std::atomic<bool>> stopping);
     void operator()(Response response) const;
+    // What was asked is read: the request's body is not needed for the answer.
+    void dropBody() const;
 
 private:
     struct Pending;

@@ -44,6 +44,8 @@ using Run = std::function<void(functions::SaveRequest request, const Reply& repl
 Response start(const Call& call, Save save, Run run) {
     return {.later = [call, kept = std::make_shared<Save>(std::move(save)),
                       run = std::move(run)](const Reply& reply) {
+        // A build may take minutes; what it needs is read already, but for an archive.
+        if (!kept->fromArchive || kept->archive) reply.dropBody();
         // What is refused anyway is not unpacked.
         if (!kept->fromArchive || !kept->request.patch.errors.empty())
             return run(std::move(kept->request), reply);
@@ -56,6 +58,7 @@ Response start(const Call& call, Save save, Run run) {
                [call, kept, run, reply](base::Result<std::vector<functions::SourceFile>> files) {
                    if (!files) return reply(failed(call, files.failure()));
                    kept->archive.reset();
+                   reply.dropBody();
                    kept->request.patch.files = {true, std::move(*files)};
                    run(std::move(kept->request), reply);
                });

@@ -42,6 +42,9 @@ public:
     virtual ~Exchange() = default;
 
     const Request& request() const { return request_; }
+    // Any thread, while no other one looks at the request: the body is not needed any more. It is empty then, and a
+    // large one's memory is given back; everything else stays as it is.
+    virtual void dropBody() { request_.body = {}; }
 
     // Loop thread, exactly once. `headers` is zero or more whole lines "Name: value\r\n" that hold no client-supplied
     // CR or LF; Content-Length, Date and Connection are added here. Body pieces are written with the head in one

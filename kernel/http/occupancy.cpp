@@ -35,6 +35,12 @@ Occupancy::Load& Occupancy::Load::operator=(Load&& other) noexcept {
     return *this;
 }
 
+void Occupancy::Load::reduce(size_t bytes) {
+    if (of_ == nullptr) return;
+    of_->handled_.fetch_sub(bytes, std::memory_order_relaxed);
+    bytes_ -= bytes;
+}
+
 void Occupancy::Load::release() {
     if (const auto of = std::exchange(of_, nullptr))
         of->handled_.fetch_sub(bytes_, std::memory_order_relaxed);

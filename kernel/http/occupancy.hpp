@@ -52,6 +52,8 @@ public:
         Load(Load&&) noexcept = default;
         Load& operator=(Load&& other) noexcept;
         ~Load() { release(); }
+        // So many of its bytes were given back before.
+        void reduce(size_t bytes);
 
     private:
         void release();

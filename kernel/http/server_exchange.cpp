@@ -1,5 +1,9 @@
 #include "http/server_exchange.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <utility>
 
 #include "base/log.hpp"
@@ -31,6 +35,20 @@ void ServerExchange::describe(const RequestParser& parser, const char* base,
     request_.peer = peer_;
     keepAlive_ = parser.keepAlive();
     http10_ = parser.http10();
+}
+
+// Its pages and not its address: the head, which everything else points into, stands in front of it.
+void ServerExchange::dropBody() {
+    const auto body = reinterpret_cast<uintptr_t>(request_.body.data());
+    request_.body = {};
+    const auto begin = reinterpret_cast<uintptr_t>(storage_.bytes.data());
+    const auto end = begin + storage_.bytes.capacity();
+    if (body < begin || body > end) return;
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const uintptr_t first = (body + page - 1) / page * page, last = end / page * page;
+    if (first >= last || ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0)
+        return;
+    load_.reduce(last - first);
 }
 
 Connection* ServerExchange::takeConnection() {

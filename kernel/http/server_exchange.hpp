@@ -25,6 +25,7 @@ public:
     // Counts its storage until that is given back; small ones need not.
     void counts(Occupancy::Load load) { load_ = std::move(load); }
 
+    void dropBody() override;
     void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
     std::shared_ptr<Stream> stream(int status, std::string_view headers) override;
     void moveTo(Server& home) override;

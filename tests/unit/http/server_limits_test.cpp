@@ -27,6 +27,7 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testBufferBudgetOfAnswers);
     CPPUNIT_TEST(testBufferBudgetOfHandledRequests);
     CPPUNIT_TEST(testBufferBudgetOfForgottenRequests);
+    CPPUNIT_TEST(testADroppedBodyCountsNoMore);
     CPPUNIT_TEST(testHandledRequestsCutNoReaderOff);
     CPPUNIT_TEST(testOneRequestBeyondTheBufferBudget);
     CPPUNIT_TEST(testIdleConnectionsAreCheap);
@@ -292,6 +293,33 @@ public:
         CPPUNIT_ASSERT_EQUAL(size_t{0}, holding.occupancy->handled());
         CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(post("/", 400'000)).readAnswer()));
         CPPUNIT_ASSERT_EQUAL(200, statusOf(small.send(post("/", 20'000)).readAnswer()));
+        CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
+    }
+
+    void testADroppedBodyCountsNoMore() {
+        Holding holding({.bufferBytes = 1'000'000});
+        Client first = holding.server.connect(), second = holding.server.connect();
+        first.send(post("/held", 900'000));
+        second.send(post("/held", 300'000));
+        CPPUNIT_ASSERT(eventually([&] { return holding.count() == 2; }));
+        const auto drops = [&](size_t left) {
+            holding.server.onLoop([&] {
+                for (const auto& exchange : holding.held) {
+                    exchange->dropBody();
+                    CPPUNIT_ASSERT(exchange->request().body.empty());
+                    CPPUNIT_ASSERT_EQUAL(std::string_view("/held"), exchange->request().path);
+                    CPPUNIT_ASSERT_EQUAL(std::string_view("a"), exchange->request().header("host"));
+                }
+            });
+            CPPUNIT_ASSERT(holding.occupancy->handled() <= left);
+        };
+        drops(2 * 3 * 4096);  // parts of pages on both ends
+        drops(2 * 3 * 4096);  // again: nothing
+        Client third = holding.server.connect();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(third.send(post("/", 900'000)).readAnswer()));
+        holding.answerAll();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(first.readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(second.readAnswer()));
         CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
     }
 
