@@ -61,6 +61,7 @@ public:
     bool cold = false;
     bool retried = false;    // was given to a worker that died before it began
     bool abandoned = false;  // the caller is gone; dropped if it has not begun
+    bool cancelled = false;  // and wants it ended
     std::string log{};       // what it printed, at most maxLogBytes
     size_t logDropped = 0;   // bytes that did not fit
 

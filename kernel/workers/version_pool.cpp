@@ -27,8 +27,8 @@ constexpr auto growDelay = 5ms;
 // it was harmed by it.
 constexpr double outlierUs = 10'000;
 constexpr double newSample = 0.1;
-// After a failed load, doubled by each further one in a row.
-constexpr auto firstRetry = 100ms;
+// After a failed load, doubled each time that it is tried again in vain.
+constexpr auto firstRetry = 200ms;
 constexpr auto longestRetry = 30s;
 // Where a call prints past its shim, only one that is alone on its worker knows its own words. For so
 // many answers after that nothing waits in a socket.
@@ -158,7 +158,11 @@ size_t VersionPool::workersForQueue() const {
 }
 
 bool VersionPool::wantsStart(const Worker&) const {
-    return preloadLeft_ > 0 || places() <= target_->minWorkers || starting_ <= workersForQueue();
+    if (preloadLeft_ > 0 || places() <= target_->minWorkers) return true;
+    const auto starts = std::count_if(workers_.begin(), workers_.end(), [](const auto& w) {
+        return w->initTime().count() == 0 && w->state() != Worker::State::dying;
+    });
+    return static_cast<size_t>(starts) <= workersForQueue();
 }
 
 // Little's law in small steps: nobody knows yet how long a new function takes, so it begins with as
@@ -196,7 +200,9 @@ void VersionPool::startMissing(size_t most, size_t helpful) {
 // Looks only once the answers that came meanwhile have been read: in the middle of a round that
 // began late every worker seems to be stuck.
 void VersionPool::armGrow(Clock::time_point when) {
-    if (growTimer_ != 0) return;
+    if (growTimer_ != 0 && growsAt_ <= when) return;
+    context_.loop.cancel(growTimer_);
+    growsAt_ = when;
     growTimer_ = context_.loop.at(when, [this] {
         growTimer_ = 0;
         feed(Clock::now());
@@ -243,14 +249,11 @@ void VersionPool::loaded(base::Result<void> result) {
 void VersionPool::workerReady(Worker& worker) {
     --starting_;
     loadFailures_ = 0;
+    retryDelay_ = {};
     worker.retarget(target_);  // the settings may have changed while it loaded
     if (preloadLeft_ > 0 && --preloadLeft_ == 0) loaded({});
     if (draining_) return worker.stop();
     feed(Clock::now());
-}
-
-void VersionPool::workerGaveUp(Worker&, InvocationPtr call) {
-    fail(std::move(call), whyNobodyCame());
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
@@ -372,8 +375,10 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
 void VersionPool::loadFailed(const WorkerEnd& end) {
     ++loadFailures_;
     loadFailure_ = failureOf(end, *target_, target_->timeout);
-    retryAt_ = Clock::now() + std::min<Clock::duration>(
-                                  longestRetry, firstRetry * (1u << std::min(loadFailures_, 10u)));
+    if (const auto now = Clock::now(); now >= retryAt_) {  // several that fail together count once
+        retryDelay_ = std::clamp<Clock::duration>(2 * retryDelay_, firstRetry, longestRetry);
+        retryAt_ = now + retryDelay_;
+    }
     if (loaded_) {
         preloadLeft_ = 0;
         loaded(loadFailure_);

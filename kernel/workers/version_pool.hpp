@@ -84,7 +84,6 @@ public:
     bool draining() const { return draining_; }
 
     void workerReady(Worker&) override;
-    void workerGaveUp(Worker&, InvocationPtr) override;
     void workerAnswered(Worker&, InvocationPtr, Outcome&) override;
     void workerGone(Worker&, WorkerEnd&&) override;
     bool wantsStart(const Worker&) const override;
@@ -133,12 +132,14 @@ private:
     bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
+    Clock::time_point growsAt_{};  // growTimer_
     size_t preloadLeft_ = 0;
     base::TimerId preloadTimer_ = 0;  // runs while preload() waits for a place
     Clock::time_point preloadSince_{};
     LoadedCallback loaded_;
     uint32_t loadFailures_ = 0;  // in a row
     base::Failure loadFailure_{};
+    Clock::duration retryDelay_{};
     Clock::time_point retryAt_{};
 };
 

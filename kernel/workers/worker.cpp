@@ -182,8 +182,6 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now) {
                          static_cast<uint64_t>(wall + timeout.count())});
     if (target_->concurrency > 1 || inFlight_.empty())
         begin(call, now);
-    else
-        ringAt(call.received + context_.options.queueTimeout);
     inFlight_.push_back(std::move(invocation));
     flushSoon();
 }
@@ -207,7 +205,7 @@ bool Worker::cancel(Invocation& invocation) {
     } else if (at == inFlight_.begin()) {
         kill(WorkerEnd::Cause::killed, "the caller went away");
     } else {
-        invocation.abandoned = true;
+        invocation.abandoned = invocation.cancelled = true;
     }
     return true;
 }

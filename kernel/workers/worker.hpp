@@ -57,8 +57,6 @@ public:
     virtual void workerWaits(Worker&) {}  // said HELLO
     virtual void workerReady(Worker&) {}  // said READY
     virtual void workerChecked(Worker&, std::string_view /*remarks*/) {}
-    // A call waited in its socket for longer than queue.timeout.
-    virtual void workerGaveUp(Worker&, InvocationPtr) {}
     // An answer came; the worker has room again. `outcome` is complete but for queue time.
     virtual void workerAnswered(Worker&, InvocationPtr, Outcome&) {}
     // The last call about this worker; give it to retire().
@@ -96,8 +94,9 @@ public:
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
     // `now`: the time, which the caller mostly knows already.
     void send(InvocationPtr invocation, Clock::time_point now);
-    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside;
-    // where it only waits, it will not begin. False: not here.
+    // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
+    // One that waits in the socket may have begun already, and others behind it: the worker ends only
+    // once all that it has is of this kind. False: not here.
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
@@ -150,8 +149,7 @@ private:
     void begin(Invocation& call, Clock::time_point now);
     void ringAt(Clock::time_point when);
     void onDeadline();
-    void giveUpWaiting(Clock::time_point now);
-    bool nextMayBegin() const;
+    bool holdsOnlyCancelled() const;
     void expire(size_t index);
     void beginDying(WorkerEnd::Cause cause, std::string detail);
     void killTree();
@@ -181,7 +179,6 @@ private:
     bool emptiesPipes_ = false;  // it has printed natively: its pipes are read before its answers
     bool printedNatively_ = false;
     std::deque<InvocationPtr> inFlight_;
-    bool gaveUp_ = false;  // calls that it holds were answered without it, and must not begin
     std::vector<uint64_t> cancelled_;  // answers that may still come, of calls that were given up
     Clock::time_point lastUsed_{}, bound_{};
     std::chrono::microseconds initTime_{0};

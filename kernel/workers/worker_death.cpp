@@ -40,8 +40,7 @@ void Worker::onDeadline() {
     if (target_->concurrency <= 1) {
         if (now >= outOfTime(inFlight_.front()))
             return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
-        ringAt(outOfTime(inFlight_.front()));
-        return giveUpWaiting(now);
+        return ringAt(outOfTime(inFlight_.front()));
     }
     for (size_t i = 0; i < inFlight_.size();) {
         if (now >= outOfTime(inFlight_[i]))
@@ -57,24 +56,9 @@ void Worker::onDeadline() {
     ringAt(outOfTime(*first));
 }
 
-// What was sent ahead waits no longer than in the queue. It cannot be taken back, so its worker ends
-// before it comes to it.
-void Worker::giveUpWaiting(Clock::time_point now) {
-    const auto tooLong = [&](const InvocationPtr& call) {
-        return call->received + context_.options.queueTimeout;
-    };
-    while (inFlight_.size() > 1 && now >= tooLong(inFlight_[1])) {
-        InvocationPtr call = std::move(inFlight_[1]);
-        inFlight_.erase(inFlight_.begin() + 1);
-        gaveUp_ = leaving_ = true;
-        owner_->workerGaveUp(*this, std::move(call));
-    }
-    if (inFlight_.size() > 1) ringAt(tooLong(inFlight_[1]));
-}
-
-// Whether what its socket holds behind the present call is still wanted.
-bool Worker::nextMayBegin() const {
-    return !gaveUp_ && (inFlight_.empty() || !inFlight_.front()->abandoned);
+bool Worker::holdsOnlyCancelled() const {
+    return !inFlight_.empty() && std::all_of(inFlight_.begin(), inFlight_.end(),
+                                             [](const auto& call) { return call->cancelled; });
 }
 
 // With several invocations on one worker a late one cannot be killed alone: it is told, answered

@@ -227,10 +227,8 @@ bool Worker::onAnswer(const Frame& frame) {
     std::copy(std::begin(call->id), std::end(call->id), lastCall_);
     lastUsed_ = now;
     if (target_->concurrency <= 1) {
-        if (!nextMayBegin())
-            kill(WorkerEnd::Cause::killed, "what waited in it is not wanted any more");
-        else if (!inFlight_.empty())
-            begin(*inFlight_.front(), now);
+        if (!inFlight_.empty()) begin(*inFlight_.front(), now);
+        if (holdsOnlyCancelled()) kill(WorkerEnd::Cause::killed, "the caller went away");
     }
     owner_->workerAnswered(*this, std::move(call), outcome);
     if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();

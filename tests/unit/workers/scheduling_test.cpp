@@ -19,6 +19,7 @@ class SchedulingTest : public DispatcherFixture {
     CPPUNIT_TEST(aColdFunctionRemovedBeforeItsTurnStartsNothing);
     CPPUNIT_TEST(startsThatNobodyWaitsForAreWithdrawn);
     CPPUNIT_TEST(functionsTakeTurnsToStart);
+    CPPUNIT_TEST(loadsThatFailTogetherCountOnce);
     CPPUNIT_TEST(minWorkersAreStartedAndKept);
     CPPUNIT_TEST_SUITE_END();
 
@@ -217,6 +218,7 @@ public:
     }
 
     void startsThatNobodyWaitsForAreWithdrawn() {
+        options.cores = 1;
         const auto t = longFunction();
         std::vector<std::shared_ptr<Answer>> burst;
         for (int i = 0; i < 30; ++i) burst.push_back(call(t));  // a worker is asked for each
@@ -230,6 +232,7 @@ public:
     }
 
     void functionsTakeTurnsToStart() {
+        options.cores = 1;
         const auto t = longFunction();
         bound()[0]->autoAnswer = false;  // nobody helps the burst
         std::vector<std::shared_ptr<Answer>> burst;
@@ -237,6 +240,30 @@ public:
         CPPUNIT_ASSERT(wait(callOf("fn_2")).kind == Outcome::Kind::result);
         CPPUNIT_ASSERT_MESSAGE(std::to_string(launcher->workers.size()) + " starts before it",
                                launcher->workers.size() <= 8);
+    }
+
+    void loadsThatFailTogetherCountOnce() {
+        options.cores = 8;
+        const auto t = longFunction();
+        bound()[0]->autoAnswer = false;
+        const auto held = call(t);
+        launcher->startTime = 0ms;
+        launcher->onStart = [](FakeWorker& worker) {
+            worker.onLoad = [](FakeWorker& w) {
+                w.send(protocol::FrameType::loadFailed, 0,
+                       [](std::string& out) { out += R"({"type":"E","message":"no supplier"})"; });
+            };
+        };
+        std::vector<std::shared_ptr<Answer>> waiting;
+        for (int i = 0; i < 7; ++i) waiting.push_back(call(t));
+        until([&] { return launcher->workers.size() == 8; }, "seven starts that fail");
+        launcher->onStart = {};
+        const auto begun = Clock::now();
+        for (const auto& answer : waiting)
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT(Clock::now() - begun < 3s);
+        bound()[0]->answer(bound()[0]->calls.back(), "1");
+        wait(held);
     }
 
     void minWorkersAreStartedAndKept() {
@@ -258,7 +285,6 @@ public:
 private:
     // A function that is known to take long, with one worker; further ones take their time to start.
     TargetPtr longFunction() {
-        options.cores = 1;
         options.prewarmed = 0;
         launcher->startTime = 15ms;
         start();
