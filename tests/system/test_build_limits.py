@@ -55,7 +55,7 @@ class GreedyBuilds(SystemTest):
         self.assertEqual(404, self.get(f'/api/v1/functions/{name}').status)
         own = self.platform.data / '.cloudfunction'
         for folder in ('build', 'layers', 'artifacts'):
-            self.assertEqual([], os.listdir(own / folder), folder)
+            wait_until(lambda: not os.listdir(own / folder), folder + ' to be empty')  # also behind the answer
         jobs = str(own / 'build')
         wait_until(lambda: not [pid for pid in descendants(self.platform.process.pid) if jobs in describe(pid)],
                    'the processes of the build to be gone')
