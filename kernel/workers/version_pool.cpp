@@ -138,8 +138,7 @@ Worker* VersionPool::pickShared() {
 void VersionPool::feed(Clock::time_point now) {
     while (!queue_.empty()) {
         if (queue_.front()->abandoned) {
-            fail(std::exchange(queue_.front(), nullptr),
-                 {.reason = "client_gone", .detail = "the caller went away"});
+            failGone(std::exchange(queue_.front(), nullptr));
             queue_.pop_front();
             continue;
         }
@@ -319,6 +318,10 @@ void VersionPool::fail(InvocationPtr call, const base::Failure& failure) {
     finish(std::move(call), outcome);
 }
 
+void VersionPool::failGone(InvocationPtr call) {
+    fail(std::move(call), {.reason = "client_gone", .detail = "the caller went away"});
+}
+
 void VersionPool::failQueue(const base::Failure& failure) {
     InvocationQueue calls;
     calls.swap(queue_);
@@ -331,7 +334,7 @@ void VersionPool::cancel(Invocation& invocation) {
     if (at != queue_.end()) {
         InvocationPtr call = std::move(*at);
         queue_.erase(at);
-        return fail(std::move(call), {.reason = "client_gone", .detail = "the caller went away"});
+        return failGone(std::move(call));
     }
     for (auto& worker : workers_)
         if (worker->cancel(invocation)) return;
@@ -392,6 +395,10 @@ void VersionPool::loadFailed(const WorkerEnd& end) {
 // What a worker that is gone did not begin; into a queue, or on when there is none any more.
 void VersionPool::requeue(std::vector<InvocationPtr> calls) {
     for (auto at = calls.rbegin(); at != calls.rend(); ++at) {
+        if ((*at)->abandoned) {
+            failGone(std::move(*at));
+            continue;
+        }
         if ((*at)->retried) {
             fail(std::move(*at), {.reason = "worker_lost",
                                   .detail = "the worker that this invocation waited for died twice",

@@ -108,6 +108,7 @@ private:
     void requeue(std::vector<InvocationPtr> calls);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
+    void failGone(InvocationPtr call);
     void failQueue(const base::Failure& failure);
     base::Failure whyNobodyCame() const;
     base::Failure whyNoPlace(std::chrono::milliseconds waited) const;

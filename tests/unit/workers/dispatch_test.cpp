@@ -323,12 +323,20 @@ public:
         FakeWorker& worker = *bound()[0];
         worker.autoAnswer = false;
         const auto first = call(one, "1"), second = call(one, "2"), third = call(one, "3");
-        until([&] { return worker.calls.size() == 43; }, "all three in one socket");
+        const auto gone = std::make_shared<Answer>();
+        auto invocation = std::make_unique<KeptInvocation>(gone);
+        invocation->target = one;
+        invocation->event = "4";
+        invocation->received = Clock::now();
+        invocation->abandoned = true;  // its caller has left
+        dispatcher->invoke(std::move(invocation));
+        until([&] { return worker.calls.size() == 44; }, "all of them in one socket");
         dispatcher->commit(target(2));
         worker.end({.exitCode = 1});
         CPPUNIT_ASSERT_EQUAL(std::string("worker_crashed"), wait(first).failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(second).document);
         CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(third).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(gone).failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("/artifact/2"), bound()[0]->attached);
     }
 
