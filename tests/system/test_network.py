@@ -25,11 +25,14 @@ def handler(targets):
             with socket.create_connection((host, port), 5) as s:
                 got = s.recv(1000).decode().rpartition("\\n")[2]
         except OSError as error:
-            got = errno.errorcode.get(error.errno, type(error).__name__)
+            # A name server that says nothing is EAI_AGAIN, after seconds; one that says no is EAI_NONAME.
+            unknown = isinstance(error, socket.gaierror) and error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+            got = "unknown" if unknown else errno.errorcode.get(error.errno, type(error).__name__)
         results.append([got, (time.monotonic() - began) * 1000])
     return results
 '''
-REFUSAL_MS = 100
+REFUSAL_MS = 100  # what waits for a packet that never comes takes a second at least
+REFUSAL_TRIES = 6  # the quickest counts: others work on this machine, too
 
 world = None
 
@@ -85,10 +88,15 @@ class NetworkTest(SystemTest):
         return str(wait_until(found, 'the record')['logs'])
 
     def assertRefused(self, name, *targets):
-        for target, (got, ms) in zip(targets, self.tries(name, *targets)):
-            with self.subTest(target=target):
-                self.assertIn(got, ('ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'gaierror', 'EACCES'))
-                self.assertLess(ms, REFUSAL_MS)
+        slow, tries = targets, 0
+        while slow:
+            tries += 1
+            results = list(zip(slow, self.tries(name, *slow)))
+            for target, (got, _) in results:
+                with self.subTest(target=target):
+                    self.assertIn(got, ('ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'gaierror', 'unknown', 'EACCES'))
+            slow = [target for target, (_, ms) in results if ms >= REFUSAL_MS]
+            self.assertLess(tries, REFUSAL_TRIES if slow else REFUSAL_TRIES + 1, f'not at once: {slow}')
 
 
 class Outbound(NetworkTest):
@@ -105,6 +113,7 @@ class Outbound(NetworkTest):
     def test_unknown_names_are_told_at_once(self):
         name = self.function('python', PROBE)
         self.assertRefused(name, ('nowhere.example', 80))
+        self.assertEqual('unknown', self.tries(name, ('nowhere.example', 80))[0][0])
 
     def test_refuses_everything_else_at_once(self):
         listener = socket.create_server(('0.0.0.0', 0), backlog=8)
