@@ -264,8 +264,11 @@ class Arena:
         slow = []
         while len(slow) < ROUNDS and min(slow, default=1e9) > allowed:
             slow.append(self.victim_p99())
-        assert min(slow) <= allowed, f'another function got slower: {min(slow) * 1000:.1f} ms, {allowed * 1000:.1f} allowed'
         self.clear()
+        if min(slow) > allowed:  # the machine itself may be slower than at the beginning
+            self.baseline = max(self.baseline, min(self.victim_p99() for _ in range(ROUNDS)))
+            allowed = SLOWDOWN * self.baseline + NOISE_SECONDS
+        assert min(slow) <= allowed, f'another function got slower: {min(slow) * 1000:.1f} ms, {allowed * 1000:.1f} allowed'
         last = {}
 
         def as_before():
