@@ -367,6 +367,12 @@ void VersionPool::workerGone(Worker& worker, WorkerEnd&& end) {
             std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - call->begun);
         finish(std::move(call), outcome);
     }
+    for (auto& call : end.unknown)
+        fail(std::move(call),
+             {.reason = "worker_lost",
+              .detail = "the worker was ended for an invocation before this one, in the moment in "
+                        "which it may have begun this one",
+              .hint = "call again if it may run twice"});
     requeue(std::move(end.notBegun));
 
     if (neverReady && (loaded_ || end.cause != WorkerEnd::Cause::stopped)) loadFailed(end);

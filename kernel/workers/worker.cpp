@@ -21,6 +21,8 @@ namespace {
 constexpr size_t frameSlack = 64 * 1024;
 // What runs on for a moment after an answer is the call's.
 constexpr auto idleAfter = 100ms;
+// For a call that nobody waits for, while others wait behind it.
+constexpr auto cancelledMoment = 50ms;
 
 }  // namespace
 
@@ -189,7 +191,18 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now) {
 // From here on it is in the function's hands.
 void Worker::begin(Invocation& call, Clock::time_point now) {
     call.begun = now;
-    ringAt(now + call.timeout);
+    if (call.cancelled)
+        giveMoment(call, now);
+    else
+        ringAt(now + call.timeout);
+}
+
+// Calls wait behind others only where they are short. One that ends by itself costs no worker, and
+// nobody behind it a doubt whether he was begun.
+void Worker::giveMoment(Invocation& call, Clock::time_point now) {
+    const auto passed = std::chrono::ceil<std::chrono::milliseconds>(now - call.begun);
+    call.timeout = std::min(call.timeout, passed + cancelledMoment);
+    ringAt(call.begun + call.timeout);
 }
 
 bool Worker::cancel(Invocation& invocation) {
@@ -202,10 +215,12 @@ bool Worker::cancel(Invocation& invocation) {
         const size_t start = protocol::beginFrame(out_, FrameType::cancel, invocation.frameId);
         protocol::endFrame(out_, start);
         flushSoon();
-    } else if (at == inFlight_.begin()) {
-        kill(WorkerEnd::Cause::killed, "the caller went away");
     } else {
         invocation.abandoned = invocation.cancelled = true;
+        if (holdsOnlyCancelled())
+            kill(WorkerEnd::Cause::killed, "the caller went away");
+        else if (at == inFlight_.begin())
+            giveMoment(invocation, Clock::now());
     }
     return true;
 }

@@ -49,6 +49,7 @@ struct WorkerEnd {
     uint64_t memoryPeakBytes = 0;
     std::vector<InvocationPtr> begun{};     // in its hands when it ended
     std::vector<InvocationPtr> notBegun{};  // only waiting in its socket
+    std::vector<InvocationPtr> unknown{};   // one or the other: behind an answer that came too late
 };
 
 class WorkerOwner {
@@ -95,8 +96,8 @@ public:
     // `now`: the time, which the caller mostly knows already.
     void send(InvocationPtr invocation, Clock::time_point now);
     // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
-    // One that waits in the socket may have begun already, and others behind it: the worker ends only
-    // once all that it has is of this kind. False: not here.
+    // With others behind it in the socket it is given a moment to end by itself; one that waits there
+    // may have begun already: the worker ends only once all that it has is of this kind. False: not here.
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
@@ -134,6 +135,9 @@ private:
     void sendLoad();
     void onSocket(uint32_t events);
     void readFrames();
+    static constexpr int lastReads = 64;  // more than a socket holds
+    void readSocket();
+    size_t answersTooLate();
     bool onFrame(const protocol::Frame& frame);
     bool onHello(std::string_view payload);
     bool onAnswer(const protocol::Frame& frame);
@@ -147,6 +151,7 @@ private:
     void flushSoon();
     void flush();
     void begin(Invocation& call, Clock::time_point now);
+    void giveMoment(Invocation& call, Clock::time_point now);
     void ringAt(Clock::time_point when);
     void onDeadline();
     bool holdsOnlyCancelled() const;

@@ -38,9 +38,12 @@ void Worker::onDeadline() {
     const auto now = Clock::now();
     const auto outOfTime = [](const InvocationPtr& call) { return call->begun + call->timeout; };
     if (target_->concurrency <= 1) {
-        if (now >= outOfTime(inFlight_.front()))
-            return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
-        return ringAt(outOfTime(inFlight_.front()));
+        if (now >= outOfTime(inFlight_.front())) readSocket();  // its answer may lie there
+        if (state_ != State::ready || inFlight_.empty()) return;
+        if (now < outOfTime(inFlight_.front())) return ringAt(outOfTime(inFlight_.front()));
+        if (inFlight_.front()->cancelled)
+            return kill(WorkerEnd::Cause::killed, "the caller went away");
+        return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
     }
     for (size_t i = 0; i < inFlight_.size();) {
         if (now >= outOfTime(inFlight_[i]))
@@ -138,20 +141,32 @@ void Worker::ended(const sandbox::Ended& end) {
         if (dying_ != 0) finishDying();
         return;
     }
-    // Its last answers may still lie in the socket: read them before it counts as dead.
-    while (state_ != State::dying && socket_) {
-        char* space = decoder_.space();
-        const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
-        if (got <= 0) break;
-        decoder_.filled(static_cast<size_t>(got));
-        readFrames();
-    }
+    readSocket();  // its last answers may lie there
     emptyPipes();
     if (state_ == State::dying) return;
     beginDying(leaving_ && inFlight_.empty() ? WorkerEnd::Cause::stopped
                : state_ == State::starting   ? WorkerEnd::Cause::notStarted
                                              : WorkerEnd::Cause::crashed,
                "the worker's process ended");
+}
+
+// How many of its calls a worker that takes one after the other had answered when it was ended: the
+// next one may have begun.
+size_t Worker::answersTooLate() {
+    size_t answers = 0;
+    if (!socket_ || !target_ || target_->concurrency > 1 || inFlight_.size() < 2) return answers;
+    protocol::Frame frame{};
+    for (int reads = 0; reads < lastReads; ++reads) {
+        while (decoder_.next(frame) == protocol::FrameDecoder::State::frame)
+            if ((frame.type == FrameType::result || frame.type == FrameType::error) &&
+                answers < inFlight_.size() && frame.id == inFlight_[answers]->frameId)
+                ++answers;
+        char* space = decoder_.space();
+        const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
+        if (got <= 0) break;
+        decoder_.filled(static_cast<size_t>(got));
+    }
+    return answers;
 }
 
 void Worker::finishDying() {
@@ -172,8 +187,13 @@ void Worker::finishDying() {
         end.cause = WorkerEnd::Cause::outOfMemory;
     else if (unexplained && hasEnded_)
         describeEnd(context_, target_, ended_, lastErrors_, end);
-    for (auto& call : inFlight_)
-        (call->begun != Clock::time_point{} ? end.begun : end.notBegun).push_back(std::move(call));
+    const size_t late = answersTooLate();
+    for (size_t i = 0; i < inFlight_.size(); ++i) {
+        auto& to = inFlight_[i]->begun != Clock::time_point{} ? end.begun
+                   : i <= late && late > 0                    ? end.unknown
+                                                              : end.notBegun;
+        to.push_back(std::move(inFlight_[i]));
+    }
     inFlight_.clear();
     owner_->workerGone(*this, std::move(end));
 }

@@ -84,6 +84,17 @@ void Worker::onSocket(uint32_t events) {
     }
 }
 
+// All that lies there; one that goes on to write is not listened to for ever.
+void Worker::readSocket() {
+    for (int reads = 0; reads < lastReads && state_ != State::dying && socket_; ++reads) {
+        char* space = decoder_.space();
+        const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
+        if (got <= 0) break;
+        decoder_.filled(static_cast<size_t>(got));
+        readFrames();
+    }
+}
+
 void Worker::readFrames() {
     Frame frame{};
     while (state_ != State::dying) {

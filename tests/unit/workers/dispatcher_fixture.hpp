@@ -76,12 +76,13 @@ protected:
         t->initTimeout = 500ms;
         return t;
     }
-    std::shared_ptr<Answer> call(TargetPtr t, std::string_view event = "{}") {
+    std::shared_ptr<Answer> call(TargetPtr t, std::string_view event = "{}", Invocation** its = nullptr) {
         auto answer = std::make_shared<Answer>();
         auto invocation = std::make_unique<KeptInvocation>(answer);
         invocation->target = std::move(t);
         invocation->event = event;
         invocation->received = Clock::now();
+        if (its != nullptr) *its = invocation.get();
         dispatcher->invoke(std::move(invocation));
         return answer;
     }

@@ -173,6 +173,7 @@ public:
     void kill(sandbox::TaskId task) override {
         FakeWorker& worker = *workers[task - 1];
         ++worker.killed;
+        if (onKill) onKill(worker);
         if (obeysKill) worker.end({.exitCode = -1, .signal = 9});
     }
 
@@ -184,6 +185,7 @@ public:
     size_t starting = 0, mostStarting = 0;   // at once
     bool refuse = false;
     bool obeysKill = true;
+    std::function<void(FakeWorker&)> onKill{};  // its last words
     std::function<void(FakeWorker&)> onStart{};
 
 private:

@@ -1,5 +1,8 @@
 // Workers that time out, crash, run out of memory or break the protocol: what their callers are told, and that nobody
 // else notices.
+#include <thread>
+#include <utility>
+
 #include "dispatcher_fixture.hpp"
 
 namespace cf::workers::test {
@@ -22,6 +25,9 @@ class HostileWorkerTest : public DispatcherFixture {
     CPPUNIT_TEST(aWorkerThatLoadsDuringAChangeGetsIt);
     CPPUNIT_TEST(aWorkerEndsWhenAllThatItHoldsIsCancelled);
     CPPUNIT_TEST(aCancelledCallInASocketHarmsNobodyBehindIt);
+    CPPUNIT_TEST(aCancelledCallIsGivenAMomentWhileOthersWaitBehindIt);
+    CPPUNIT_TEST(whatMayHaveBegunAtATimeoutDoesNotRunAgain);
+    CPPUNIT_TEST(anAnswerThatLiesThereAtTheDeadlineCounts);
     CPPUNIT_TEST(whatDoesNotLoadIsTriedAgainAfterAWhile);
     CPPUNIT_TEST(nativeOutputBelongsToTheCallBeforeItsAnswer);
     CPPUNIT_TEST(nativeOutputOfSeveralCallsIsNobodys);
@@ -277,12 +283,12 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), wait(answer).failure.limit);
     }
 
-    TargetPtr oneCore() {
+    TargetPtr oneCore(std::chrono::milliseconds timeout = 10s) {
         options.cores = 1;
         options.prewarmed = 0;
         start();
         const auto t = target();
-        t->timeout = 10s;
+        t->timeout = timeout;
         t->maxWorkers = 1;
         dispatcher->commit(t);
         return t;
@@ -298,19 +304,26 @@ public:
         worker.autoAnswer = false;
         Three three;
         three.first = call(t, "1");
-        three.gone = std::make_shared<Answer>();
-        auto invocation = std::make_unique<KeptInvocation>(three.gone);
-        Invocation& leaves = *invocation;
-        invocation->target = t;
-        invocation->event = "2";
-        invocation->received = Clock::now();
-        dispatcher->invoke(std::move(invocation));
+        Invocation* leaves = nullptr;
+        three.gone = call(t, "2", &leaves);
         if (withLast) three.last = call(t, "3");
         until([&] { return worker.calls.size() == (withLast ? 43u : 42u); }, "all in one socket");
-        dispatcher->cancel(leaves);
+        dispatcher->cancel(*leaves);
         turn(10ms);
         CPPUNIT_ASSERT(worker.killed == 0 && !three.first->done);
         return three;
+    }
+
+    // The only worker with two calls, none of which it answers by itself; the first one may be cancelled.
+    std::pair<std::shared_ptr<Answer>, std::shared_ptr<Answer>> oneBehindTheOther(const TargetPtr& t,
+                                                                                 Invocation** first = nullptr) {
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto front = call(t, "1", first);
+        const auto behind = call(t, "2");
+        until([&] { return worker.calls.size() == 42; }, "both in one socket");
+        return {front, behind};
     }
 
     void aWorkerEndsWhenAllThatItHoldsIsCancelled() {
@@ -334,6 +347,55 @@ public:
         CPPUNIT_ASSERT(three.gone->done && worker.killed == 0);
         CPPUNIT_ASSERT_EQUAL(size_t{43}, worker.calls.size());
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
+    }
+
+    void aCancelledCallIsGivenAMomentWhileOthersWaitBehindIt() {
+        const auto t = oneCore();
+        Invocation* leaves = nullptr;
+        auto [gone, behind] = oneBehindTheOther(t, &leaves);
+        FakeWorker& worker = *bound()[0];
+        dispatcher->cancel(*leaves);
+        turn(1ms);
+        worker.answer(worker.calls[40], "1");
+        until([&] { return gone->done; }, "the end of the cancelled one");
+        worker.answer(worker.calls[41], "2");
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(behind).document);
+        CPPUNIT_ASSERT(worker.killed == 0 && bound().size() == 1);
+        // One that goes on does not keep the other waiting.
+        const auto stays = call(t, "3", &leaves);
+        const auto next = call(t, "4");
+        until([&] { return worker.calls.size() == 44; }, "both in one socket");
+        dispatcher->cancel(*leaves);
+        CPPUNIT_ASSERT_EQUAL(std::string("4"), wait(next).document);
+        CPPUNIT_ASSERT(stays->done && worker.killed == 1 && !worker.alive);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, launcher->workers.size());
+    }
+
+    // Its answer comes between the deadline and its death, so nobody knows of the one behind it.
+    void whatMayHaveBegunAtATimeoutDoesNotRunAgain() {
+        const auto t = oneCore(300ms);
+        auto [late, behind] = oneBehindTheOther(t);
+        const auto third = call(t, "3");
+        until([&] { return bound()[0]->calls.size() == 43; }, "all in one socket");
+        launcher->onKill = [](FakeWorker& worker) { worker.answer(worker.calls[40], "1"); };
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), wait(late).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("worker_lost"), wait(behind).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(third).document);
+    }
+
+    void anAnswerThatLiesThereAtTheDeadlineCounts() {
+        const auto t = oneCore(1s);
+        auto [first, behind] = oneBehindTheOther(t);
+        FakeWorker& worker = *bound()[0];
+        // Both timers ring in the same round, this one first: no event tells of the answers before the deadline.
+        loop->after(300ms, [] { std::this_thread::sleep_for(900ms); });
+        loop->after(500ms, [&] {
+            worker.answer(worker.calls[40], "1");
+            worker.answer(worker.calls[41], "2");
+        });
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(first).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(behind).document);
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, worker.killed);
     }
 
     void whatDoesNotLoadIsTriedAgainAfterAWhile() {
