@@ -45,14 +45,15 @@ if setarch -R true 2>/dev/null; then
     still=(setarch -R)
 fi
 
-# Builds a preset, with `unit_tests=OFF run ...` without tests/unit and tests/fuzz, with `go_toolset=OFF run ...` without
-# what only builds of Go functions need, and runs those of its tests that the further arguments choose.
+# Builds a preset and runs those of its tests that the further arguments choose. With `unit_tests=OFF run ...` without
+# tests/unit and tests/fuzz, with `go_toolset=OFF run ...` without what only builds of Go functions need, with
+# `pointers=OFF run ...` without the checks that take longest to compile.
 run() {
     local preset=$1 below=()
     shift
     case "$preset" in asan | tsan) below=("${still[@]}") ;; esac
     cmake --preset "$preset" -D CLOUDFUNCTION_UNIT_TESTS="${unit_tests:-ON}" \
-        -D CLOUDFUNCTION_GO_TOOLSET="${go_toolset:-ON}" >/dev/null
+        -D CLOUDFUNCTION_GO_TOOLSET="${go_toolset:-ON}" -D CLOUDFUNCTION_SANITIZE_POINTERS="${pointers:-ON}" >/dev/null
     cmake --build --preset "$preset"
     "${below[@]}" ctest --preset "$preset" "$@" || failed=1
 }
@@ -85,7 +86,7 @@ case "$extent" in
     quick) run ci -L quick -j "$(nproc)" "$@" ;;
     normal)
         # Not those without any C++ in them.
-        go_toolset=OFF run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
+        go_toolset=OFF pointers=OFF run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
         unit_tests=OFF run ci -LE '^(long|unit|fuzz)$' -j "$waiting" "$@"
         ;;
     long)

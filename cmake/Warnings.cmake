@@ -22,6 +22,9 @@ function(cloudfunction_warnings_and_sanitizers target)
     # What a sanitizer finds ends the process, so that no test can pass over it.
     target_compile_options(${target} PRIVATE -fsanitize=${CLOUDFUNCTION_SANITIZE} -fno-omit-frame-pointer
       -fno-sanitize-recover=all)
+    if(NOT CLOUDFUNCTION_SANITIZE_POINTERS)
+      target_compile_options(${target} PRIVATE -fno-sanitize=null,alignment,vptr)
+    endif()
     target_link_options(${target} PUBLIC -fsanitize=${CLOUDFUNCTION_SANITIZE})
   endif()
   if(CLOUDFUNCTION_FUZZ)
