@@ -355,7 +355,6 @@ public:
         auto [gone, behind] = oneBehindTheOther(t, &leaves);
         FakeWorker& worker = *bound()[0];
         dispatcher->cancel(*leaves);
-        turn(1ms);
         worker.answer(worker.calls[40], "1");
         until([&] { return gone->done; }, "the end of the cancelled one");
         worker.answer(worker.calls[41], "2");
@@ -373,7 +372,7 @@ public:
 
     // Its answer comes between the deadline and its death, so nobody knows of the one behind it.
     void whatMayHaveBegunAtATimeoutDoesNotRunAgain() {
-        const auto t = oneCore(300ms);
+        const auto t = oneCore(1s);
         auto [late, behind] = oneBehindTheOther(t);
         const auto third = call(t, "3");
         until([&] { return bound()[0]->calls.size() == 43; }, "all in one socket");
@@ -384,11 +383,11 @@ public:
     }
 
     void anAnswerThatLiesThereAtTheDeadlineCounts() {
-        const auto t = oneCore(1s);
+        const auto t = oneCore(2s);
         auto [first, behind] = oneBehindTheOther(t);
         FakeWorker& worker = *bound()[0];
         // Both timers ring in the same round, this one first: no event tells of the answers before the deadline.
-        loop->after(300ms, [] { std::this_thread::sleep_for(900ms); });
+        loop->after(300ms, [] { std::this_thread::sleep_for(1900ms); });
         loop->after(500ms, [&] {
             worker.answer(worker.calls[40], "1");
             worker.answer(worker.calls[41], "2");
