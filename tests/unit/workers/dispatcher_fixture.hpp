@@ -104,6 +104,30 @@ protected:
         until([&] { return answer->done; }, "an answer");
         return *answer;
     }
+    // A committed target whose workers answer nothing by themselves.
+    TargetPtr silent() {
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        start();
+        const auto t = target();
+        dispatcher->commit(t);
+        return t;
+    }
+    // A committed target with one worker at most.
+    TargetPtr oneCore(std::chrono::milliseconds timeout = 10s) {
+        options.cores = 1;
+        options.prewarmed = 0;
+        start();
+        const auto t = target();
+        t->timeout = timeout;
+        t->maxWorkers = 1;
+        dispatcher->commit(t);
+        return t;
+    }
+    // The latest worker, once it has been given that many calls.
+    FakeWorker& running(size_t calls = 1) {
+        until([&] { return !bound().empty() && bound().back()->calls.size() >= calls; }, "a call to run");
+        return *bound().back();
+    }
     // Bound workers that live.
     std::vector<FakeWorker*> bound() {
         std::vector<FakeWorker*> out;

@@ -1,0 +1,132 @@
+// What functions print and which connections they are refused: whose log it becomes.
+#include "dispatcher_fixture.hpp"
+
+namespace cf::workers::test {
+
+class OutputTest : public DispatcherFixture {
+    CPPUNIT_TEST_SUITE(OutputTest);
+    CPPUNIT_TEST(nativeOutputBelongsToTheCallBeforeItsAnswer);
+    CPPUNIT_TEST(nativeOutputOfSeveralCallsIsNobodys);
+    CPPUNIT_TEST(afterNativeOutputNothingWaitsInASocket);
+    CPPUNIT_TEST(printedTextIsAttributedAndCut);
+    CPPUNIT_TEST(refusedConnectionsAreNamed);
+    CPPUNIT_TEST(refusedConnectionsAreNamedAFewTimes);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void nativeOutputBelongsToTheCallBeforeItsAnswer() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->maxWorkers = 1;
+        t->timeout = 10s;
+        dispatcher->update(t);
+        std::vector<std::shared_ptr<Answer>> calls{call(t), call(t), call(t)};
+        for (size_t i = 0; i < calls.size(); ++i) {
+            FakeWorker& worker = running(i + 1);
+            // More than one read takes, and all of it written before the answer.
+            for (int line = 0; line < 1500; ++line)
+                worker.print("words of call " + std::to_string(i) + "\n");
+            worker.answer(worker.calls[i], "1");
+        }
+        for (size_t i = 0; i < calls.size(); ++i) {
+            const auto log = wait(calls[i]).log;
+            CPPUNIT_ASSERT_EQUAL("words of call " + std::to_string(i), log.substr(0, 15));
+            for (size_t other = 0; other < calls.size(); ++other)
+                CPPUNIT_ASSERT(other == i ||
+                               log.find("call " + std::to_string(other)) == std::string::npos);
+        }
+        for (const auto& line : logged) CPPUNIT_ASSERT(line.substr(0, 5) == "call:");
+    }
+
+    void nativeOutputOfSeveralCallsIsNobodys() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->concurrency = 2;
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        const auto first = call(t), second = call(t);
+        FakeWorker& worker = running(2);
+        worker.print("whose?\n");
+        until([&] { return !logged.empty(); }, "the line");
+        CPPUNIT_ASSERT_EQUAL(std::string("-:whose?\n"), logged[0]);
+        worker.answer(worker.calls[1], "2");
+        wait(second);
+        worker.print("mine\n");
+        worker.answer(worker.calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("mine\n"), wait(first).log);
+    }
+
+    void afterNativeOutputNothingWaitsInASocket() {
+        const auto t = oneCore();
+        for (int i = 0; i < 40; ++i) wait(call(t));
+        FakeWorker& worker = *bound()[0];
+        worker.autoAnswer = false;
+        const auto speaks = call(t);
+        until([&] { return worker.calls.size() == 41; }, "the call");
+        worker.print("hello\n");
+        worker.answer(worker.calls[40], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), wait(speaks).log);
+        const auto next = call(t), behind = call(t);
+        turn(3ms);
+        CPPUNIT_ASSERT_EQUAL(size_t{42}, worker.calls.size());
+        worker.autoAnswer = true;
+        worker.answer(worker.calls[41], "1");
+        wait(next);
+        wait(behind);
+    }
+
+    void printedTextIsAttributedAndCut() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const auto print = [&](uint64_t id, const std::string& text) {
+            worker.send(protocol::FrameType::log, id, [&](std::string& out) {
+                protocol::putItem(out, protocol::Tag::stream, uint64_t{1});
+                protocol::putItem(out, protocol::Tag::text, text);
+            });
+        };
+        print(worker.calls[0], "hello\n");
+        print(0, "nobody's\n");
+        print(worker.calls[0], std::string(Invocation::maxLogBytes, 'x'));
+        worker.answer(worker.calls[0], "1");
+        const auto got = wait(answer);
+        CPPUNIT_ASSERT_EQUAL(Invocation::maxLogBytes, got.log.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), got.log.substr(0, 6));
+        CPPUNIT_ASSERT_EQUAL(std::string("call:hello\n"), logged.at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("-:nobody's\n"), logged.at(1));
+    }
+
+    void refusedConnectionsAreNamed() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        const auto refused = launcher->refusals.at(worker.task());
+        refused("one");
+        worker.answer(worker.calls[0], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), wait(answer).log);
+        refused("late");  // the invocation has just ended; the log still knows which it was
+        CPPUNIT_ASSERT_EQUAL(std::string("call:one\n"), logged.at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("call:late\n"), logged.at(1));
+    }
+
+    void refusedConnectionsAreNamedAFewTimes() {
+        const auto t = silent();
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        for (int i = 0; i < 1000; ++i) launcher->refusals.at(worker.task())("no");
+        worker.answer(worker.calls[0], "1");
+        wait(answer);
+        CPPUNIT_ASSERT(logged.size() > RefusalLines::maxOfSecond);
+        CPPUNIT_ASSERT(logged.size() <= RefusalLines::maxOfCall + 1);
+        CPPUNIT_ASSERT(logged.at(RefusalLines::maxOfSecond).find("more connections were refused") != std::string::npos);
+        RefusalLines lines;
+        size_t said = 0;
+        for (auto now = Clock::time_point{} + 1h; now < Clock::time_point{} + 2h; now += 200ms)
+            said += lines.next(now) == RefusalLines::Verdict::say ? 1 : 0;
+        CPPUNIT_ASSERT_EQUAL(RefusalLines::maxOfCall, said);
+        lines.begin();
+        CPPUNIT_ASSERT(lines.next(Clock::time_point{} + 3h) == RefusalLines::Verdict::say);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(OutputTest);
+
+}  // namespace cf::workers::test
