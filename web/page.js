@@ -15,8 +15,22 @@ function explain(problem) {
     .filter(Boolean).join(' ');
 }
 
+// Calls `draw` only when `content` differs from what is there: what is drawn anew loses focus, selected text and an open list.
+const shown = {};
+function show(id, content, draw) {
+  const text = JSON.stringify(content);
+  if (shown[id] === text) return;
+  draw();
+  shown[id] = text;
+}
+
+const write = (id, text, className = '') => show(id, [text, className], () => {
+  at(id).textContent = text;
+  at(id).className = className;
+});
+
 async function get(path) {
-  const response = await fetch(path);
+  const response = await fetch(path, { signal: AbortSignal.timeout(20000) });
   const body = await response.json();
   if (!response.ok) throw new Error(explain(body));
   return body;
@@ -25,25 +39,23 @@ async function get(path) {
 async function showHealth() {
   const health = await get('/api/health');
   const missing = health.sandbox.layers.filter((layer) => !layer.active).map((layer) => layer.name);
-  at('health').textContent = `${health.status} · version ${health.version}` +
-    (missing.length ? ` · sandbox without ${missing.join(', ')}` : '');
-  at('health').className = health.status === 'ok' ? 'good' : 'bad';
+  write('health', `${health.status} · version ${health.version}` + (missing.length ? ` · sandbox without ${missing.join(', ')}` : ''),
+    health.status === 'ok' ? 'good' : 'bad');
 }
 
 async function showRuntimes() {
   const { runtimes } = await get('/api/v1/runtimes');
-  at('runtimes').replaceChildren(...runtimes.map((runtime) => {
+  show('runtimes', runtimes, () => at('runtimes').replaceChildren(...runtimes.map((runtime) => {
     const item = document.createElement('li');
     item.append(element('strong', runtime.display_name),
       runtime.available ? element('span', runtime.version, 'good') : element('span', `${runtime.reason} ${runtime.hint || ''}`, 'bad'),
       element('small', [runtime.name, ...runtime.aliases].join(', ')));
     return item;
-  }));
+  })));
 }
 
-async function showFunctions() {
-  const { functions } = await get('/api/v1/functions?limit=100');
-  const chosen = at('name').value;
+function drawFunctions(functions) {
+  const held = at('functions').contains(document.activeElement) && document.activeElement.textContent;
   at('functions').replaceChildren(...functions.map((f) => {
     const item = document.createElement('li');
     const pick = element('button', f.name);
@@ -52,12 +64,25 @@ async function showFunctions() {
     item.append(pick, element('small', `${f.runtime} · version ${f.version}`), element('span', f.state, f.state === 'ready' ? 'good' : 'bad'));
     return item;
   }));
-  at('name').replaceChildren(...functions.map((f) => element('option', f.name)));
-  if (functions.some((f) => f.name === chosen)) at('name').value = chosen;
+  [...at('functions').querySelectorAll('button')].find((pick) => pick.textContent === held)?.focus({ preventScroll: true });
+}
+
+// Never chooses another function in place of one that is gone: Ctrl+Enter would run it.
+function drawNames(names) {
+  const chosen = at('name').options.length ? at('name').value : names[0];
+  at('name').replaceChildren(...names.map((name) => element('option', name)));
+  at('name').value = names.includes(chosen) ? chosen : '';
+}
+
+async function showFunctions() {
+  const { functions } = await get('/api/v1/functions?limit=100');
+  const names = functions.map((f) => f.name);
+  show('functions', functions, () => drawFunctions(functions));
+  show('name', names, () => drawNames(names));
   at('empty').hidden = functions.length > 0;
-  at('first').textContent = `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/functions -d '` +
+  write('first', `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/functions -d '` +
     JSON.stringify({ name: 'hello', runtime: 'python', handler: 'handler', code: 'def handler(event, context):\n    return {"hello": event}' })
-      .replaceAll("'", "'\\''") + "'";
+      .replaceAll("'", "'\\''") + "'");
 }
 
 async function invoke(submitted) {
@@ -89,18 +114,22 @@ async function invoke(submitted) {
   }
 }
 
+let refreshing = false;
+let next;
+
 async function refresh() {
-  try {
-    await Promise.all([showHealth(), showRuntimes(), showFunctions()]);
-  } catch (error) {
-    at('health').textContent = error.message;
-    at('health').className = 'bad';
-  }
+  if (refreshing || document.hidden) return;
+  refreshing = true;
+  clearTimeout(next);
+  const failed = (await Promise.allSettled([showHealth(), showRuntimes(), showFunctions()])).find((done) => done.status === 'rejected');
+  if (failed) write('health', failed.reason.message, 'bad');
+  refreshing = false;
+  next = setTimeout(refresh, 5000);
 }
 
 at('invoke').addEventListener('submit', invoke);
 at('invoke').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) at('invoke').requestSubmit();
 });
+document.addEventListener('visibilitychange', refresh);
 refresh();
-setInterval(refresh, 5000);
