@@ -85,33 +85,50 @@ async function showFunctions() {
       .replaceAll("'", "'\\''") + "'");
 }
 
+let running = false;
+
 async function invoke(submitted) {
   submitted.preventDefault();
-  at('trouble').textContent = at('facts').textContent = at('result').textContent = '';
+  if (running) return;
+  at('trouble').textContent = '';
+  const name = at('name').value;
+  const event = at('event').value.trim() || '{}';
   try {
-    JSON.parse(at('event').value || '{}');
+    JSON.parse(event);
   } catch (error) {
     at('trouble').textContent = `The event is not JSON: ${error.message}`;
+    at('event').focus();
     return;
   }
-  const button = at('invoke').querySelector('button');
-  button.disabled = true;
+  setRunning(true);
+  at('facts').textContent = `${name} · running …`;
+  let facts = '';
+  let result = '';
   try {
-    const response = await fetch(`/api/v1/functions/${encodeURIComponent(at('name').value)}/invoke`, {
-      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"event":${at('event').value || '{}'}}`,
+    const response = await fetch(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"event":${event}}`,
     });
     const answer = await response.json();
     if (!response.ok) {
       at('trouble').textContent = explain(answer);
     } else {
-      at('facts').textContent = `${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
-      at('result').textContent = JSON.stringify(answer.status === 'error' ? answer.error : answer.result, null, 2);
+      facts = `${name} · ${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
+      result = JSON.stringify(answer.status === 'error' ? answer.error : answer.result, null, 2);
     }
   } catch (error) {
     at('trouble').textContent = `The platform does not answer: ${error.message}`;
   } finally {
-    button.disabled = false;
+    setRunning(false);
+    at('facts').textContent = facts;
+    at('result').textContent = result;
   }
+}
+
+// The button keeps the focus, the last result its place: nothing jumps when the answer comes.
+function setRunning(on) {
+  running = on;
+  at('invoke').querySelector('button').setAttribute('aria-disabled', on);
+  at('result').className = on ? 'old' : '';
 }
 
 let refreshing = false;
@@ -129,7 +146,7 @@ async function refresh() {
 
 at('invoke').addEventListener('submit', invoke);
 at('invoke').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) at('invoke').requestSubmit();
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) at('invoke').requestSubmit();
 });
 document.addEventListener('visibilitychange', refresh);
 refresh();

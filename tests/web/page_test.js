@@ -60,3 +60,39 @@ test('one_refresh_at_a_time_and_none_while_hidden', async () => {
   await page.settle();
   assert.ok(page.calls.length > before);
 });
+
+test('one_call_at_a_time', async () => {
+  const page = open(platform('one', 'two'));
+  await page.settle();
+  await page.press();
+  const first = page.at('result').textContent;
+  assert.match(first, /"done": true/);
+  let release;
+  page.answers['/api/v1/functions/'] = () => new Promise((resolve) => { release = () => resolve(json({ status: 'success', result: 2, duration_ms: 1, version: 1 })); });
+  await page.press();
+  await page.press();
+  assert.equal(page.calls.filter((call) => call.path.endsWith('/one/invoke')).length, 2);
+  assert.match(page.at('facts').textContent, /^one · running/);
+  assert.equal(page.at('result').textContent, first);
+  page.at('name').value = 'two';
+  release();
+  await page.settle();
+  assert.match(page.at('facts').textContent, /^one · success/);
+  assert.equal(page.at('result').textContent, '2');
+  await page.press();
+  assert.equal(page.calls.at(-1).path, '/api/v1/functions/two/invoke');
+});
+
+test('an_event_that_is_not_json_is_not_sent', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.type('event', '{"a": 1,}');
+  await page.press();
+  assert.match(page.at('trouble').textContent, /^The event is not JSON: /);
+  assert.equal(page.document.activeElement, page.at('event'));
+  assert.ok(!page.calls.some((call) => call.method));
+  page.type('event', ' \n');
+  await page.press();
+  assert.equal(page.at('trouble').textContent, '');
+  assert.equal(page.calls.at(-1).body, '{"event":{}}');
+});
