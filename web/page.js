@@ -9,10 +9,38 @@ function element(tag, text, className) {
   return made;
 }
 
-// A failure document in one sentence.
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+// A failure document in sentences.
 function explain(problem) {
-  return [problem.detail || problem.title, problem.hint && `Hint: ${problem.hint}.`, problem.limit && `Limit: ${problem.limit}.`]
-    .filter(Boolean).join(' ');
+  return [problem.detail || problem.title, problem.hint && `Hint: ${problem.hint}`, problem.limit && `Limit: ${problem.limit}`,
+    problem.observed && `Observed: ${problem.observed}`].filter(Boolean).map(sentence).join(' ');
+}
+
+// What a function threw, with its stack as its language writes it.
+function describe(error) {
+  const stack = error.stack?.length ? error.stack : error.file ? [`${error.file}, line ${error.line}`] : [];
+  return [`${error.type}: ${error.message}`, ...stack, error.hint && sentence(`Hint: ${error.hint}`)].filter(Boolean).join('\n');
+}
+
+// The answer to a request; whatever keeps it from coming is an error in words.
+async function ask(path, options) {
+  let response;
+  let text;
+  try {
+    response = await fetch(path, options);
+    text = await response.text();
+  } catch (error) {
+    throw new Error(error.name === 'TimeoutError' ? 'The platform has not answered in time.' : 'The platform does not answer.');
+  }
+  let answer;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new Error(`Something between the platform and this page answered, with the status ${response.status}.`);
+  }
+  if (!response.ok) throw new Error(explain(answer) || `The answer has the status ${response.status}.`);
+  return answer;
 }
 
 // Calls `draw` only when `content` differs from what is there: what is drawn anew loses focus, selected text and an open list.
@@ -29,18 +57,13 @@ const write = (id, text, className = '') => show(id, [text, className], () => {
   at(id).className = className;
 });
 
-async function get(path) {
-  const response = await fetch(path, { signal: AbortSignal.timeout(20000) });
-  const body = await response.json();
-  if (!response.ok) throw new Error(explain(body));
-  return body;
-}
+const get = (path) => ask(path, { signal: AbortSignal.timeout(20000) });
 
 async function showHealth() {
   const health = await get('/api/health');
   const missing = health.sandbox.layers.filter((layer) => !layer.active).map((layer) => layer.name);
-  write('health', `${health.status} · version ${health.version}` + (missing.length ? ` · sandbox without ${missing.join(', ')}` : ''),
-    health.status === 'ok' ? 'good' : 'bad');
+  write('health', [health.status, `version ${health.version}`, ...(missing.length ? [`sandbox without ${missing.join(', ').replaceAll('_', ' ')}`] : []),
+    ...health.problems].join(' · '), health.status === 'ok' ? 'good' : 'bad');
 }
 
 async function showRuntimes() {
@@ -48,8 +71,8 @@ async function showRuntimes() {
   show('runtimes', runtimes, () => at('runtimes').replaceChildren(...runtimes.map((runtime) => {
     const item = document.createElement('li');
     item.append(element('strong', runtime.display_name),
-      runtime.available ? element('span', runtime.version, 'good') : element('span', `${runtime.reason} ${runtime.hint || ''}`, 'bad'),
-      element('small', [runtime.name, ...runtime.aliases].join(', ')));
+      runtime.available ? element('span', runtime.version, 'good') : element('span', [runtime.reason, runtime.hint].filter(Boolean).map(sentence).join(' '), 'bad'),
+      element('small', [runtime.name, ...(runtime.aliases || []).map((alias) => alias.name || alias)].join(', ')));
     return item;
   })));
 }
@@ -96,30 +119,29 @@ async function invoke(submitted) {
   try {
     JSON.parse(event);
   } catch (error) {
-    at('trouble').textContent = `The event is not JSON: ${error.message}`;
+    at('trouble').textContent = sentence(`The event is not JSON: ${error.message}`);
     at('event').focus();
     return;
   }
   setRunning(true);
-  at('facts').textContent = `${name} · running …`;
+  write('facts', `${name} · running …`);
   let facts = '';
   let result = '';
+  let failed = false;
   try {
-    const response = await fetch(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
+    const answer = await ask(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"event":${event}}`,
     });
-    const answer = await response.json();
-    if (!response.ok) {
-      at('trouble').textContent = explain(answer);
-    } else {
-      facts = `${name} · ${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
-      result = JSON.stringify(answer.status === 'error' ? answer.error : answer.result, null, 2);
-    }
+    failed = answer.status === 'error';
+    facts = `${name} · ${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
+    result = failed ? describe(answer.error) : JSON.stringify(answer.result, null, 2);
   } catch (error) {
-    at('trouble').textContent = `The platform does not answer: ${error.message}`;
+    at('trouble').textContent = error.message;
+    facts = `${name} · failure`;
+    failed = true;
   } finally {
     setRunning(false);
-    at('facts').textContent = facts;
+    write('facts', facts, failed ? 'bad' : '');
     at('result').textContent = result;
   }
 }
@@ -133,13 +155,15 @@ function setRunning(on) {
 
 let refreshing = false;
 let next;
+let heard;  // when the platform answered everything last
 
 async function refresh() {
   if (refreshing || document.hidden) return;
   refreshing = true;
   clearTimeout(next);
   const failed = (await Promise.allSettled([showHealth(), showRuntimes(), showFunctions()])).find((done) => done.status === 'rejected');
-  if (failed) write('health', failed.reason.message, 'bad');
+  if (!failed) heard = new Date().toLocaleTimeString();
+  else write('health', failed.reason.message + (heard ? ` What is shown is from ${heard}.` : ''), 'bad');
   refreshing = false;
   next = setTimeout(refresh, 5000);
 }

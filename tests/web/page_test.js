@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const { json, list, open, platform } = require('./stand_in.js');
+const { health, json, list, open, platform, python, text } = require('./stand_in.js');
 
 test('refresh_leaves_alone_what_did_not_change', async () => {
   const page = open(platform('one', 'two'));
@@ -95,4 +95,60 @@ test('an_event_that_is_not_json_is_not_sent', async () => {
   await page.press();
   assert.equal(page.at('trouble').textContent, '');
   assert.equal(page.calls.at(-1).body, '{"event":{}}');
+});
+
+const problem = { type: 'about:blank', title: 'Timeout', status: 504, reason: 'function_timeout', detail: 'the function did not answer within its timeout',
+  hint: 'raise timeout', limit: '1000 ms', observed: 'nothing.' };
+
+test('failures_are_sentences', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.answers['/api/v1/functions/'] = () => json(problem, 504);
+  await page.press();
+  assert.equal(page.at('trouble').textContent,
+    'the function did not answer within its timeout. Hint: raise timeout. Limit: 1000 ms. Observed: nothing.');
+  assert.equal(page.at('facts').textContent, 'one · failure');
+  page.answers['/api/v1/functions/'] = () => json({ message: 'somebody else' }, 502);
+  await page.press();
+  assert.equal(page.at('trouble').textContent, 'The answer has the status 502.');
+});
+
+test('errors_of_functions_are_text', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  const error = { type: 'ValueError', message: 'no "data"', stack: ['File "main.py", line 7, in handler\n    raise'], hint: 'send data' };
+  page.answers['/api/v1/functions/'] = () => json({ status: 'error', error, duration_ms: 1, version: 1 });
+  await page.press();
+  assert.equal(page.at('result').textContent, 'ValueError: no "data"\nFile "main.py", line 7, in handler\n    raise\nHint: send data.');
+  assert.equal(page.at('facts').className, 'bad');
+});
+
+test('silence_and_answers_of_others_are_told', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.answers['/api'] = () => { throw new TypeError('Failed to fetch'); };
+  for (const path of Object.keys(page.answers)) page.answers[path] = page.answers['/api'];
+  await page.tick();
+  assert.match(page.at('health').textContent, /^The platform does not answer\. What is shown is from .+\.$/);
+  assert.equal(page.at('health').className, 'bad');
+  assert.equal(page.at('functions').all('button').length, 1);
+  await page.press();
+  assert.equal(page.at('trouble').textContent, 'The platform does not answer.');
+  for (const path of Object.keys(page.answers)) page.answers[path] = () => text('<html>', 502);
+  await page.tick();
+  assert.match(page.at('health').textContent, /^Something between the platform and this page answered, with the status 502\./);
+  Object.assign(page.answers, platform('one'));
+  await page.tick();
+  assert.equal(page.at('health').textContent, 'ok · version 0.1.0');
+});
+
+test('what_is_wrong_with_the_machine_is_told', async () => {
+  const layers = [{ name: 'pid_namespace', active: false }, { name: 'cgroup', active: true }];
+  const go = { name: 'go', display_name: 'Go', aliases: [{ name: 'golang' }], available: false, reason: 'go is not installed', hint: 'apt install golang' };
+  const page = open({ ...platform(),
+    '/api/health': () => json({ ...health, status: 'degraded', problems: ['workers of x do not start'], sandbox: { layers } }),
+    '/api/v1/runtimes': () => json({ runtimes: [python, go] }) });
+  await page.settle();
+  assert.equal(page.at('health').textContent, 'degraded · version 0.1.0 · sandbox without pid namespace · workers of x do not start');
+  assert.equal(page.at('runtimes').all('li')[1].textContent, 'Gogo is not installed. apt install golang.go, golang');
 });
