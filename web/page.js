@@ -23,7 +23,10 @@ function describe(error) {
   return [`${error.type}: ${error.message}`, ...stack, error.hint && sentence(`Hint: ${error.hint}`)].filter(Boolean).join('\n');
 }
 
-// The answer to a request; whatever keeps it from coming is an error in words.
+// Numbers with the digits that the function sent, where the browser can: as numbers of JavaScript they would be rounded.
+const exact = (key, value, context) => (typeof value === 'number' && JSON.rawJSON && context ? JSON.rawJSON(context.source) : value);
+
+// The answer to a request, and its text; whatever keeps it from coming is an error in words.
 async function ask(path, options) {
   let response;
   let text;
@@ -40,7 +43,7 @@ async function ask(path, options) {
     throw new Error(`Something between the platform and this page answered, with the status ${response.status}.`);
   }
   if (!response.ok) throw new Error(explain(answer) || `The answer has the status ${response.status}.`);
-  return answer;
+  return { answer, text };
 }
 
 // Calls `draw` only when `content` differs from what is there: what is drawn anew loses focus, selected text and an open list.
@@ -57,7 +60,7 @@ const write = (id, text, className = '') => show(id, [text, className], () => {
   at(id).className = className;
 });
 
-const get = (path) => ask(path, { signal: AbortSignal.timeout(20000) });
+const get = async (path) => (await ask(path, { signal: AbortSignal.timeout(20000) })).answer;
 
 async function showHealth() {
   const health = await get('/api/health');
@@ -108,6 +111,7 @@ async function showFunctions() {
       .replaceAll("'", "'\\''") + "'");
 }
 
+const longest = 100000;  // characters of a result that are shown: more of them stop the browser for seconds
 let running = false;
 
 async function invoke(submitted) {
@@ -129,12 +133,16 @@ async function invoke(submitted) {
   let result = '';
   let failed = false;
   try {
-    const answer = await ask(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
+    const { answer, text } = await ask(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"event":${event}}`,
     });
     failed = answer.status === 'error';
     facts = `${name} · ${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
-    result = failed ? describe(answer.error) : JSON.stringify(answer.result, null, 2);
+    result = failed ? describe(answer.error) : JSON.stringify(JSON.parse(text, exact).result, null, 2);
+    if (result.length > longest) {
+      facts += ` · the first ${longest} of ${result.length} characters`;
+      result = result.slice(0, longest);
+    }
   } catch (error) {
     at('trouble').textContent = error.message;
     facts = `${name} · failure`;

@@ -152,3 +152,20 @@ test('what_is_wrong_with_the_machine_is_told', async () => {
   assert.equal(page.at('health').textContent, 'degraded · version 0.1.0 · sandbox without pid namespace · workers of x do not start');
   assert.equal(page.at('runtimes').all('li')[1].textContent, 'Gogo is not installed. apt install golang.go, golang');
 });
+
+test('numbers_keep_their_digits', { skip: JSON.rawJSON ? false : 'this JavaScript cannot' }, async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.answers['/api/v1/functions/'] = () => json('{"status":"success","result":[12345678901234567890,1.0,1e400],"duration_ms":1,"version":1}');
+  await page.press();
+  assert.equal(page.at('result').textContent, '[\n  12345678901234567890,\n  1.0,\n  1e400\n]');
+});
+
+test('long_results_are_cut', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.answers['/api/v1/functions/'] = () => json({ status: 'success', result: 'x'.repeat(200000), duration_ms: 1, version: 1 });
+  await page.press();
+  assert.equal(page.at('result').textContent.length, 100000);
+  assert.match(page.at('facts').textContent, /the first 100000 of 200002 characters/);
+});
