@@ -86,11 +86,18 @@ function drawFunctions(functions) {
     const item = document.createElement('li');
     const pick = element('button', f.name);
     pick.type = 'button';
-    pick.onclick = () => { at('name').value = f.name; at('event').focus(); };
-    item.append(pick, element('small', `${f.runtime} · version ${f.version}`), element('span', f.state, f.state === 'ready' ? 'good' : 'bad'));
+    pick.onclick = () => { at('name').value = f.name; markChosen(); at('event').focus(); };
+    item.append(pick, element('small', `${f.runtime} · version ${f.version}`), element('span', f.state, states[f.state]));
     return item;
   }));
-  [...at('functions').querySelectorAll('button')].find((pick) => pick.textContent === held)?.focus({ preventScroll: true });
+  picks().find((pick) => pick.textContent === held)?.focus({ preventScroll: true });
+}
+
+const states = { ready: 'good', failed: 'bad' };
+const picks = () => [...at('functions').querySelectorAll('button')];
+
+function markChosen() {
+  for (const pick of picks()) pick.setAttribute('aria-current', pick.textContent === at('name').value);
 }
 
 // Never chooses another function in place of one that is gone: Ctrl+Enter would run it.
@@ -101,11 +108,19 @@ function drawNames(names) {
 }
 
 async function showFunctions() {
-  const { functions } = await get('/api/v1/functions?limit=100');
+  const find = at('find').value.trim();
+  const { functions, next_cursor: more } = await get(`/api/v1/functions?limit=100${find && `&q=${encodeURIComponent(find)}`}`);
+  if (find !== at('find').value.trim()) return;  // somebody typed on: the next answer counts
   const names = functions.map((f) => f.name);
+  const chosen = at('name').value;
+  if ((find || more) && chosen && !names.includes(chosen)) names.unshift(chosen);  // not seen is not gone
   show('functions', functions, () => drawFunctions(functions));
   show('name', names, () => drawNames(names));
-  at('empty').hidden = functions.length > 0;
+  markChosen();
+  at('finder').hidden = !find && functions.length <= 10;
+  write('found', more ? 'Only the first 100 are shown: narrow them by a part of the name or description.' :
+    find && !functions.length ? 'No function has this in its name or description.' : '');
+  at('empty').hidden = Boolean(find) || functions.length > 0;
   write('first', `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/functions -d '` +
     JSON.stringify({ name: 'hello', runtime: 'python', handler: 'handler', code: 'def handler(event, context):\n    return {"hello": event}' })
       .replaceAll("'", "'\\''") + "'");
@@ -161,6 +176,13 @@ function setRunning(on) {
   at('result').className = on ? 'old' : '';
 }
 
+// Shows these parts, or why that cannot be.
+async function update(...parts) {
+  const failed = (await Promise.allSettled(parts.map((part) => part()))).find((done) => done.status === 'rejected');
+  if (failed) write('health', failed.reason.message + (heard ? ` What is shown is from ${heard}.` : ''), 'bad');
+  return !failed;
+}
+
 let refreshing = false;
 let next;
 let heard;  // when the platform answered everything last
@@ -169,9 +191,7 @@ async function refresh() {
   if (refreshing || document.hidden) return;
   refreshing = true;
   clearTimeout(next);
-  const failed = (await Promise.allSettled([showHealth(), showRuntimes(), showFunctions()])).find((done) => done.status === 'rejected');
-  if (!failed) heard = new Date().toLocaleTimeString();
-  else write('health', failed.reason.message + (heard ? ` What is shown is from ${heard}.` : ''), 'bad');
+  if (await update(showHealth, showRuntimes, showFunctions)) heard = new Date().toLocaleTimeString();
   refreshing = false;
   next = setTimeout(refresh, 5000);
 }
@@ -180,5 +200,7 @@ at('invoke').addEventListener('submit', invoke);
 at('invoke').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) at('invoke').requestSubmit();
 });
+at('name').addEventListener('change', markChosen);
+at('find').addEventListener('input', () => update(showFunctions));
 document.addEventListener('visibilitychange', refresh);
 refresh();

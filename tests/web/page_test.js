@@ -169,3 +169,49 @@ test('long_results_are_cut', async () => {
   assert.equal(page.at('result').textContent.length, 100000);
   assert.match(page.at('facts').textContent, /the first 100000 of 200002 characters/);
 });
+
+test('many_functions_are_found_by_name', async () => {
+  const names = Array.from({ length: 100 }, (_, index) => `f${index}`);
+  const page = open({ ...platform(), '/api/v1/functions?': (path) => json(path.includes('&q=last%20one') ? list('last') : { ...list(...names), next_cursor: 'f99' }) });
+  await page.settle();
+  assert.equal(page.at('finder').hidden, false);
+  assert.match(page.at('found').textContent, /^Only the first 100 are shown/);
+  page.at('name').value = 'f7';
+  page.type('find', 'last one ');
+  await page.settle();
+  assert.deepEqual(page.at('functions').all('button').map((pick) => pick.textContent), ['last']);
+  assert.equal(page.at('name').value, 'f7');
+  page.at('functions').all('button')[0].dispatch('click');
+  assert.equal(page.at('name').value, 'last');
+  assert.equal(page.at('functions').all('button')[0].getAttribute('aria-current'), 'true');
+  page.type('find', '');
+  await page.settle();
+  assert.equal(page.at('functions').all('button').length, 100);
+  assert.equal(page.at('name').value, 'last');
+});
+
+test('nothing_found_is_not_nothing_there', async () => {
+  const page = open({ ...platform(), '/api/v1/functions?': (path) => json(path.includes('&q=') ? list() : list('one')) });
+  await page.settle();
+  assert.equal(page.at('finder').hidden, true);
+  page.type('find', 'x');
+  await page.settle();
+  assert.match(page.at('found').textContent, /^No function has this/);
+  assert.equal(page.at('empty').hidden, true);
+  assert.equal(page.at('finder').hidden, false);
+});
+
+test('late_answers_to_what_was_typed_do_not_count', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  const waiting = [];
+  page.answers['/api/v1/functions?'] = (path) => new Promise((resolve) => waiting.push(() => resolve(json(list(path.split('&q=')[1])))));
+  page.type('find', 'a');
+  page.type('find', 'ab');
+  await page.settle();
+  for (const answer of waiting.reverse()) {
+    answer();
+    await page.settle();
+  }
+  assert.equal(page.at('functions').textContent.startsWith('ab'), true);
+});
