@@ -28,10 +28,11 @@ const exact = (key, value, context) => (typeof value === 'number' && JSON.rawJSO
 
 // The answer to a request, and its text; whatever keeps it from coming is an error in words.
 async function ask(path, options) {
+  const sent = token;
   let response;
   let text;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, sent ? { ...options, headers: { ...options?.headers, Authorization: `Bearer ${utf8(sent)}` } } : options);
     text = await response.text();
   } catch (error) {
     throw new Error(error.name === 'TimeoutError' ? 'The platform has not answered in time.' : 'The platform does not answer.');
@@ -42,8 +43,34 @@ async function ask(path, options) {
   } catch {
     throw new Error(`Something between the platform and this page answered, with the status ${response.status}.`);
   }
+  if (response.status === 401) {
+    askForToken(sent);
+    throw new Error('The platform asks for a token.');
+  }
   if (!response.ok) throw new Error(explain(answer) || `The answer has the status ${response.status}.`);
+  if (locked()) unlock();
   return { answer, text };
+}
+
+// Kept nowhere else: what functions answer to browsers comes from the same origin and could read a store.
+let token = '';
+const utf8 = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+const locked = () => !at('login').hidden;
+
+function askForToken(refused) {
+  if (refused !== token || (!refused && locked())) return;  // one of several requests that say the same
+  write('login-trouble', refused && 'The platform does not know this token.');
+  token = '';
+  at('login').hidden = false;
+  at('parts').hidden = true;
+  at('token').focus();
+}
+
+function unlock() {
+  at('login').hidden = true;
+  at('parts').hidden = false;
+  at('token').value = '';
+  at('event').focus();
 }
 
 // Calls `draw` only when `content` differs from what is there: what is drawn anew loses focus, selected text and an open list.
@@ -121,7 +148,7 @@ async function showFunctions() {
   write('found', more ? 'Only the first 100 are shown: narrow them by a part of the name or description.' :
     find && !functions.length ? 'No function has this in its name or description.' : '');
   at('empty').hidden = Boolean(find) || functions.length > 0;
-  write('first', `curl -H 'Content-Type: application/json' ${location.origin}/api/v1/functions -d '` +
+  write('first', `curl -H 'Content-Type: application/json' ${token && "-H 'Authorization: Bearer TOKEN' "}${location.origin}/api/v1/functions -d '` +
     JSON.stringify({ name: 'hello', runtime: 'python', handler: 'handler', code: 'def handler(event, context):\n    return {"hello": event}' })
       .replaceAll("'", "'\\''") + "'");
 }
@@ -188,7 +215,7 @@ let next;
 let heard;  // when the platform answered everything last
 
 async function refresh() {
-  if (refreshing || document.hidden) return;
+  if (refreshing || document.hidden || (locked() && !token)) return;
   refreshing = true;
   clearTimeout(next);
   if (await update(showHealth, showRuntimes, showFunctions)) heard = new Date().toLocaleTimeString();
@@ -196,6 +223,11 @@ async function refresh() {
   next = setTimeout(refresh, 5000);
 }
 
+at('login-form').addEventListener('submit', (submitted) => {
+  submitted.preventDefault();
+  token = at('token').value.trim();
+  refresh();
+});
 at('invoke').addEventListener('submit', invoke);
 at('invoke').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) at('invoke').requestSubmit();

@@ -215,3 +215,33 @@ test('late_answers_to_what_was_typed_do_not_count', async () => {
   }
   assert.equal(page.at('functions').textContent.startsWith('ab'), true);
 });
+
+test('the_token_is_asked_for', async () => {
+  const page = open(Object.fromEntries(Object.keys(platform()).map((path) => [path, () => json({ status: 401 }, 401)])));
+  for (const [path, answer] of Object.entries(platform())) {
+    page.answers[path] = (...call) => (call[1].headers?.Authorization === 'Bearer cf_right' ? answer(...call) : json({ status: 401, detail: 'no', reason: 'unauthorized' }, 401));
+  }
+  await page.settle();
+  const form = page.at('login-form');
+  assert.deepEqual([page.at('login').hidden, page.at('parts').hidden], [false, true]);
+  assert.equal(page.at('login-trouble').textContent, '');
+  assert.equal(page.document.activeElement, page.at('token'));
+  const before = page.calls.length;
+  await page.tick();
+  assert.equal(page.calls.length, before, 'nothing to ask without one');
+  page.at('token').value = 'cf_wrong';
+  form.requestSubmit();
+  await page.settle();
+  assert.equal(page.at('login').hidden, false);
+  assert.equal(page.at('login-trouble').textContent, 'The platform does not know this token.');
+  page.at('token').value = ' cf_right ';
+  form.requestSubmit();
+  await page.settle();
+  assert.deepEqual([page.at('login').hidden, page.at('parts').hidden], [true, false]);
+  assert.equal(page.at('token').value, '');
+  assert.equal(page.at('health').textContent, 'ok · version 0.1.0');
+  assert.match(page.at('first').textContent, /Authorization: Bearer TOKEN/);
+  await page.press();
+  assert.equal(page.calls.at(-1).headers.Authorization, 'Bearer cf_right');
+  assert.equal(page.calls.at(-1).headers['Content-Type'], 'application/json');
+});

@@ -79,7 +79,7 @@ exports.open = (answers, { state = null } = {}) => {
   let made = 0;
   const listeners = {};
   const world = {
-    document, location: { origin: 'http://localhost:8080' }, console, AbortSignal,
+    document, location: { origin: 'http://localhost:8080' }, console, AbortSignal, TextEncoder,
     history: { get state() { return page.history.state; }, replaceState(next) { page.history.state = next; } },
     addEventListener: (type, listener) => (listeners[type] ??= []).push(listener),
     setTimeout: (run) => (page.timers.set(++made, run), made),
