@@ -113,7 +113,7 @@ function drawFunctions(functions) {
     const item = document.createElement('li');
     const pick = element('button', f.name);
     pick.type = 'button';
-    pick.onclick = () => { at('name').value = f.name; markChosen(); at('event').focus(); };
+    pick.onclick = () => { at('name').value = f.name; markChosen(); keep(); at('event').focus(); };
     item.append(pick, element('small', `${f.runtime} · version ${f.version}`), element('span', f.state, states[f.state]));
     return item;
   }));
@@ -127,9 +127,18 @@ function markChosen() {
   for (const pick of picks()) pick.setAttribute('aria-current', pick.textContent === at('name').value);
 }
 
+// What was typed outlives a reload. It is part of the tab's history, which other pages of this origin cannot read.
+const kept = history.state || {};
+
+function keep() {
+  history.replaceState({ name: at('name').value, event: at('event').value }, '');
+}
+
+const chosenName = () => (at('name').options.length ? at('name').value : kept.name || '');
+
 // Never chooses another function in place of one that is gone: Ctrl+Enter would run it.
 function drawNames(names) {
-  const chosen = at('name').options.length ? at('name').value : names[0];
+  const chosen = chosenName() || (at('name').options.length ? '' : names[0]);
   at('name').replaceChildren(...names.map((name) => element('option', name)));
   at('name').value = names.includes(chosen) ? chosen : '';
 }
@@ -139,7 +148,7 @@ async function showFunctions() {
   const { functions, next_cursor: more } = await get(`/api/v1/functions?limit=100${find && `&q=${encodeURIComponent(find)}`}`);
   if (find !== at('find').value.trim()) return;  // somebody typed on: the next answer counts
   const names = functions.map((f) => f.name);
-  const chosen = at('name').value;
+  const chosen = chosenName();
   if ((find || more) && chosen && !names.includes(chosen)) names.unshift(chosen);  // not seen is not gone
   show('functions', functions, () => drawFunctions(functions));
   show('name', names, () => drawNames(names));
@@ -234,5 +243,11 @@ at('invoke').addEventListener('keydown', (event) => {
 });
 at('name').addEventListener('change', markChosen);
 at('find').addEventListener('input', () => update(showFunctions));
+let keeping;
+at('invoke').addEventListener('input', () => {
+  clearTimeout(keeping);
+  keeping = setTimeout(keep, 400);  // browsers refuse to be told of every key
+});
 document.addEventListener('visibilitychange', refresh);
+if (kept.event) at('event').value = kept.event;
 refresh();

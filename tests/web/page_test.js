@@ -245,3 +245,19 @@ test('the_token_is_asked_for', async () => {
   assert.equal(page.calls.at(-1).headers.Authorization, 'Bearer cf_right');
   assert.equal(page.calls.at(-1).headers['Content-Type'], 'application/json');
 });
+
+test('what_was_typed_outlives_a_reload', async () => {
+  const page = open(platform('one', 'two'));
+  await page.settle();
+  page.type('event', '{"half": ');
+  page.at('name').value = 'two';
+  page.at('invoke').dispatch('input');
+  await page.tick();
+  const again = open(platform('one', 'two'), page.history);
+  await again.settle();
+  assert.equal(again.at('event').value, '{"half": ');
+  assert.equal(again.at('name').value, 'two');
+  const gone = open(platform('one'), page.history);
+  await gone.settle();
+  assert.equal(gone.at('name').value, '');
+});

@@ -77,11 +77,9 @@ exports.open = (answers, { state = null } = {}) => {
 
   const page = { document, at: (id) => ids[id], calls: [], timers: new Map(), history: { state }, answers, open: 0 };
   let made = 0;
-  const listeners = {};
   const world = {
     document, location: { origin: 'http://localhost:8080' }, console, AbortSignal, TextEncoder,
     history: { get state() { return page.history.state; }, replaceState(next) { page.history.state = next; } },
-    addEventListener: (type, listener) => (listeners[type] ??= []).push(listener),
     setTimeout: (run) => (page.timers.set(++made, run), made),
     clearTimeout: (timer) => page.timers.delete(timer),
     fetch: async (target, options = {}) => {
@@ -104,7 +102,6 @@ exports.open = (answers, { state = null } = {}) => {
     for (const run of due) run();
     await page.settle();
   };
-  page.leave = () => { for (const listener of listeners.pagehide ?? []) listener({}); };
   page.type = (id, value) => { ids[id].value = value; ids[id].dispatch('input'); };
   page.press = async () => { ids.invoke.dispatch('keydown', { key: 'Enter', ctrlKey: true }); await page.settle(); };
   return page;
