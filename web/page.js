@@ -157,9 +157,11 @@ async function showFunctions() {
   write('found', more ? 'Only the first 100 are shown: narrow them by a part of the name or description.' :
     find && !functions.length ? 'No function has this in its name or description.' : '');
   at('empty').hidden = Boolean(find) || functions.length > 0;
-  write('first', `curl -H 'Content-Type: application/json' ${token && "-H 'Authorization: Bearer TOKEN' "}${location.origin}/api/v1/functions -d '` +
-    JSON.stringify({ name: 'hello', runtime: 'python', handler: 'handler', code: 'def handler(event, context):\n    return {"hello": event}' })
-      .replaceAll("'", "'\\''") + "'");
+  at('none').hidden = at('empty').hidden;
+  at('invoke').hidden = !at('empty').hidden;
+  write('first', `curl ${location.origin}/api/v1/functions \\\n  -H 'Content-Type: application/json' \\\n` +
+    `${token && "  -H 'Authorization: Bearer TOKEN' \\\n"}  -d '{\n  "name": "hello", "runtime": "python",\n` +
+    `  "code": ${JSON.stringify('def handler(event, context):\n    return {"hello": event}\n')}\n}'`);
 }
 
 const longest = 100000;  // characters of a result that are shown: more of them stop the browser for seconds

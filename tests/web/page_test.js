@@ -261,3 +261,15 @@ test('what_was_typed_outlives_a_reload', async () => {
   await gone.settle();
   assert.equal(gone.at('name').value, '');
 });
+
+test('nothing_there_teaches_the_first_one', async () => {
+  const page = open(platform());
+  await page.settle();
+  assert.deepEqual(['empty', 'none', 'invoke', 'finder'].map((id) => page.at(id).hidden), [false, false, true, true]);
+  const sent = /-d '(.*)'$/s.exec(page.at('first').textContent)[1];
+  assert.deepEqual(Object.keys(JSON.parse(sent)), ['name', 'runtime', 'code']);
+  page.answers['/api/v1/functions?'] = () => json(list('hello'));
+  await page.tick();
+  assert.deepEqual(['empty', 'none', 'invoke'].map((id) => page.at(id).hidden), [true, true, false]);
+  assert.equal(page.at('name').value, 'hello');
+});
