@@ -2,6 +2,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const { health, json, list, open, platform, python, text } = require('./stand_in.js');
@@ -273,3 +275,26 @@ test('nothing_there_teaches_the_first_one', async () => {
   assert.deepEqual(['empty', 'none', 'invoke'].map((id) => page.at(id).hidden), [true, true, false]);
   assert.equal(page.at('name').value, 'hello');
 });
+
+test('colours_can_be_read', () => {
+  const style = fs.readFileSync(path.join(__dirname, '../../web/style.css'), 'utf8');
+  const themes = [...style.matchAll(/:root \{([^}]*)\}/g)].map((root) => Object.fromEntries([...root[1].matchAll(/--(\w+): (#\w+)/g)].map((found) => found.slice(1))));
+  assert.equal(themes.length, 2);
+  for (const theme of themes) {
+    for (const ground of [theme.ground, theme.panel]) {
+      for (const name of ['quiet', 'accent', 'good', 'bad']) assert.ok(contrast(theme[name], ground) >= 4.5, `${name} ${theme[name]} on ${ground}`);
+      assert.ok(contrast(theme.field, ground) >= 3, `field ${theme.field} on ${ground}`);
+    }
+  }
+});
+
+// As WCAG 2 defines it.
+function contrast(one, other) {
+  const light = (colour) => {
+    const digits = colour.length === 4 ? [...colour.slice(1)].map((digit) => digit + digit) : colour.slice(1).match(/../g);
+    const [r, g, b] = digits.map((pair) => parseInt(pair, 16) / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+  return bright / dark;
+}
