@@ -203,7 +203,10 @@ function startLoading(buffer, at, end) {
       if (equals > 0) process.env[value.slice(0, equals)] = value.slice(equals + 1);
     }
   });
-  if (limit > 1) storage = new AsyncLocalStorage();
+  if (limit > 1) {
+    storage = new AsyncLocalStorage();
+    output.apart();
+  }
   setRoot(folder);
   try {
     process.chdir(folder);

@@ -75,6 +75,53 @@ class Output(Base):
                 self.assertEqual([['no'] if kind == 'failing' else [], True], answer.value)
                 self.assertEqual(text + '!?\n', answer.text())
 
+    def test_calls_side_by_side_do_not_hear_of_each_others_streams(self):
+        shim = self.loaded('''const { Readable, pipeline } = require("stream");
+            const run = require("util").promisify(pipeline);
+            let goOn;
+            const gate = new Promise((r) => { goOn = r; });
+            const handler = async (last) => {
+                if (!last) {
+                    await run(Readable.from((async function* () { yield "a"; await gate; yield "c"; })()), process.stdout);
+                    return "first"; }
+                await run(Readable.from(["b"]), process.stdout);
+                await run(Readable.from(["d"]), process.stderr);
+                goOn();
+                return "second"; };''', concurrency=2)
+        first, second = shim.start(b'false'), shim.invoke(b'true')
+        self.assertEqual(('second', 'b', 'd'), (second.value, second.text(1), second.text(2)))
+        answer = shim.answer(first)
+        self.assertEqual(('first', 'ac'), (answer.value, answer.text()))
+
+    def test_a_stream_that_another_call_has_kept_prints_for_who_writes(self):
+        for concurrency in (1, 2):
+            shim = self.loaded('''const atLoad = process.stdout; const kept = [atLoad];
+                const handler = async (n) => {
+                    kept.push(process.stdout);
+                    kept.forEach((out, i) => out.write(n + "." + i + " "));
+                    return kept.length; };''', concurrency=concurrency)
+            for n, text in ((1, '1.0 1.1 '), (2, '2.0 2.1 2.2 ')):
+                answer = shim.invoke(b'%d' % n)
+                self.assertEqual((n + 1, text), (answer.value, answer.text()))
+
+    def test_what_is_set_on_a_stream_holds_for_the_console_too(self):
+        for concurrency in (1, 2):
+            shim = self.loaded('''const write = process.stdout.write;
+                process.stdout.write = function (text, ...rest) { return write.call(this, "> " + text, ...rest); };
+                process.stdout.columns = 80;
+                const handler = (capture) => {
+                    const lines = [];
+                    const before = process.stdout.write;
+                    if (capture) process.stdout.write = (text) => lines.push(text);
+                    console.log("a");
+                    process.stdout.write("b");
+                    process.stdout.write = before;
+                    return [process.stdout.columns, process.stdout.listenerCount("error"), ...lines]; };''',
+                               concurrency=concurrency)
+            for capture, lines, text in ((b'false', [], '> a\n> b'), (b'true', ['a\n', 'b'], ''), (b'false', [], '> a\n> b')):
+                answer = shim.invoke(capture)
+                self.assertEqual(([80, 0] + lines, text), (answer.value, answer.text()))
+
     def test_flood_is_cut_and_the_invocation_answers(self):
         shim = self.loaded('''const handler = (kind) => {
             if (kind === "lines") for (let i = 0; i < 200000; ++i) console.log("a line of some length", i);
