@@ -4,6 +4,7 @@ from _struct import Struct
 
 wire = part('wire')
 output = part('output')
+origin = part('origin')
 
 _SIZES = Struct('<II')
 _running = ContextVar('cloudfunction_invocation', default=0)
@@ -13,15 +14,20 @@ _running = ContextVar('cloudfunction_invocation', default=0)
 live = set()
 
 
+def _starter(_thread=origin.thread):
+    return _running.get() or _thread.id
+
+
 def _owner():
-    id = _running.get()
-    if not id and len(live) == 1:  # a thread that no context was given to, such as run_in_executor's
+    id = _starter()
+    if not id and len(live) == 1:  # a thread that was started outside of invocations
         id, = live
     return id if id in live else 0
 
 
 def install():
     output.owner[0] = _owner
+    origin.starter[0] = _starter
 
 
 def begin(id):

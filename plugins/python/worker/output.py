@@ -9,6 +9,7 @@ import sys
 from time import monotonic
 
 wire = part('wire')
+origin = part('origin')
 
 LINE = 16 * 1024
 INVOCATION = 1024 * 1024
@@ -22,8 +23,9 @@ spent = {}
 _outside_since = [0.0]
 
 
-def _serial_owner():
-    return wire.current[0]
+def _serial_owner(_thread=origin.thread, _current=wire.current):
+    id = _thread.id
+    return _current[0] if not id or id == _current[0] else 0
 
 
 # Who prints: replaced by the modes in which several invocations run at once.
@@ -183,16 +185,21 @@ def _configure_logging(logging):
         logging.lastResort.setLevel(logging.NOTSET)
 
 
-class _LoggingFinder:
-    """Sees `import logging` wherever it happens first."""
+# What is done to modules of the standard library when they are imported: {name: (a name in it, function)}.
+_adapted = {'logging': ('lastResort', _configure_logging),
+            'concurrent.futures.thread': ('_WorkItem', origin.adapt_pools)}
+
+
+class _Finder:
+    """Sees the imports of these modules, wherever they happen first."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if name != 'logging':
+        if name not in _adapted:
             return None
-        sys.meta_path.remove(cls)
+        known_by, adapt = _adapted.pop(name)
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
+            spec = finder.find_spec(name, path, target) if finder is not cls else None
             if spec is not None:
                 break
         else:
@@ -201,8 +208,8 @@ class _LoggingFinder:
 
         def exec_module(module):
             execute(module)
-            if hasattr(module, 'lastResort'):
-                _configure_logging(module)
+            if hasattr(module, known_by):  # not so in a file of the function with that name
+                adapt(module)
         spec.loader.exec_module = exec_module
         return spec
 
@@ -215,7 +222,7 @@ def install():
     if nothing > 0:
         os.close(nothing)
     os.register_at_fork(after_in_child=_in_fork)
-    if 'logging' in sys.modules:
-        _configure_logging(sys.modules['logging'])
-    else:
-        sys.meta_path.insert(0, _LoggingFinder)
+    origin.install()
+    for name in set(_adapted) & set(sys.modules):
+        _adapted.pop(name)[1](sys.modules[name])
+    sys.meta_path.insert(0, _Finder)

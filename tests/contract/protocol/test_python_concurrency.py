@@ -161,21 +161,33 @@ class Concurrency(ShimCase):
         for n in range(3):
             self.assertEqual(shim.invoke(json.dumps(n).encode()).text(), 'work %d' % n)
 
-    def test_lines_of_nobody_knows_whom(self):
+    def test_lines_of_threads_beside_other_calls(self):
+        """Threads belong to the call that started them or gave them work, those of the module to nobody."""
         shim = self.load('''
-            import asyncio
-            loop, both = asyncio.get_event_loop(), []
+            import asyncio, queue, threading
+            loop, both, asked = asyncio.get_event_loop(), [], queue.Queue()
+            def serve():
+                while True:
+                    print(asked.get())
+                    asked.task_done()
+            threading.Thread(target=serve, daemon=True).start()
             async def handler(event):
                 both.append(loop.create_future())
                 if len(both) < 2:
+                    await loop.run_in_executor(None, print, 'first')
                     await both[0]
                 else:
-                    await loop.run_in_executor(None, print, 'whose?')
+                    await loop.run_in_executor(None, print, 'second')
+                    own = threading.Thread(target=print, args=('own',))
+                    own.start()
+                    own.join()
+                    asked.put('whose?')
+                    asked.join()
                     both[0].set_result(None)
         ''', concurrency=2)
-        for id in (shim.start(), shim.start()):
-            self.assertEqual(shim.answer(id).text(), '')
-        self.assertEqual(shim.logs, [(0, 1, b'whose?\n')])
+        first, second = shim.start(), shim.start()
+        self.assertEqual([shim.answer(id).text() for id in (first, second)], ['first\n', 'second\nown\n'])
+        self.assertEqual([log for log in shim.logs if log[0] == 0], [(0, 1, b'whose?\n')])
 
     def test_stop_finishes_what_runs(self):
         for source in (self.ASYNC, self.THREADS):

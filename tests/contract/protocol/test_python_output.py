@@ -1,4 +1,5 @@
 """What Python functions print."""
+import json
 import time
 import unittest
 
@@ -154,6 +155,71 @@ class Output(ShimCase):
         self.assertTrue(shim.invoke().ok)
         self.assertTrue(any(id == 0 and text.startswith(b'tick') for id, _, text in shim.logs))
         self.assertEqual(shim.stop(), 0)
+
+    def test_threads_that_are_left_do_not_print_for_later_calls(self):
+        for prefix, concurrency in (('', 1), ('', 3), ('async ', 3)):
+            with self.subTest(prefix, concurrency=concurrency):
+                shim = self.load('''
+                    import _thread, threading
+                    go, done = threading.Event(), threading.Semaphore(0)
+                    def late(name):
+                        go.wait()
+                        print('late ' + name + '\\n', end='')
+                        done.release()
+                    def start(): threading.Thread(target=late, args=('thread of a thread',)).start()
+                    %sdef handler(event):
+                        if event:
+                            threading.Thread(target=late, args=('thread',)).start()
+                            _thread.start_new_thread(late, ('plain thread',))
+                            starter = threading.Thread(target=start)
+                            starter.start()
+                            starter.join()
+                        else:
+                            go.set()
+                            for _ in range(3): done.acquire()
+                            own = threading.Thread(target=print, args=('own',))
+                            own.start()
+                            own.join()
+                ''' % prefix, concurrency=concurrency)
+                self.assertEqual(shim.invoke(b'1').text(), '')
+                self.assertEqual(shim.invoke(b'0').text(), 'own\n')
+                self.assertEqual(sorted(text for id, _, text in shim.logs if id == 0),
+                                 [b'late plain thread\n', b'late thread\n', b'late thread of a thread\n'])
+
+    def test_threads_of_a_pool_print_for_whom_they_work(self):
+        shim = self.load('''
+            from concurrent.futures import ThreadPoolExecutor
+            import time
+            pool = ThreadPoolExecutor(1)
+            left = []
+            def late():
+                time.sleep(0.01)
+                print('late')
+            def handler(event):
+                for future in left: future.result()
+                left[:] = []
+                pool.submit(print, 'work', event).result()
+                if event == 1: left.append(pool.submit(late))
+        ''')
+        for n in range(4):
+            self.assertEqual(shim.invoke(json.dumps(n).encode()).text(), 'work %d\n' % n)
+        self.assertEqual([text for id, _, text in shim.logs if id == 0], [b'late\n'])
+
+    def test_threads_started_while_importing_print_for_the_call_that_runs(self):
+        shim = self.load('''
+            import queue, threading
+            asked = queue.Queue()
+            def serve():
+                while True:
+                    print('for', asked.get())
+                    asked.task_done()
+            threading.Thread(target=serve, daemon=True).start()
+            def handler(event):
+                asked.put(event)
+                asked.join()
+        ''')
+        for n in range(3):
+            self.assertEqual(shim.invoke(json.dumps(n).encode()).text(), 'for %d\n' % n)
 
     def test_no_line_carries_the_id_of_an_answered_call(self):
         shim = self.load('''
