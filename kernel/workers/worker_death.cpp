@@ -67,6 +67,7 @@ bool Worker::holdsOnlyCancelled() const {
 // With several invocations on one worker a late one cannot be killed alone: it is told, answered
 // for, and the worker takes no new work and goes when the others are done.
 void Worker::expire(size_t index) {
+    emptyPipes();  // what it printed while it was alone is its own
     InvocationPtr call = std::move(inFlight_[index]);
     inFlight_.erase(inFlight_.begin() + static_cast<std::ptrdiff_t>(index));
     const size_t start = protocol::beginFrame(out_, FrameType::cancel, call->frameId);

@@ -246,10 +246,10 @@ bool Worker::onAnswer(const Frame& frame) {
     return state_ != State::dying;
 }
 
-// Whose native output it is. With several calls in its hands nobody knows, and it may be another
-// caller's secret.
+// Whose native output it is. With several calls in its hands, those that were given up and may still
+// run among them, nobody knows, and it may be another caller's secret.
 Invocation* Worker::printing() {
-    return inFlight_.size() == 1 ? inFlight_.front().get() : nullptr;
+    return inFlight_.size() == 1 && cancelled_.empty() ? inFlight_.front().get() : nullptr;
 }
 
 bool Worker::onLogFrame(const Frame& frame) {

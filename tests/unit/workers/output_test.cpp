@@ -7,6 +7,7 @@ class OutputTest : public DispatcherFixture {
     CPPUNIT_TEST_SUITE(OutputTest);
     CPPUNIT_TEST(nativeOutputBelongsToTheCallBeforeItsAnswer);
     CPPUNIT_TEST(nativeOutputOfSeveralCallsIsNobodys);
+    CPPUNIT_TEST(nativeOutputBesideALateCallIsNobodys);
     CPPUNIT_TEST(afterNativeOutputNothingWaitsInASocket);
     CPPUNIT_TEST(printedTextIsAttributedAndCut);
     CPPUNIT_TEST(refusedConnectionsAreNamed);
@@ -52,6 +53,30 @@ public:
         worker.print("mine\n");
         worker.answer(worker.calls[0], "1");
         CPPUNIT_ASSERT_EQUAL(std::string("mine\n"), wait(first).log);
+    }
+
+    void nativeOutputBesideALateCallIsNobodys() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->concurrency = 2;
+        t->timeout = 500ms;
+        dispatcher->commit(t);
+        const auto late = call(t);
+        FakeWorker& worker = running();
+        worker.print("alone\n");
+        until([&] { return logged.size() == 1; }, "the first line");
+        const auto patient = std::make_shared<Target>(*t);
+        patient->timeout = 10s;
+        dispatcher->update(patient);
+        const auto other = call(patient);
+        until([&] { return worker.calls.size() == 2; }, "the second call");
+        const auto given = wait(late);
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), given.failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("alone\n"), given.log);
+        worker.print("whose?\n");
+        until([&] { return logged.size() == 2; }, "the second line");
+        CPPUNIT_ASSERT_EQUAL(std::string("-:whose?\n"), logged[1]);
+        worker.answer(worker.calls[1], "1");
+        CPPUNIT_ASSERT_EQUAL(std::string{}, wait(other).log);
     }
 
     void afterNativeOutputNothingWaitsInASocket() {
