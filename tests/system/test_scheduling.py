@@ -232,3 +232,12 @@ class PythonConcurrency(Concurrency, SystemTest):
 class GoConcurrency(Concurrency, SystemTest):
     runtime, code, handler = 'go', GO, 'Handler'
     logs_are_told_apart = False  # one standard output for all goroutines: see docs/architecture.md
+
+    def test_the_last_words_of_a_call_are_heard(self):
+        code = GO.replace('"fmt"', '"fmt"\n\t"os"').replace(
+            '\t\treturn 0, fmt.Errorf', '\t\tfmt.Println("last words")\n\t\tos.Exit(3)\n\t\treturn 0, fmt.Errorf')
+        name = self.function('go', code, self.handler, concurrency=100)
+        for event, words in (({'n': 1}, ['begin 1', 'end 1']), ({'n': 2, 'fail': True}, ['begin 2', 'last words'])):
+            answer = self.invoke(name, event, expect=None)
+            self.assertEqual(502 if event.get('fail') else 200, answer.status, answer)
+            self.assertEqual(words, [line['text'] for line in self.logs_of(name, answer)][:2])

@@ -11,7 +11,6 @@ const (
 	frameInvoke     = 5
 	frameResult     = 6
 	frameError      = 10
-	frameLog        = 11
 	frameCancel     = 15
 	frameStop       = 18
 
@@ -28,8 +27,6 @@ const (
 	tagRequestID       = 13
 	tagDeadlineMs      = 14
 	tagRunNs           = 15
-	tagStream          = 16
-	tagText            = 17
 
 	headerSize     = 16
 	itemHeaderSize = 8

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -60,7 +59,7 @@ func Serve(description Function) {
 	language := strings.TrimPrefix(runtime.Version(), "go")
 	hello = append(appendItemHeader(hello, tagLanguage, len(language)), language...)
 	hello = appendNumber(hello, tagConcurrency, MaxConcurrency)
-	out.answer(endFrame(hello, 0))
+	out.send(endFrame(hello, 0))
 	if !f.load() {
 		os.Exit(0)
 	}
@@ -114,7 +113,7 @@ func (f *function) load() bool {
 			Hint:    "Save the function again so that it is built for " + handler + ".",
 		}
 		frame := beginFrame(nil, frameLoadFailed, 0)
-		out.answer(endFrame(append(frame, failed.json()...), 0))
+		out.send(endFrame(append(frame, failed.json()...), 0))
 		return false
 	}
 	if f.memoryMb > 0 {
@@ -125,10 +124,7 @@ func (f *function) load() bool {
 		// Endless recursion shall end with its name, "stack overflow", before the memory limit ends it without one.
 		debug.SetMaxStack(int(bytes / 4))
 	}
-	if f.concurrency > 1 {
-		_ = out.redirect()
-	}
-	out.answer(endFrame(beginFrame(nil, frameReady, 0), 0))
+	out.send(endFrame(beginFrame(nil, frameReady, 0), 0))
 	return true
 }
 
@@ -172,7 +168,7 @@ func (f *function) serveMany() {
 			os.Exit(0)
 		case kind == frameStop:
 			f.group.Wait()
-			out.leave()
+			os.Exit(0)
 		case kind == frameCancel:
 			f.cancel(id)
 		case kind == frameInvoke:
@@ -191,7 +187,7 @@ func (f *function) serveMany() {
 	}
 }
 
-// note keeps the list of what runs. Text can be attributed while one invocation runs alone.
+// note keeps the list of what runs, for those who cancel.
 func (f *function) note(call *Call, begins bool) {
 	f.mutex.Lock()
 	if begins {
@@ -199,12 +195,6 @@ func (f *function) note(call *Call, begins bool) {
 	} else {
 		delete(f.running, call.id)
 	}
-	current := uint64(0)
-	if len(f.running) == 1 {
-		for current = range f.running {
-		}
-	}
-	atomic.StoreUint64(&out.current, current)
 	f.mutex.Unlock()
 }
 
@@ -284,5 +274,5 @@ func (c *Call) send() {
 	}
 	le.PutUint32(b[headerSize:], uint32(len(b)-headerSize-4))
 	c.reply = endFrame(appendNumber(b, tagRunNs, uint64(time.Since(c.started))), 0)
-	out.answer(c.reply)
+	out.send(c.reply)
 }

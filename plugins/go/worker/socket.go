@@ -3,7 +3,6 @@ package worker
 import (
 	"os"
 	"syscall"
-	"unsafe"
 )
 
 const (
@@ -57,12 +56,6 @@ func writeHost(b []byte) (int, error) {
 			return n, err
 		}
 	}
-}
-
-// readNow reads from a file descriptor that does not block. The scheduler is not told: the call returns at once.
-func readNow(fd int, b []byte) (int, syscall.Errno) {
-	n, _, err := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	return int(n), err
 }
 
 // frames cuts what arrives on fd 3 into frames.

@@ -137,7 +137,6 @@ class Base:
     def loaded(self, source, handler='handler', shim_environment=None, **options):
         shim = Worker([self.built(source, handler)], environment=shim_environment)
         self.addCleanup(shim.close)
-        shim.concurrency = options.get('concurrency', 1)
         answer = shim.load('/function', handler, **options)
         self.assertTrue(answer.ok, answer)
         return shim
