@@ -22,8 +22,8 @@ using cloudfunction::Remark;
 
 namespace {
 
-// Name under which a module's entry exports its handler, whatever the user exports; the worker
-// knows it too.
+// Name under which a module's entry exports its handler, and a bundle keeps it, whatever the user
+// exports; the worker knows it too.
 constexpr const char* aliasName = "__cloudfunction_handler";
 
 struct Verdict {
@@ -109,11 +109,21 @@ private:
     // What the entry imports comes into its own file. All else stays apart, for imports that are
     // computed while it runs.
     void bundle(const Packages& packages) {
-        Bundle made = esbuild_.bundle(source_, entry_.file, packages.names);
+        const File& entry = *findFile(function_, entry_.file);
+        Bundle made =
+            esbuild_.bundle(source_, entry, packages.names, handingOver(), aliasName);
         for (const auto& file : function_.files) {
             if (compiles(file) && made.files.count(std::string(file.name)) == 0) transpile(file);
         }
         outputs_[entry_.file] = std::move(made.code);
+    }
+
+    // esbuild leaves out what nobody refers to, and renames what another file has a name for. null:
+    // the entry has no such name, so it is none of the others' that is meant.
+    std::string handingOver() const {
+        if (entry_.name == "default") return {};
+        return "\n;" + std::string(aliasName) + " = typeof " + entry_.name +
+               " === \"undefined\" ? null : " + entry_.name + ";\n";
     }
 
     void transpile(const File& file) {

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <fstream>
 #include <utility>
 
 #include "toolchain.hpp"
@@ -117,6 +118,16 @@ void redirectImports(std::string& code) {
     code.insert(map == std::string::npos ? code.size() : map, importModule);
 }
 
+void rewrite(const std::string& path, std::string_view content) {
+    std::ofstream out(path, std::ios::binary | std::ios::trunc);
+    out.write(content.data(), static_cast<std::streamsize>(content.size()));
+    out.close();
+    if (!out) {
+        throw Failed(CF_FAILED, "cannot write " + path.substr(path.rfind('/') + 1),
+                     "is the data folder's disk full?");
+    }
+}
+
 }  // namespace
 
 cloudfunction::Remarks parseEsbuildOutput(std::string_view text) {
@@ -147,21 +158,28 @@ std::string Esbuild::transform(std::string_view file, std::string_view source) {
     cloudfunction::Tool tool;
     tool.argv = {"--loader=" + loaderOf(file), "--sourcefile=" + std::string(file)};
     tool.input = source;
-    return run(file, std::move(tool));
+    return codeOf(file, run(file, std::move(tool)));
 }
 
-Bundle Esbuild::bundle(const std::string& folder, const std::string& entry,
-                       const std::vector<std::string>& packages) {
+Bundle Esbuild::bundle(const std::string& folder, const cloudfunction::File& entry,
+                       const std::vector<std::string>& packages, const std::string& line,
+                       const std::string& variable) {
+    const std::string name(entry.name);
     cloudfunction::Tool tool;
-    tool.argv = {"./" + entry, "--bundle", "--platform=node"};
-    for (const auto& name : packages) tool.argv.push_back("--external:" + name);
+    tool.argv = {"./" + name, "--bundle", "--platform=node", "--footer:js=var " + variable + ";"};
+    for (const auto& package : packages) tool.argv.push_back("--external:" + package);
     tool.directory = folder;
-    Bundle bundle{.code = run(entry, std::move(tool)), .files = {}};
+    rewrite(folder + "/" + name, std::string(entry.content) + line);
+    cloudfunction::ToolRun made = run(name, tool);
+    rewrite(folder + "/" + name, entry.content);
+    // Its mistakes are told as if the line had never been there.
+    if (!made.ok()) made = run(name, tool);
+    Bundle bundle{.code = codeOf(name, std::move(made)), .files = {}};
     bundle.files = sourcesOf(bundle.code);
     return bundle;
 }
 
-std::string Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
+cloudfunction::ToolRun Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
     if (program_.empty()) {
         throw Failed(CF_UNAVAILABLE,
                      std::string(file) + " needs esbuild, which this machine does not have",
@@ -180,7 +198,10 @@ std::string Esbuild::run(std::string_view file, cloudfunction::Tool tool) {
     // esbuild is a Go program; one thread is enough for one file and keeps it small.
     tool.environment = {{"HOME", "/tmp"}, {"PATH", "/usr/bin:/bin"}, {"GOMAXPROCS", "1"}};
     tool.timeoutMs = 60000;
-    cloudfunction::ToolRun run = job_.run(tool);
+    return job_.run(tool);
+}
+
+std::string Esbuild::codeOf(std::string_view file, cloudfunction::ToolRun run) {
     const auto remarks = parseEsbuildOutput(run.errors);
     for (auto remark : remarks) {
         if (remark.file.empty()) remark.file = file;

@@ -30,13 +30,16 @@ public:
 
     // The entry and what it imports, as tsconfig.json has it, in one file of the same kind.
     // Packages named in `packages` stay imports; any other that is missing is an error at its
-    // place.
-    Bundle bundle(const std::string& folder, const std::string& entry,
-                  const std::vector<std::string>& packages);
+    // place. `line` is read behind the entry's last one, which is a file in `folder`; it may set
+    // `variable`, which belongs to the whole bundle.
+    Bundle bundle(const std::string& folder, const cloudfunction::File& entry,
+                  const std::vector<std::string>& packages, const std::string& line,
+                  const std::string& variable);
 
 private:
     // `file` is named in errors that have no place of their own.
-    std::string run(std::string_view file, cloudfunction::Tool tool);
+    cloudfunction::ToolRun run(std::string_view file, cloudfunction::Tool tool);
+    std::string codeOf(std::string_view file, cloudfunction::ToolRun run);
 
     const cloudfunction::Job& job_;
     std::string program_;

@@ -10,7 +10,8 @@ const { pathToFileURL } = require('url');
 const { Fault, setRoot } = require('./errors');
 
 const MANIFEST = '.cloudfunction.json';
-const ALIAS = '__cloudfunction_handler'; // the executor exports a module's bare function under this name
+// Under this name the executor exports a module's bare function, and keeps that of a bundle.
+const ALIAS = '__cloudfunction_handler';
 const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.tsx', '.jsx'];
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u;
 
@@ -73,8 +74,9 @@ function loadScript(file, name) {
   let source = fs.readFileSync(file, 'utf8');
   if (source.charCodeAt(0) === 0xfeff) source = source.slice(1);
   if (source.startsWith('#!')) source = '//' + source.slice(2);
+  const bare = `typeof ${name} === 'undefined' ? undefined : ${name}`;
   const accessor =
-    name === 'default' ? '' : `\n;return typeof ${name} === 'undefined' ? undefined : ${name};`;
+    name === 'default' ? '' : `\n;return typeof ${ALIAS} === 'undefined' ? ${bare} : ${ALIAS};`;
   const module = new Module(file, null);
   module.filename = file;
   module.paths = Module._nodeModulePaths(path.dirname(file));

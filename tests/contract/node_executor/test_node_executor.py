@@ -265,6 +265,54 @@ class TypeScript(NodeExecutor):
         errors = self.refused('await 1;\nexport function handler() {}', runtime='typescript')
         self.assertIn('async', errors[0][4])
 
+    BARE = 'function handler(n: number): string {\n  if (n < 0) throw new RangeError("no");\n  return "entry" + n;\n}\n'
+
+    def test_bare_function_of_a_project(self):
+        lib = 'export function handler(): string { return "lib"; }\nconsole.log(handler());\nexport const x: number = 1;\n'
+        for entry, source in (('index.ts', 'interface A { a: 1 }\n' + self.BARE),
+                              ('index.ts', 'import { x } from "./lib/other";\n' + self.BARE.replace('"entry"', '"entry".repeat(x)')),
+                              ('index.ts', 'import * as other from "./lib/other";\nconst handler = async (n: number) => "entry" + n; other'),
+                              ('index.ts', 'import other = require("./lib/other");\nlet handler = function (n: number) { return "entry" + n + '
+                                           'other.handler().slice(3); }; // the end'),
+                              ('src/app.ts', 'import { x } from "../lib/other";\n' + self.BARE + 'console.log(x)'),
+                              ('index.js', 'const { x } = require("./lib/other");\nfunction handler(n) { return "entry" + n + "".repeat(x); }'),
+                              ('index.ts', 'export { entry as handler } from "./entry";\nfunction handler2() { return 1; }'),
+                              ('index.ts', 'import { entry as handler } from "./entry";'),
+                              ('index.ts', 'function handler() { return 1; }\nexports.handler = (n: number) => "entry" + n;'),
+                              ('index.ts', 'export default (n: number) => "entry" + n;')):
+            files = {'tsconfig.json': '{"compilerOptions": {"baseUrl": "."}}', entry: source, 'lib/other.ts': lib,
+                     'entry.ts': 'export function entry(n: number) { return "entry" + n; }'}
+            with self.subTest(source):
+                self.assertEqual('entry7', self.result(files, b'7', handler='src/app.handler' if '/' in entry else 'handler'))
+                self.assertEqual([], [d for d in self.plugin.diagnostics])
+
+    def test_places_in_a_bare_function_of_a_project(self):
+        files = {'tsconfig.json': '{}', 'index.ts': 'import { x } from "./other";\ninterface A {\n  a: 1;\n}\n' + self.BARE + 'x();',
+                 'other.ts': 'interface B {\n  b: 1;\n}\nfunction handler() {}\nexport const x = handler;\n'}
+        artifact = self.build(files)
+        worker = self.plugin.start()
+        self.addCleanup(worker.close)
+        self.assertTrue(worker.load(artifact, 'handler').ok)
+        document = worker.invoke(b'-1').document
+        self.assertEqual(('index.ts', 6, 20), (document['file'], document['line'], document['column']), document)
+
+    def test_a_function_of_another_file_of_a_project_is_not_meant(self):
+        artifact = self.build({'tsconfig.json': '{}', 'index.ts': 'import { main } from "./lib";\nexport { main };\n',
+                               'lib.ts': 'function handler() { return 1; }\nexport const main = () => handler();\n'})
+        worker = self.plugin.start()
+        self.addCleanup(worker.close)
+        document = worker.load(artifact, 'handler').document
+        self.assertEqual('HandlerNotFound', document['type'])
+        self.assertIn('main', document['hint'])
+
+    def test_mistakes_in_a_project_are_told_as_without_one(self):
+        for source in ('function handler() {\n  return 1;\n', 'function handler() { return f(1, 2\n', 'let handler = `a\n',
+                       'const handler = () => 1;\nlet handler = 2;\n', 'function handler() {} /* no end', 'const handler ='):
+            with self.subTest(source):
+                alone, project = (self.refused(dict(config, **{'index.ts': source}))
+                                  for config in ({}, {'tsconfig.json': '{}'}))
+                self.assertEqual(alone, project)
+
     def test_jsx(self):
         files = {'index.tsx': 'const React = { createElement: (t: string, p: unknown, ...c: string[]) => [t, c] };\n'
                               'export const handler = () => <b>x</b>;'}
