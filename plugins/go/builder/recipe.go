@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 // up here: it is right for every release of Go. Whatever one may not be right for is left to the go command.
 type recipe struct {
 	Module        string   // the go.mod it is for
+	Worker        string   // digest of the worker that is compiled in; another release may bring another one
 	Imports       []string // what the program imported
 	Compile, Link step
 }
@@ -121,8 +123,29 @@ var (
 	directives = []string{"//go:embed", "//go:debug", "//go:build", "+build", "//go:cgo"}
 )
 
+// workerDigest tells the sources of one worker from those of another.
+func (c *toolchain) workerDigest() (string, error) {
+	folder := filepath.Join(c.home, "worker")
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", entry.Name(), len(text), text)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil)), nil
+}
+
 // fits tells whether the go command would have nothing else to say about the function.
 func (r *recipe) fits(t *tree, c *toolchain) bool {
+	if worker, err := c.workerDigest(); err != nil || r.Worker != worker {
+		return false
+	}
 	if !t.standsAlone() || r.Module != strings.ReplaceAll(string(t.moduleFile(c)), c.home, "<home>") {
 		return false
 	}

@@ -55,6 +55,28 @@ func folderWithRecipe(t *testing.T, c *toolchain) string {
 	return folder
 }
 
+func TestARecipeIsForOneWorker(t *testing.T) {
+	c := realToolchain(t)
+	o := &options{chain: c, packages: folderWithRecipe(t, c)}
+	tree := treeOf(t, nil)
+	if o.recipe(tree) == nil {
+		t.Fatal("the recipe does not fit its own worker")
+	}
+	later := *c
+	later.home = t.TempDir()
+	worker := filepath.Join(later.home, "worker")
+	if err := os.Mkdir(worker, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(worker, "call.go"), []byte("package worker\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o.chain = &later
+	if o.recipe(tree) != nil {
+		t.Fatal("the recipe fits another worker")
+	}
+}
+
 func TestARecipeMakesWhatTheGoCommandMakes(t *testing.T) {
 	c := realToolchain(t)
 	source := treeOf(t, map[string]string{
@@ -106,11 +128,15 @@ func TestWhatARecipeCannotBuildTheGoCommandExplains(t *testing.T) {
 }
 
 func TestRecipesAreForWhatTheyWereRecordedWith(t *testing.T) {
-	c := &toolchain{root: goroot(t), home: "/nowhere"}
+	c := &toolchain{root: goroot(t), home: ".."}
+	worker, err := c.workerDigest()
+	if err != nil {
+		t.Fatal(err)
+	}
 	const handler = "func handler(event string) string { return fmt.Sprint(event) }\n"
 	plain := map[string]string{"a.go": handler}
 	with := func(name, text string) map[string]string { return map[string]string{"a.go": handler, name: text} }
-	r := &recipe{Imports: []string{"fmt", "embed"}}
+	r := &recipe{Worker: worker, Imports: []string{"fmt", "embed"}}
 	for _, example := range []struct {
 		name  string
 		files map[string]string

@@ -37,6 +37,10 @@ func (c *toolchain) record(goMod, goSum []byte, imports []string, caches map[str
 	if err != nil {
 		return nil, err
 	}
+	worker, err := c.workerDigest()
+	if err != nil {
+		return nil, err
+	}
 	flags := append(c.programFlags(), "-toolexec", self+" observe "+seen, "-o", filepath.Join(c.scratch, "recorded"), ".")
 	for again := false; ; again = true {
 		// The time keeps the compiler's output from being in the cache.
@@ -62,7 +66,7 @@ func (c *toolchain) record(goMod, goSum []byte, imports []string, caches map[str
 		if !strings.Contains(text, errObserved.Error()) {
 			return nil, fmt.Errorf("the go command did not come to the linker: %s", text)
 		}
-		r := &recipe{Module: strings.ReplaceAll(string(goMod), c.home, "<home>"), Imports: imports}
+		r := &recipe{Worker: worker, Module: strings.ReplaceAll(string(goMod), c.home, "<home>"), Imports: imports}
 		err = r.read(c, dir, seen, caches)
 		// A package that had to be compiled lies where it does not last; the next time it is in the cache.
 		if err == nil || again {
