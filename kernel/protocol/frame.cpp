@@ -30,7 +30,8 @@ bool isNumber(Tag tag) {
         case Tag::deadlineMs:
         case Tag::runNs:
         case Tag::stream:
-        case Tag::credit: return true;
+        case Tag::credit:
+        case Tag::beginBy: return true;
         default: return false;
     }
 }
@@ -97,10 +98,11 @@ void putInvoke(std::string& out, uint64_t id, std::string_view event, std::strin
     Numbers<headerSize + sizes> head;
     Numbers<number + itemHeaderSize> first;
     Numbers<itemHeaderSize> second;
-    Numbers<number> last;
+    Numbers<2 * number> last;
     first.item(Tag::remainingMs, items.remainingMs).itemHead(Tag::invocationId, items.invocationId.size());
     second.itemHead(Tag::requestId, items.requestId.size());
     last.item(Tag::deadlineMs, items.deadlineMs);
+    if (items.beginByUs != 0) last.item(Tag::beginBy, items.beginByUs);
     const size_t payload = sizes + event.size() + context.size() + first.bytes().size() + items.invocationId.size() +
                            second.bytes().size() + items.requestId.size() + last.bytes().size();
     head.put(static_cast<uint32_t>(payload)).put(FrameType::invoke).put<uint8_t>(0).put<uint16_t>(0).put(id);

@@ -8,20 +8,22 @@
 
 namespace cf::protocol {
 
-constexpr uint64_t protocolVersion = 1;
+constexpr uint64_t protocolVersion = 2;
+// From it on a worker does not begin a call after its BEGIN_BY.
+constexpr uint64_t beginByVersion = 2;
 constexpr size_t headerSize = 16;
 constexpr size_t itemHeaderSize = 8;
 constexpr uint32_t maxPayload = 16u << 20;
 
 enum class FrameType : uint8_t {
     hello = 1, load, ready, loadFailed, invoke, result, check, checked, cache, error, log,
-    chunk, end, credit, cancel, fork, forked, stop,
+    chunk, end, credit, cancel, fork, forked, stop, notBegun,
 };
-constexpr uint8_t lastFrameType = static_cast<uint8_t>(FrameType::stop);
+constexpr uint8_t lastFrameType = static_cast<uint8_t>(FrameType::notBegun);
 
 enum class Tag : uint16_t {
     version = 1, language, concurrency, artifact, handler, environment, functionName, functionVersion, memoryMb,
-    timeoutMs, remainingMs, invocationId, requestId, deadlineMs, runNs, stream, text, file, source, credit,
+    timeoutMs, remainingMs, invocationId, requestId, deadlineMs, runNs, stream, text, file, source, credit, beginBy,
 };
 
 // One received frame; `payload` points into the decoder's buffer.
@@ -40,12 +42,13 @@ void putItem(std::string& out, Tag tag, std::string_view value);
 void putItem(std::string& out, Tag tag, uint64_t value);
 void putU32(std::string& out, uint32_t value);
 
-// What INVOKE carries beside event and context; items in the order of the document, always all four.
+// What INVOKE carries beside event and context; items in the order of the document, the first four always.
 struct InvokeItems {
     uint64_t remainingMs;
     std::string_view invocationId;
     std::string_view requestId;
     uint64_t deadlineMs;
+    uint64_t beginByUs = 0;  // of CLOCK_MONOTONIC; 0: whenever its turn comes, and no such item
 };
 void putInvoke(std::string& out, uint64_t id, std::string_view event, std::string_view context, const InvokeItems& items);
 

@@ -56,6 +56,7 @@ public:
     // Used by workers/.
     uint64_t frameId = 0;
     Clock::time_point begun{};  // when its worker could begin with it
+    Clock::time_point beginBy{};  // later its worker will not; never set for one that waits for nobody
     std::chrono::milliseconds timeout{0};  // as its worker was told: later settings are not for it
     std::chrono::microseconds init{0};
     bool cold = false;

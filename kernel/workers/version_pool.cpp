@@ -21,6 +21,8 @@ constexpr size_t mostCallsPerDepth = 1024;
 // A call that runs longer, for each process that wants the core, is no short one: nothing more
 // waits behind it.
 constexpr auto stuckAfter = 5ms;
+// What was not begun so long after it was sent ahead is taken back, again for each process that wants the core.
+constexpr auto lendFor = 20ms;
 // How often those that wait are looked after.
 constexpr auto growDelay = 5ms;
 // A run that no lost core explains, again for each process that wants the core: what waited behind
@@ -54,7 +56,7 @@ size_t VersionPool::busy() const {
 
 void VersionPool::submit(InvocationPtr invocation, Clock::time_point now) {
     if (Worker* worker = queue_.empty() ? pick() : nullptr)
-        return worker->send(std::move(invocation), now);
+        return hand(*worker, std::move(invocation), now);
     if (queue_.size() >= context_.options.queueSize)
         return fail(std::move(invocation),
                     {.reason = "queue_full",
@@ -65,6 +67,11 @@ void VersionPool::submit(InvocationPtr invocation, Clock::time_point now) {
     queue_.push_back(std::move(invocation));
     armQueue();
     startMissing(SIZE_MAX, workers_.size());
+}
+
+void VersionPool::hand(Worker& worker, InvocationPtr invocation, Clock::time_point now) {
+    const auto patience = worker.load() == 0 ? Clock::duration{} : std::chrono::duration_cast<Clock::duration>(lendFor * perCore());
+    worker.send(std::move(invocation), now, patience);
 }
 
 bool VersionPool::isShort() const { return samples_ > 0 && longShare_ < mostLong; }
@@ -146,7 +153,7 @@ void VersionPool::feed(Clock::time_point now) {
         if (worker == nullptr) return startMissing(SIZE_MAX, workers_.size());
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
-        worker->send(std::move(call), now);
+        hand(*worker, std::move(call), now);
     }
 }
 
@@ -256,7 +263,7 @@ void VersionPool::workerReady(Worker& worker) {
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
-    learn(outcome, worker.load() > 0);
+    learn(outcome, worker.returnedCalls() || worker.load() > 0);
     if (worker.printedNatively())
         sinceNative_ = 0;
     else if (sinceNative_ < nativeCalls)
@@ -412,14 +419,30 @@ void VersionPool::requeue(std::vector<InvocationPtr> calls) {
             continue;
         }
         (*at)->retried = true;
-        (*at)->begun = {};
-        (*at)->cold = false;
-        if (draining_)
-            source_.passOn(std::move(*at));
-        else
-            queue_.push_front(std::move(*at));
+        queueAgain(std::move(*at));
     }
     armQueue();
+}
+
+// In front of all others: it was taken out of the queue before them.
+void VersionPool::queueAgain(InvocationPtr call) {
+    call->begun = {};
+    call->cold = false;
+    if (draining_)
+        source_.passOn(std::move(call));
+    else
+        queue_.push_front(std::move(call));
+}
+
+void VersionPool::workerReturned(Worker&, std::vector<InvocationPtr> calls) {
+    for (auto at = calls.rbegin(); at != calls.rend(); ++at) {
+        if ((*at)->abandoned)
+            failGone(std::move(*at));
+        else
+            queueAgain(std::move(*at));
+    }
+    armQueue();
+    if (!draining_) feed(Clock::now());
 }
 
 void VersionPool::armQueue() {

@@ -85,6 +85,7 @@ public:
 
     void workerReady(Worker&) override;
     void workerAnswered(Worker&, InvocationPtr, Outcome&) override;
+    void workerReturned(Worker&, std::vector<InvocationPtr>) override;
     void workerGone(Worker&, WorkerEnd&&) override;
     bool wantsStart(const Worker&) const override;
 
@@ -105,7 +106,9 @@ private:
     void stopSurplus();
     void loadFailed(const WorkerEnd& end);
     void learn(const Outcome& outcome, bool othersWaited);
+    void hand(Worker& worker, InvocationPtr invocation, Clock::time_point now);
     void requeue(std::vector<InvocationPtr> calls);
+    void queueAgain(InvocationPtr call);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
     void failGone(InvocationPtr call);

@@ -19,6 +19,13 @@ namespace {
 
 // What may stand around an answer's document.
 constexpr size_t frameSlack = 64 * 1024;
+// As the worker's clock has it; whole microseconds, the earlier one.
+uint64_t beginByUs(const Invocation& call) {
+    return static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(call.beginBy.time_since_epoch())
+            .count());
+}
+
 // What runs on for a moment after an answer is the call's.
 constexpr auto idleAfter = 100ms;
 // For a call that nobody waits for, while others wait behind it.
@@ -166,9 +173,14 @@ void Worker::sendLoad() {
     flush();
 }
 
-void Worker::send(InvocationPtr invocation, Clock::time_point now) {
+void Worker::send(InvocationPtr invocation, Clock::time_point now, Clock::duration patience) {
     Invocation& call = *invocation;
     call.frameId = base::randomBits() | 1;
+    call.beginBy = {};
+    if (!inFlight_.empty() && returnsCalls()) {
+        call.beginBy = now + patience;
+        ringAt(call.beginBy);
+    }
     if (inFlight_.empty()) {
         refusalLines_.begin();
         idleWork_.begins(now, context_.idleBudget.limit());
@@ -181,7 +193,7 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now) {
     const auto wall = context_.wall.unixMs(now);
     protocol::putInvoke(out_, call.frameId, call.event, call.context,
                         {static_cast<uint64_t>(timeout.count()), call.idText(), call.requestId,
-                         static_cast<uint64_t>(wall + timeout.count())});
+                         static_cast<uint64_t>(wall + timeout.count()), beginByUs(call)});
     if (target_->concurrency > 1 || inFlight_.empty())
         begin(call, now);
     inFlight_.push_back(std::move(invocation));

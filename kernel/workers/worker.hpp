@@ -60,6 +60,8 @@ public:
     virtual void workerChecked(Worker&, std::string_view /*remarks*/) {}
     // An answer came; the worker has room again. `outcome` is complete but for queue time.
     virtual void workerAnswered(Worker&, InvocationPtr, Outcome&) {}
+    // Calls that it has not begun and never will: they waited behind another one for too long.
+    virtual void workerReturned(Worker&, std::vector<InvocationPtr>) {}
     // The last call about this worker; give it to retire().
     virtual void workerGone(Worker&, WorkerEnd&&) = 0;
     // Its turn to start has come; false: nobody waits for it any more.
@@ -93,8 +95,9 @@ public:
     // Takes new settings of the same version; they count from the next invocation on.
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
-    // `now`: the time, which the caller mostly knows already.
-    void send(InvocationPtr invocation, Clock::time_point now);
+    // `now`: the time, which the caller mostly knows already. Behind others it is taken back when it was not begun within
+    // `patience`, where the worker can be trusted not to begin it later (returnsCalls()).
+    void send(InvocationPtr invocation, Clock::time_point now, Clock::duration patience);
     // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
     // With others behind it in the socket it is given a moment to end by itself; one that waits there
     // may have begun already: the worker ends only once all that it has is of this kind. False: not here.
@@ -121,6 +124,12 @@ public:
     bool staysHere() const { return place_.held() && !leaving_; }
     const Place& place() const { return place_; }
     bool wasCold() const { return !answeredOnce_; }
+    // It speaks a protocol in which what waits in its socket can be taken back.
+    bool returnsCalls() const {
+        return version_ >= protocol::beginByVersion && target_->concurrency <= 1;
+    }
+    // Calls were taken back from behind the one that it runs since the last question.
+    bool returnedCalls() { return std::exchange(returnedCalls_, false); }
     // A call printed through the process's own descriptors since the last question.
     bool printedNatively() { return std::exchange(printedNatively_, false); }
     Clock::time_point lastUsed() const { return lastUsed_; }
@@ -137,10 +146,16 @@ private:
     void readFrames();
     static constexpr int lastReads = 64;  // more than a socket holds
     void readSocket();
-    size_t answersTooLate();
+    // What a worker that takes one call after the other said before it was ended.
+    struct LastWords {
+        size_t through = 0;  // calls that it was through with: the next one may have begun
+        std::vector<uint64_t> notBegun{};
+    };
+    LastWords lastWords();
     bool onFrame(const protocol::Frame& frame);
     bool onHello(std::string_view payload);
     bool onAnswer(const protocol::Frame& frame);
+    bool onNotBegun(uint64_t id);
     bool onLogFrame(const protocol::Frame& frame);
     bool broken(std::string detail);
     bool onPipe(Stream stream);
@@ -154,6 +169,9 @@ private:
     void giveMoment(Invocation& call, Clock::time_point now);
     void ringAt(Clock::time_point when);
     void onDeadline();
+    bool expireFront(Clock::time_point now);
+    void expireAny(Clock::time_point now);
+    void takeBack(Clock::time_point now);
     bool holdsOnlyCancelled() const;
     void expire(size_t index);
     void beginDying(WorkerEnd::Cause cause, std::string detail);
@@ -183,8 +201,11 @@ private:
     bool saidHello_ = false;
     bool emptiesPipes_ = false;  // it has printed natively: its pipes are read before its answers
     bool printedNatively_ = false;
+    bool returnedCalls_ = false;
+    uint64_t version_ = 0;  // of the protocol, as its latest HELLO says
     std::deque<InvocationPtr> inFlight_;
     std::vector<uint64_t> cancelled_;  // answers that may still come, of calls that were given up
+    std::vector<uint64_t> takenBack_;  // calls of which it has not said yet that it did not begin them
     Clock::time_point lastUsed_{}, bound_{};
     std::chrono::microseconds initTime_{0};
     base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;

@@ -20,6 +20,13 @@ constexpr auto exitWait = 50ms;
 constexpr auto deathWait = 100ms;  // how long an answer waits for the proof of death
 constexpr auto memorySampleInterval = 50ms;
 
+Clock::time_point outOfTime(const Invocation& call) { return call.begun + call.timeout; }
+
+// Of a worker whose calls cannot be taken back: never.
+Clock::time_point nextBeginBy(const Invocation& call) {
+    return call.beginBy == Clock::time_point{} ? Clock::time_point::max() : call.beginBy;
+}
+
 }  // namespace
 
 // One lazy timer: it is left where it is and looks again when it rings, unless that is too late.
@@ -36,17 +43,48 @@ void Worker::ringAt(Clock::time_point when) {
 void Worker::onDeadline() {
     if (state_ != State::ready || inFlight_.empty()) return;
     const auto now = Clock::now();
-    const auto outOfTime = [](const InvocationPtr& call) { return call->begun + call->timeout; };
-    if (target_->concurrency <= 1) {
-        if (now >= outOfTime(inFlight_.front())) readSocket();  // its answer may lie there
-        if (state_ != State::ready || inFlight_.empty()) return;
-        if (now < outOfTime(inFlight_.front())) return ringAt(outOfTime(inFlight_.front()));
-        if (inFlight_.front()->cancelled)
-            return kill(WorkerEnd::Cause::killed, "the caller went away");
-        return kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
+    if (target_->concurrency > 1) return expireAny(now);
+    const auto isLate = [&] {
+        return now >= outOfTime(*inFlight_.front()) ||
+               (inFlight_.size() > 1 && now >= nextBeginBy(*inFlight_[1]));
+    };
+    if (isLate()) readSocket();  // the answer may lie there
+    if (state_ != State::ready || inFlight_.empty()) return;
+    if (expireFront(now)) return;
+    takeBack(now);
+    if (state_ != State::ready || inFlight_.empty()) return;
+    ringAt(inFlight_.size() > 1 ? std::min(outOfTime(*inFlight_.front()), nextBeginBy(*inFlight_[1]))
+                                : outOfTime(*inFlight_.front()));
+}
+
+bool Worker::expireFront(Clock::time_point now) {
+    const Invocation& front = *inFlight_.front();
+    if (now < outOfTime(front)) return false;
+    if (front.cancelled)
+        kill(WorkerEnd::Cause::killed, "the caller went away");
+    else
+        kill(WorkerEnd::Cause::timedOut, "the handler ran longer than its timeout");
+    return true;
+}
+
+// Nobody waits behind a long call because the one before it was short. The worker answers a call before it looks at the
+// next one's BEGIN_BY. So what is not in front, after all was read that lay in the socket later than this BEGIN_BY, was
+// not begun then, and is not begun any more: it runs elsewhere, and never twice.
+void Worker::takeBack(Clock::time_point now) {
+    std::vector<InvocationPtr> late;
+    while (inFlight_.size() > 1 && now >= nextBeginBy(*inFlight_[1])) {
+        takenBack_.push_back(inFlight_[1]->frameId);
+        late.push_back(std::move(inFlight_[1]));
+        inFlight_.erase(inFlight_.begin() + 1);
     }
+    if (late.empty()) return;
+    returnedCalls_ = true;
+    owner_->workerReturned(*this, std::move(late));
+}
+
+void Worker::expireAny(Clock::time_point now) {
     for (size_t i = 0; i < inFlight_.size();) {
-        if (now >= outOfTime(inFlight_[i]))
+        if (now >= outOfTime(*inFlight_[i]))
             expire(i);
         else
             ++i;
@@ -55,8 +93,8 @@ void Worker::onDeadline() {
         return kill(WorkerEnd::Cause::stopped, "an invocation ran out of time");
     const auto first = std::min_element(
         inFlight_.begin(), inFlight_.end(),
-        [&](const auto& a, const auto& b) { return outOfTime(a) < outOfTime(b); });
-    ringAt(outOfTime(*first));
+        [](const auto& a, const auto& b) { return outOfTime(*a) < outOfTime(*b); });
+    ringAt(outOfTime(**first));
 }
 
 bool Worker::holdsOnlyCancelled() const {
@@ -151,23 +189,25 @@ void Worker::ended(const sandbox::Ended& end) {
                "the worker's process ended");
 }
 
-// How many of its calls a worker that takes one after the other had answered when it was ended: the
-// next one may have begun.
-size_t Worker::answersTooLate() {
-    size_t answers = 0;
-    if (!socket_ || !target_ || target_->concurrency > 1 || inFlight_.size() < 2) return answers;
+Worker::LastWords Worker::lastWords() {
+    LastWords words;
+    if (!socket_ || !target_ || target_->concurrency > 1 || inFlight_.size() < 2) return words;
     protocol::Frame frame{};
     for (int reads = 0; reads < lastReads; ++reads) {
         while (decoder_.next(frame) == protocol::FrameDecoder::State::frame)
-            if ((frame.type == FrameType::result || frame.type == FrameType::error) &&
-                answers < inFlight_.size() && frame.id == inFlight_[answers]->frameId)
-                ++answers;
+            if (words.through < inFlight_.size() &&
+                frame.id == inFlight_[words.through]->frameId) {
+                const bool isLate = frame.type == FrameType::notBegun;
+                if (isLate) words.notBegun.push_back(frame.id);
+                if (isLate || frame.type == FrameType::result || frame.type == FrameType::error)
+                    ++words.through;
+            }
         char* space = decoder_.space();
         const ssize_t got = ::recv(socket_.get(), space, decoder_.room(), MSG_DONTWAIT);
         if (got <= 0) break;
         decoder_.filled(static_cast<size_t>(got));
     }
-    return answers;
+    return words;
 }
 
 void Worker::finishDying() {
@@ -188,11 +228,14 @@ void Worker::finishDying() {
         end.cause = WorkerEnd::Cause::outOfMemory;
     else if (unexplained && hasEnded_)
         describeEnd(context_, target_, ended_, lastErrors_, end);
-    const size_t late = answersTooLate();
+    const LastWords words = lastWords();
     for (size_t i = 0; i < inFlight_.size(); ++i) {
-        auto& to = inFlight_[i]->begun != Clock::time_point{} ? end.begun
-                   : i <= late && late > 0                    ? end.unknown
-                                                              : end.notBegun;
+        const auto id = inFlight_[i]->frameId;
+        const bool known = std::find(words.notBegun.begin(), words.notBegun.end(), id) != words.notBegun.end();
+        auto& to = known                                      ? end.notBegun
+                   : inFlight_[i]->begun != Clock::time_point{} ? end.begun
+                   : i <= words.through && words.through > 0    ? end.unknown
+                                                                : end.notBegun;
         to.push_back(std::move(inFlight_[i]));
     }
     inFlight_.clear();

@@ -122,6 +122,8 @@ bool Worker::onFrame(const Frame& frame) {
             return onAnswer(frame);
         case FrameType::log:
             return onLogFrame(frame);
+        case FrameType::notBegun:
+            return onNotBegun(frame.id);
         case FrameType::hello:
             return onHello(frame.payload);
         case FrameType::ready:
@@ -161,6 +163,7 @@ bool Worker::onHello(std::string_view payload) {
         if (items.tag() == Tag::version) version = items.number();
     if (items.malformed() || version == 0 || version > protocol::protocolVersion)
         return broken("HELLO with an unknown protocol version");
+    version_ = version;
     if (state_ == State::loading) return true;  // an executed artifact introduces itself once more
     if (state_ != State::starting || saidHello_) return broken("a second HELLO");
     saidHello_ = true;
@@ -242,6 +245,27 @@ bool Worker::onAnswer(const Frame& frame) {
         if (holdsOnlyCancelled()) kill(WorkerEnd::Cause::killed, "the caller went away");
     }
     owner_->workerAnswered(*this, std::move(call), outcome);
+    if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();
+    return state_ != State::dying;
+}
+
+// What was taken back already, or what it found to be too late before this process did.
+bool Worker::onNotBegun(uint64_t id) {
+    if (const auto known = std::find(takenBack_.begin(), takenBack_.end(), id);
+        known != takenBack_.end()) {
+        takenBack_.erase(known);
+        return true;
+    }
+    const auto now = Clock::now();
+    if (inFlight_.empty() || inFlight_.front()->frameId != id ||
+        inFlight_.front()->beginBy == Clock::time_point{} || now < inFlight_.front()->beginBy)
+        return broken("NOT_BEGUN of a call whose turn it was");
+    std::vector<InvocationPtr> late;
+    late.push_back(std::move(inFlight_.front()));
+    inFlight_.pop_front();
+    if (!inFlight_.empty()) begin(*inFlight_.front(), now);
+    if (holdsOnlyCancelled()) kill(WorkerEnd::Cause::killed, "the caller went away");
+    owner_->workerReturned(*this, std::move(late));
     if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();
     return state_ != State::dying;
 }

@@ -114,6 +114,32 @@ class ColdFunctions(SystemTest):
         self.assertEqual(before[1], self.result(stays))
 
 
+SLEEPERS = {
+    'python': SLEEP,
+    'node': 'exports.handler = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000, "awake"));',
+    'go': 'package main\n\nimport "time"\n\nfunc Handler(seconds float64) string {\n'
+          '\ttime.Sleep(time.Duration(seconds * 1e9))\n\treturn "awake"\n}\n',
+}
+
+
+class LongAmongShort(SystemTest):
+    def test_a_long_call_holds_up_no_short_one(self):
+        """Of a function whose calls have always been short, so that they wait in the sockets of busy workers."""
+        for runtime, code in SLEEPERS.items():
+            with self.subTest(runtime):
+                name = self.function(runtime, code, 'Handler' if runtime == 'go' else 'handler')
+                self.parallel(10, lambda _: [self.result(name, 0) for _ in range(60)])
+
+                def call(index):
+                    began = time.monotonic()
+                    self.assertEqual('awake', self.result(name, 6 if index in (7, 13) else 0))
+                    return time.monotonic() - began
+
+                taken = sorted(self.parallel(60, call))
+                self.assertLess(taken[57], 3, f'{sum(t > 3 for t in taken)} of 60 calls, 2 of them long, took so long')
+                self.assertLess(taken[59], 11, 'the long ones ran one after the other')
+
+
 NODE = '''
 const { setTimeout: sleep } = require('timers/promises');
 exports.handler = async (event) => {

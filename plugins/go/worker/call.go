@@ -18,6 +18,7 @@ type Call struct {
 	context      []byte
 	remainingMs  uint64
 	deadlineMs   uint64
+	beginByUs    uint64 // on CLOCK_MONOTONIC; 0: whenever its turn comes
 	invocationID string
 	requestID    string
 	cancel       context.CancelFunc
@@ -61,6 +62,8 @@ func (c *Call) read(payload []byte) bool {
 			c.requestID = string(value)
 		case tagDeadlineMs:
 			c.deadlineMs = number(value)
+		case tagBeginBy:
+			c.beginByUs = number(value)
 		}
 		items = rest
 	}

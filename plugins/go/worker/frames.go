@@ -2,7 +2,7 @@ package worker
 
 import "encoding/binary"
 
-// Frame types and item tags of the worker protocol, version 1 (docs/worker-protocol.md).
+// Frame types and item tags of the worker protocol, version 2 (docs/worker-protocol.md).
 const (
 	frameHello      = 1
 	frameLoad       = 2
@@ -13,6 +13,7 @@ const (
 	frameError      = 10
 	frameCancel     = 15
 	frameStop       = 18
+	frameNotBegun   = 19
 
 	tagVersion         = 1
 	tagLanguage        = 2
@@ -27,6 +28,7 @@ const (
 	tagRequestID       = 13
 	tagDeadlineMs      = 14
 	tagRunNs           = 15
+	tagBeginBy         = 21
 
 	headerSize     = 16
 	itemHeaderSize = 8

@@ -55,7 +55,7 @@ func Serve(description Function) {
 		os.Exit(1)
 	}
 	hello := beginFrame(nil, frameHello, 0)
-	hello = appendNumber(hello, tagVersion, 1)
+	hello = appendNumber(hello, tagVersion, 2)
 	language := strings.TrimPrefix(runtime.Version(), "go")
 	hello = append(appendItemHeader(hello, tagLanguage, len(language)), language...)
 	hello = appendNumber(hello, tagConcurrency, MaxConcurrency)
@@ -226,6 +226,10 @@ func (f *function) answer(call *Call, payload []byte, goOn func()) {
 		os.Exit(1)
 	}
 	call.started = time.Now()
+	if call.beginByUs != 0 && clock.microseconds(call.started) > call.beginByUs {
+		out.send(endFrame(beginFrame(call.reply[:0], frameNotBegun, call.id), 0)) // the host counts on it: it runs elsewhere by now
+		return
+	}
 	returned := false
 	defer func() {
 		if !returned {

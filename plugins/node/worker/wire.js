@@ -20,6 +20,7 @@ const TYPE = {
   LOG: 11,
   CANCEL: 15,
   STOP: 18,
+  NOT_BEGUN: 19,
 };
 const TAG = {
   VERSION: 1,
@@ -37,6 +38,7 @@ const TAG = {
   TEXT: 17,
   FILE: 18,
   SOURCE: 19,
+  BEGIN_BY: 21,
 };
 const NUMBERS = new Set([
   TAG.VERSION,
@@ -157,7 +159,7 @@ function writeLog(low, high, stream, bytes) {
 }
 
 function writeHello(language, concurrency) {
-  let at = putNumber(room, HEADER, TAG.VERSION, 1);
+  let at = putNumber(room, HEADER, TAG.VERSION, 2);
   put32(room, at, TAG.LANGUAGE);
   put32(room, at + 4, room.utf8Write(language, at + 8));
   at = putNumber(room, at + 8 + language.length, TAG.CONCURRENCY, concurrency);

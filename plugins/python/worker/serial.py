@@ -3,7 +3,7 @@
 This loop is what a warm call costs, so it is written for the interpreter: locals, C functions, no call of our own in
 Python where one can be saved.
 """
-from time import perf_counter_ns as clock
+from time import monotonic_ns as monotonic, perf_counter_ns as clock
 
 from _contextvars import copy_context
 from _struct import Struct
@@ -19,6 +19,8 @@ _SIZES = Struct('<II')
 _FIRST = Struct('<8xQ4xI')  # REMAINING_MS, and the size of INVOCATION_ID
 _SIZE = Struct('<4xI')
 _NUMBER = Struct('<8xQ')
+# The last item of a call that waited behind another one.
+_BEGIN_BY = wire.ITEM.pack(wire.BEGIN_BY, 0, 8)
 EXTRA = 4 + _TAIL.size      # what an answer holds besides its document
 _SUSPECT = 2 * wire.DEPTH   # no shorter document is too deep
 LIMIT = wire.MAX_PAYLOAD - EXTRA
@@ -82,7 +84,7 @@ def serve(function):
     loads, context = wire.loads, context_maker(function)
     current, lock, pending, spent = wire.current, wire.lock, output.pending, output.spent
     send, finish, now = wire.send, output.finish, clock
-    invoke = wire.INVOKE
+    invoke, begin_by, number = wire.INVOKE, _BEGIN_BY, wire.number
     fresh = copy_context().copy  # no call sees another's context variables
     while True:
         header = read(16)
@@ -93,6 +95,9 @@ def serve(function):
         if kind != invoke:
             if kind == wire.STOP:
                 return
+            continue
+        if payload[-16:-8] == begin_by and monotonic() > number(payload[-8:]) * 1000:
+            wire.send_frame(wire.NOT_BEGUN, id)  # the kernel counts on it: it runs elsewhere by now
             continue
         begun = 0
         run = fresh().run

@@ -6,9 +6,10 @@ from _struct import Struct
 from _thread import RLock
 
 HELLO, LOAD, READY, LOAD_FAILED, INVOKE, RESULT, CHECK, CHECKED, CACHE, ERROR, LOG = range(1, 12)
-CANCEL, STOP = 15, 18
+CANCEL, STOP, NOT_BEGUN = 15, 18, 19
 (VERSION, LANGUAGE, CONCURRENCY, ARTIFACT, HANDLER, ENVIRONMENT, FUNCTION_NAME, FUNCTION_VERSION, MEMORY_MB,
- TIMEOUT_MS, REMAINING_MS, INVOCATION_ID, REQUEST_ID, DEADLINE_MS, RUN_NS, STREAM, TEXT, FILE, SOURCE) = range(1, 20)
+ TIMEOUT_MS, REMAINING_MS, INVOCATION_ID, REQUEST_ID, DEADLINE_MS, RUN_NS, STREAM, TEXT, FILE, SOURCE, CREDIT,
+ BEGIN_BY) = range(1, 22)
 MAX_PAYLOAD = 16 * 1024 * 1024
 DEPTH = 250  # the deepest result; the kernel reads JSON of 256 levels
 
@@ -62,7 +63,7 @@ def number(value):
 
 def hello(language, concurrency):
     os.set_inheritable(FD, False)
-    send_frame(HELLO, 0, item(VERSION, 1) + item(LANGUAGE, language.encode()) + item(CONCURRENCY, concurrency))
+    send_frame(HELLO, 0, item(VERSION, 2) + item(LANGUAGE, language.encode()) + item(CONCURRENCY, concurrency))
 
 
 def receive():

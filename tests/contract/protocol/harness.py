@@ -23,14 +23,14 @@ import struct
 import threading
 import time
 
-VERSION = 1
+VERSION = 2
 MAX_PAYLOAD = 16 * 1024 * 1024
 MAX_DOCUMENT = 64 * 1024
 
 TYPES = {
     'HELLO': 1, 'LOAD': 2, 'READY': 3, 'LOAD_FAILED': 4, 'INVOKE': 5, 'RESULT': 6, 'CHECK': 7, 'CHECKED': 8,
     'CACHE': 9, 'ERROR': 10, 'LOG': 11, 'CHUNK': 12, 'END': 13, 'CREDIT': 14, 'CANCEL': 15, 'FORK': 16,
-    'FORKED': 17, 'STOP': 18,
+    'FORKED': 17, 'STOP': 18, 'NOT_BEGUN': 19,
 }
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
@@ -38,11 +38,11 @@ TAGS = {
     'VERSION': 1, 'LANGUAGE': 2, 'CONCURRENCY': 3, 'ARTIFACT': 4, 'HANDLER': 5, 'ENVIRONMENT': 6,
     'FUNCTION_NAME': 7, 'FUNCTION_VERSION': 8, 'MEMORY_MB': 9, 'TIMEOUT_MS': 10, 'REMAINING_MS': 11,
     'INVOCATION_ID': 12, 'REQUEST_ID': 13, 'DEADLINE_MS': 14, 'RUN_NS': 15, 'STREAM': 16, 'TEXT': 17, 'FILE': 18,
-    'SOURCE': 19, 'CREDIT': 20,
+    'SOURCE': 19, 'CREDIT': 20, 'BEGIN_BY': 21,
 }
 TAG_NAMES = {number: name for name, number in TAGS.items()}
 NUMBERS = {'VERSION', 'CONCURRENCY', 'FUNCTION_VERSION', 'MEMORY_MB', 'TIMEOUT_MS', 'REMAINING_MS', 'DEADLINE_MS',
-           'RUN_NS', 'STREAM', 'CREDIT'}
+           'RUN_NS', 'STREAM', 'CREDIT', 'BEGIN_BY'}
 BYTES = {'TEXT', 'SOURCE'}
 
 _HEADER = struct.Struct('<IBBHQ')
@@ -132,13 +132,14 @@ def decode_items(data):
 
 
 def invoke_payload(event=b'{}', context=b'{}', remaining_ms=30000, invocation_id='inv-1', request_id='req-1',
-                   deadline_ms=None):
-    """Payload of INVOKE: sizes, event, context, then the four items in their fixed order."""
+                   deadline_ms=None, begin_by_us=None):
+    """Payload of INVOKE: sizes, event, context, then the items in their fixed order, BEGIN_BY where it is given."""
     if deadline_ms is None:
         deadline_ms = int(time.time() * 1000) + remaining_ms
     return (struct.pack('<II', len(event), len(context)) + event + context +
             encode_items([('REMAINING_MS', remaining_ms), ('INVOCATION_ID', invocation_id),
-                          ('REQUEST_ID', request_id), ('DEADLINE_MS', deadline_ms)]))
+                          ('REQUEST_ID', request_id), ('DEADLINE_MS', deadline_ms)] +
+                         ([] if begin_by_us is None else [('BEGIN_BY', begin_by_us)])))
 
 
 def split_document(payload):

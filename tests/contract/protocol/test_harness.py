@@ -17,7 +17,7 @@ def send(type, id, payload):
 def item(tag, value):
     return struct.pack('<HHI', tag, 0, len(value)) + value
 number = struct.Struct('<Q').pack
-send(1, 0, item(1, number(1)) + item(2, b'0.1') + item(3, number(1)))
+send(1, 0, item(1, number(2)) + item(2, b"0.1") + item(3, number(1)))
 while True:
     header = os.read(3, 16)
     if not header: break
@@ -91,7 +91,7 @@ class EchoShim(unittest.TestCase):
 
     def test_a_life(self):
         shim = self.start()
-        self.assertEqual(shim.hello(), {'VERSION': 1, 'LANGUAGE': '0.1', 'CONCURRENCY': 1})
+        self.assertEqual(shim.hello(), {'VERSION': 2, 'LANGUAGE': '0.1', 'CONCURRENCY': 1})
         self.assertTrue(shim.load('/nowhere', 'handler').ok)
         answer = shim.invoke({'a': [1]}, id=7)
         self.assertEqual((answer.type, answer.id, answer.value, answer.run_ns), ('RESULT', 7, {'a': [1]}, 5))

@@ -156,6 +156,23 @@ class Invoking(Base):
         answers = [shim.answer() for _ in payload]
         self.assertEqual([(n + 1, n) for n in range(50)], [(a.id, a.value) for a in answers])
 
+    def test_what_waited_too_long_is_not_begun(self):
+        shim = self.loaded('const handler = (s) => new Promise((r) => setTimeout(r, s * 1000));')
+        now = time.monotonic_ns() // 1000
+        late = shim.start(0, begin_by_us=now - 1)
+        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
+        self.assertEqual((frame.type, frame.id, frame.payload), ('NOT_BEGUN', late, b''))
+        self.assertTrue(shim.invoke(0, begin_by_us=now + 60 * 10 ** 6).ok)
+        self.assertTrue(shim.invoke(0).ok)
+
+    def test_what_waits_behind_a_long_call_is_not_begun(self):
+        shim = self.loaded('const handler = (s) => new Promise((r) => setTimeout(r, s * 1000));')
+        first = shim.start(0.3)
+        second = shim.start(0, begin_by_us=time.monotonic_ns() // 1000 + 50000)
+        self.assertTrue(shim.answer(first).ok)
+        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
+        self.assertEqual((frame.type, frame.id), ('NOT_BEGUN', second))
+
     def test_one_at_a_time_unless_told_otherwise(self):
         shim = self.loaded('let now = 0; async function handler() {'
                            ' const seen = ++now; await new Promise((r) => setTimeout(r, 5)); --now; return seen; }')

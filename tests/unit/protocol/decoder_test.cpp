@@ -101,7 +101,7 @@ public:
     void testBadHeaders() {
         const std::string good = frame(1, "");
         for (const auto& [at, byte] :
-             {std::pair<size_t, char>{4, 0}, {4, 19}, {4, -1}, {5, 1}, {6, 1}, {7, 1}}) {
+             {std::pair<size_t, char>{4, 0}, {4, 20}, {4, -1}, {5, 1}, {6, 1}, {7, 1}}) {
             std::string bad = good;
             bad[at] = byte;
             FrameDecoder decoder;

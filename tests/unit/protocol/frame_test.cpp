@@ -93,6 +93,14 @@ public:
         }
         CPPUNIT_ASSERT_EQUAL(uint64_t{99}, items.number());
         CPPUNIT_ASSERT(!items.next());
+
+        std::string behind;
+        putInvoke(behind, 7, "1", "{}",
+                  {.remainingMs = 30, .invocationId = "ID", .requestId = "REQ", .deadlineMs = 99, .beginByUs = 5});
+        CPPUNIT_ASSERT_EQUAL(out.size() + 16, behind.size());
+        ItemReader last(std::string_view(behind).substr(out.size()));
+        CPPUNIT_ASSERT(last.next() && last.tag() == Tag::beginBy);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{5}, last.number());
     }
 
     void testAnswers() {

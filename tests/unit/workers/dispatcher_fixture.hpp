@@ -112,8 +112,9 @@ protected:
         dispatcher->commit(t);
         return t;
     }
-    // A committed target with one worker at most.
+    // A committed target with one worker at most, from which nothing can be taken back.
     TargetPtr oneCore(std::chrono::milliseconds timeout = 10s) {
+        launcher->onStart = [](FakeWorker& worker) { worker.version = 1; };
         options.cores = 1;
         options.prewarmed = 0;
         start();

@@ -60,12 +60,14 @@ public:
     }
     void raw(std::string_view bytes) { [[maybe_unused]] const ssize_t put = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
     void hello() {
-        send(protocol::FrameType::hello, 0, [](std::string& out) { protocol::putItem(out, protocol::Tag::version, protocol::protocolVersion); });
+        send(protocol::FrameType::hello, 0, [this](std::string& out) { protocol::putItem(out, protocol::Tag::version, version); });
     }
-    void answer(uint64_t id, std::string_view json, protocol::FrameType type = protocol::FrameType::result) {
+    // `runNs`: what it says the handler took; 0: nothing, and the time until now counts.
+    void answer(uint64_t id, std::string_view json, protocol::FrameType type = protocol::FrameType::result, uint64_t runNs = 0) {
         send(type, id, [&](std::string& out) {
             protocol::putU32(out, static_cast<uint32_t>(json.size()));
             out.append(json);
+            if (runNs != 0) protocol::putItem(out, protocol::Tag::runNs, runNs);
         });
         ++answers;
         leaveWhenDone();
@@ -84,6 +86,7 @@ public:
 
     bool alive = true;
     bool bound = false;               // got a LOAD
+    uint64_t version = protocol::protocolVersion;
     bool autoAnswer = true;           // answers INVOKE with the event
     std::function<bool(std::string_view event)> holds{};  // does not answer these by itself
     bool stopping = false;
@@ -91,6 +94,7 @@ public:
     size_t answers = 0;
     size_t load() const { return calls.size() - answers; }
     std::vector<uint64_t> calls{};    // ids of INVOKE so far
+    std::vector<uint64_t> beginBy{};  // of each, in microseconds; 0: it has none
     std::vector<uint64_t> cancelled{};
     std::vector<protocol::FrameType> seen{};
     std::string attached{};
@@ -124,7 +128,13 @@ private:
                     uint32_t size = 0;
                     frame.payload.copy(reinterpret_cast<char*>(&size), 4);
                     const std::string_view event = frame.payload.substr(8, size);
-                    if (autoAnswer && !(holds && holds(event))) answer(frame.id, event);
+                    uint32_t contextSize = 0;
+                    frame.payload.copy(reinterpret_cast<char*>(&contextSize), 4, 4);
+                    beginBy.push_back(0);
+                    protocol::ItemReader items(frame.payload.substr(8 + size + contextSize));
+                    while (items.next())
+                        if (items.tag() == protocol::Tag::beginBy) beginBy.back() = items.number();
+                    if (autoAnswer && !(holds && holds(event))) answer(frame.id, event, protocol::FrameType::result, 1000);
                     break;
                 }
                 default: break;
