@@ -72,6 +72,8 @@ Sha256 sha256(std::string_view text) {
 
 std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options) {
     if (options.anyHost && options.allowedHosts.empty()) return {};
+    // HTTP/1.0 without Host, as probes of load balancers send it: what rebinds a name always says it.
+    if (!request.hasHeader("Host")) return {};
     const std::string_view host = withoutPort(request.header("Host"));
     for (const std::string_view own : {"localhost", "127.0.0.1", "[::1]"})
         if (equalsLower(host, own)) return {};
@@ -98,7 +100,8 @@ std::optional<Refusal> checkOrigin(const Request& request) {
         if (scheme == std::string_view::npos) return foreign();
         const std::string_view name = field.value.substr(0, scheme);
         if (!equalsLower(name, "http") && !equalsLower(name, "https")) return foreign();
-        if (!equalsIgnoringCase(field.value.substr(scheme + 3), request.header("Host")))
+        const std::string_view own = request.header("Host");
+        if (own.empty() || !equalsIgnoringCase(field.value.substr(scheme + 3), own))
             return foreign();
     }
     return {};

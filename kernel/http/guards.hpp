@@ -30,7 +30,7 @@ struct GuardOptions {
     std::optional<Sha256> token{};
 };
 
-// 421 unknown_host.
+// 421 unknown_host. A request without Host passes, which only HTTP/1.0 has: every browser sends one.
 std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options);
 // 403 foreign_origin: a change that another site's page asks for. Our own page's Origin names what
 // Host names.

@@ -1,5 +1,6 @@
 """Who may call: other web pages, DNS rebinding and strangers are kept out."""
 import re
+import socket
 import urllib.parse
 
 from platform_fixture import OwnPlatformTest, SystemTest, request
@@ -49,6 +50,20 @@ class Guards(SystemTest):
             with self.subTest(host):
                 self.assertProblem(self.attempt({'Host': host}), 421, 'unknown_host')
                 self.assertProblem(self.get('/api/v1/functions', {'Host': host}), 421, 'unknown_host')
+
+    def test_http_1_0_without_a_host(self):
+        parts = urllib.parse.urlsplit(self.url)
+
+        def ask(head):
+            with socket.create_connection((parts.hostname, parts.port), 30) as client:
+                client.sendall(head.encode())
+                with client.makefile('rb') as answer:
+                    return answer.read().decode()
+        self.assertRegex(ask('GET /api/health/ready HTTP/1.0\r\n\r\n'), '^HTTP/1.1 200 ')
+        for head in ('GET /api/health/ready HTTP/1.0\r\nHost: evil.example', 'GET http://evil.example/api/health/ready HTTP/1.0'):
+            with self.subTest(head):
+                self.assertRegex(ask(head + '\r\n\r\n'), '^HTTP/1.1 421 ')
+        self.assertRegex(ask(f'DELETE {FUNCTIONS}/nobody HTTP/1.0\r\nOrigin: http://\r\n\r\n'), '^HTTP/1.1 403 ')
 
     def test_names_of_loopback(self):
         port = self.url.rpartition(':')[2]
