@@ -39,10 +39,14 @@ struct Patch {
     // Fields that the platform sets itself, with their JSON as sent: accepted only when they say
     // what already is, so that a document that was read can be changed and sent back.
     std::vector<std::pair<std::string, std::string>> readOnly{};
-    // What is wrong so far; the save is refused with all of it at once.
+    // What is wrong so far; the save is refused with all of it at once. Of a document the first
+    // mostErrors, and how many more there are.
     std::vector<base::FieldError> errors{};
+    uint64_t moreErrors = 0;
     std::string limit{}, observed{};  // of the first error that has one
 };
+
+constexpr size_t mostErrors = 100;
 
 // Reads a body. Failure only when it is no object; everything else goes to Patch::errors.
 base::Result<Patch> readPatch(simdjson::dom::element body, const Limits& limits);

@@ -108,12 +108,16 @@ void layLocks(const Patch& patch, const std::optional<Present>& present, Draft& 
 }
 
 base::Failure refused(std::vector<FieldError> errors, const Patch& patch) {
+    const uint64_t all = errors.size() + patch.moreErrors;
     std::string detail =
-        errors.size() == 1
+        all == 1
             ? (errors.front().pointer.empty() ? "the document"
                                               : "\"" + errors.front().pointer.substr(1) + "\"") +
                   ": " + errors.front().detail
-            : std::to_string(errors.size()) + " fields were refused; nothing was saved";
+            : std::to_string(all) + " fields were refused; nothing was saved";
+    if (patch.moreErrors > 0)
+        errors.push_back({"", std::to_string(patch.moreErrors) +
+                                  " more were refused, which are not listed"});
     return {.reason = "invalid_function",
             .detail = std::move(detail),
             .hint = "correct the fields listed in errors and send the request again",

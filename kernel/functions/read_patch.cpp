@@ -78,8 +78,13 @@ private:
             patch_.limit = std::move(limit);
             patch_.observed = std::move(observed);
         }
-        patch_.errors.push_back({std::move(pointer), std::move(detail)});
+        if (patch_.errors.size() < mostErrors)
+            patch_.errors.push_back({std::move(pointer), std::move(detail)});
+        else
+            ++patch_.moreErrors;
     }
+
+    uint64_t refused() const { return patch_.errors.size() + patch_.moreErrors; }
 
     void field(std::string_view key, element value) {
         if (key == "name")
@@ -128,7 +133,12 @@ private:
                  std::end(readOnlyFields))
             patch_.readOnly.emplace_back(key, simdjson::minify(value));
         else
-            refuse("/" + pointerToken(base::toValidUtf8(key.substr(0, 80))), "unknown field");
+            unknownField("", key);
+    }
+
+    void unknownField(const char* parent, std::string_view key) {
+        refuse(std::string(parent) + "/" + pointerToken(base::toValidUtf8(key.substr(0, 80))),
+               "unknown field");
     }
 
     // Marks the field as present; true when a value of the wanted kind is to be read.
@@ -216,7 +226,7 @@ private:
             return;
         std::vector<SourceFile> files;
         uint64_t bytes = 0;
-        const size_t errorsBefore = patch_.errors.size();
+        const uint64_t refusedBefore = refused();
         for (const auto [key, content] : simdjson::dom::object(value)) {
             const std::string pointer =
                 "/files/" + pointerToken(base::toValidUtf8(key.substr(0, 300)));
@@ -240,7 +250,7 @@ private:
                    std::to_string(limits_.files) + " files",
                    std::to_string(files.size()) + " files");
         if (bytes > limits_.codeBytes) tooLarge("/files", bytes, limits_.codeBytes);
-        if (files.empty() && patch_.errors.size() == errorsBefore)
+        if (files.empty() && refused() == refusedBefore)
             refuse("/files", "must hold at least one file");
         std::sort(files.begin(), files.end(),
                   [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -308,7 +318,7 @@ private:
                    "null, or an object of lock files"))
             return;
         std::vector<std::pair<std::string, std::string>> locks;
-        const size_t errorsBefore = patch_.errors.size();
+        const uint64_t refusedBefore = refused();
         for (const auto [name, content] : simdjson::dom::object(value)) {
             std::string_view text;
             if (content.get(text))
@@ -317,7 +327,7 @@ private:
             locks.emplace_back(name, text);
         }
         std::sort(locks.begin(), locks.end());
-        if (patch_.errors.size() == errorsBefore) patch_.locks.value = std::move(locks);
+        if (refused() == refusedBefore) patch_.locks.value = std::move(locks);
     }
 
     void environment(element value) {
@@ -373,7 +383,7 @@ private:
             } else if (key == "allow") {
                 destinations(content, rules.allow);
             } else {
-                refuse("/network/" + pointerToken(key), "unknown field");
+                unknownField("/network", key);
             }
         }
         if (rules.mode == NetworkMode::none && !rules.allow.empty())
@@ -421,7 +431,7 @@ private:
             else if (key == "cors")
                 settings.cors = cors(content);
             else
-                refuse("/http/" + pointerToken(key), "unknown field");
+                unknownField("/http", key);
         }
         patch_.http.value = std::move(settings);
     }
@@ -434,7 +444,8 @@ private:
         }
         Cors cors;
         for (const auto [key, content] : simdjson::dom::object(value)) {
-            const std::string pointer = "/http/cors/" + pointerToken(key);
+            const std::string pointer =
+                "/http/cors/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
             if (key == "origins")
                 texts(pointer, content, cors.origins);
             else if (key == "methods")
@@ -448,7 +459,7 @@ private:
                 integer(age, pointer.c_str(), content, 0, 86'400, " seconds");
                 cors.maxAgeSeconds = age.value.value_or(Cors{}.maxAgeSeconds);
             } else
-                refuse(pointer, "unknown field");
+                unknownField("/http/cors", key);
         }
         const bool anyOrigin = cors.origins.empty() || std::ranges::count(cors.origins, "*") != 0;
         if (cors.credentials && anyOrigin)

@@ -89,6 +89,13 @@ class BadBodies(SystemTest):
                 answer = self.create('python', files={'main.py': CODE, name: 'x = 1\n'}, handler='main.handler')
                 self.assertProblem(answer, 422, 'invalid_function')
 
+    def test_very_many_refused_fields(self):
+        answer = self.post(FUNCTIONS, {f'unknown{i}': i for i in range(200_000)})
+        document = self.assertProblem(answer, 422, 'invalid_function')
+        self.assertLess(len(answer.body), 20_000)
+        self.assertIn('/unknown0', [e['pointer'] for e in document['errors']])
+        self.assertIn('199900 more', str(document['errors']))
+
     def test_a_name_is_taken_whatever_its_case(self):
         name = self.unique('Taken')
         self.function('python', CODE, name=name)

@@ -14,6 +14,7 @@ class ValidationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(refusesEachWrongField);
     CPPUNIT_TEST(acceptsTheEdges);
     CPPUNIT_TEST(namesEverythingAtOnce);
+    CPPUNIT_TEST(listsSoManyAndSaysHowManyMore);
     CPPUNIT_TEST(tellsLimitAndObserved);
     CPPUNIT_TEST(refusesUnsafeFileNames);
     CPPUNIT_TEST(readsBinaryFiles);
@@ -143,6 +144,32 @@ class ValidationTest : public CppUnit::TestFixture {
         const std::vector<std::string> wanted{"/code", "/colour",  "/handler", "/memory",
                                               "/name", "/runtime", "/timeout"};
         CPPUNIT_ASSERT_MESSAGE(why(result), wanted == found);
+    }
+
+    void listsSoManyAndSaysHowManyMore() {
+        const auto fieldsOf = [](size_t count) {
+            std::string members;
+            for (size_t i = 0; i < count; ++i)
+                members += (i == 0 ? "'u" : ",'u") + std::to_string(i) + "':1";
+            return draft(document(members));
+        };
+        const auto all = fieldsOf(mostErrors);
+        CPPUNIT_ASSERT(!all && all.failure().fields.size() == mostErrors);
+        CPPUNIT_ASSERT_EQUAL(std::string("/u99"), all.failure().fields.back().pointer);
+        const auto some = fieldsOf(20'000);
+        CPPUNIT_ASSERT(!some && some.failure().fields.size() == mostErrors + 1);
+        CPPUNIT_ASSERT(some.failure().detail.starts_with("20000 fields were refused"));
+        CPPUNIT_ASSERT_EQUAL(std::string("19900 more were refused, which are not listed"),
+                             some.failure().fields.back().detail);
+        // Long names are cut wherever they stand.
+        const std::string name(100'000, 'x');
+        for (const std::string& member : {"'" + name + "':1", "'http':{'" + name + "':1}",
+                                          "'http':{'cors':{'" + name + "':1}}",
+                                          "'network':{'" + name + "':1}"}) {
+            const auto result = draft(document(member));
+            CPPUNIT_ASSERT(!result && pointers(result).size() == 1);
+            CPPUNIT_ASSERT(pointers(result).front().size() < 120);
+        }
     }
 
     void tellsLimitAndObserved() {
