@@ -1,5 +1,6 @@
 // Records of invocations and log lines of functions.
 #include "api/resource.hpp"
+#include "base/ulid.hpp"
 #include "functions/json_text.hpp"
 
 namespace cf::api {
@@ -31,12 +32,18 @@ Response listInvocations(const Call& call) {
     if (!query) return failed(call, query.failure());
     const auto limit = query->number("limit", 100, 1, 1000);
     if (!limit) return failed(call, limit.failure());
+    const std::string cursor = query->text("cursor");
+    if (!cursor.empty() && !base::isUlid(cursor))
+        return failed(call, {.reason = "invalid_query",
+                             .detail = "\"cursor\" must be the next_cursor of the page before",
+                             .hint = "leave it out to begin with the first page",
+                             .observed = cursor.substr(0, 64)});
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     if (call.dependencies.records == nullptr) return failed(call, noRecords());
     std::string next;
     const auto records = call.dependencies.records->invocations((*entry)->function.id, *limit,
-                                                                query->text("cursor"), next);
+                                                                cursor, next);
     if (!records) return failed(call, records.failure());
     functions::JsonObject body;
     body.raw("invocations", arrayOf(*records));

@@ -119,6 +119,11 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     };
     FunctionPage page;
     std::string key = request.cursor;
+    if (!key.empty() && (!whyInvalidName(key).empty() || nameKey(key) != key))
+        return base::Failure{.reason = "invalid_query",
+                             .detail = "\"cursor\" must be the next_cursor of the page before",
+                             .hint = "leave it out to begin with the first page",
+                             .observed = base::toValidUtf8(key.substr(0, 64))};
     for (;;) {
         // One more than fit: whether there is a next page.
         auto some = state_->registry.after(key, request.limit + 1);

@@ -134,6 +134,16 @@ class BadBodies(SystemTest):
                 self.assertIn(answer.status, (400, 422), answer)
                 self.assertTrue(answer.json['detail'])
 
+    def test_cursors_of_no_page(self):
+        name = self.function('python', CODE)
+        for cursor in ('!', 'a+b', 'A', 'fn_01J00000000000000000000000', '../etc', 'x' * 65, '%F0%9F%98%80'):
+            with self.subTest(cursor):
+                self.assertIn('"cursor"', self.assertProblem(self.get(f'{FUNCTIONS}?cursor={cursor}'), 400, 'invalid_query')['detail'])
+        for cursor in ('zzz', '!', '~', '01J0000000000000000000000', '01j00000000000000000000000', '8' + 25 * 'Z'):
+            with self.subTest(cursor):
+                answer = self.get(f'{FUNCTIONS}/{name}/invocations?cursor={cursor}')
+                self.assertIn('"cursor"', self.assertProblem(answer, 400, 'invalid_query')['detail'])
+
 
 class BadInvocations(SystemTest):
     def setUp(self):

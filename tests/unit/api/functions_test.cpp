@@ -184,9 +184,11 @@ class FunctionsTest : public CppUnit::TestFixture {
     void queries() {
         for (const char* query :
              {"limit=0", "limit=x", "limit=-1", "limit=1001", "limit=", "cursor=%00", "cursor=%",
+              "cursor=!", "cursor=A", "cursor=fn_1", "cursor=a+b", "cursor=%c3%a9",
               "q=%ff", "colour=red", "limit=1&limit=1"})
             expect(client_.call("GET", std::string(all) + "?" + query), 400, "invalid_query");
         expect(client_.call("GET", std::string(all) + "?q=a+b%20c&"), 200);
+        expect(client_.call("GET", std::string(all) + "?cursor="), 200);
     }
 
     void versions() {

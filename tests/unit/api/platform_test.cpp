@@ -21,7 +21,7 @@ public:
     base::Result<std::vector<std::string>> invocations(const std::string&, size_t limit,
                                                        const std::string& cursor,
                                                        std::string& next) override {
-        next = cursor.empty() ? "more" : "";
+        next = cursor.empty() ? "01J00000000000000000000000" : "";
         return std::vector<std::string>(limit, "{}");
     }
     base::Result<std::vector<std::string>> logs(const functions::FunctionEntry& function,
@@ -107,8 +107,18 @@ class PlatformTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("01A"),
                              client.call("GET", "/api/v1/invocations/01A").at("/invocation_id"));
         CPPUNIT_ASSERT_EQUAL(404, client.call("GET", "/api/v1/invocations/01B").status);
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"invocations":[{},{}],"next_cursor":"more"})"),
-                             client.call("GET", "/api/v1/functions/f/invocations?limit=2").body);
+        const std::string path = "/api/v1/functions/f/invocations";
+        const Answer first = client.call("GET", path + "?limit=2&cursor=");
+        CPPUNIT_ASSERT_EQUAL(std::string("[{},{}]"), first.at("/invocations"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string(R"({"invocations":[{}],"next_cursor":null})"),
+            client.call("GET", path + "?limit=1&cursor=" + first.at("/next_cursor")).body);
+        for (const char* cursor : {"zzz", "!", "~", "01J0000000000000000000000",
+                                   "01j00000000000000000000000", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ"}) {
+            const Answer refused = client.call("GET", path + "?cursor=" + cursor);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(cursor, 400, refused.status);
+            CPPUNIT_ASSERT(refused.at("/detail").find("\"cursor\"") != std::string::npos);
+        }
         CPPUNIT_ASSERT_EQUAL(
             std::string(R"({"lines":["f 7 01A"]})"),
             client.call("GET", "/api/v1/functions/f/logs?tail=7&invocation_id=01A").body);
