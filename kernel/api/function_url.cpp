@@ -43,7 +43,8 @@ class UrlCall final : public HttpInvocation {
 public:
     UrlCall(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, const LiveFunction& function, std::string_view rest)
         : HttpInvocation(dependencies, std::move(exchange), function.target),
-          event_(urlEvent(exchange_->request(), rest)), cors_(corsHeaders(function.http, exchange_->request(), false)) {
+          event_(urlEvent(exchange_->request(), rest)), cors_(corsHeaders(function.http, exchange_->request(), false)),
+          corsBy_(function.http.cors ? CorsBy::platform : CorsBy::function) {
         event = event_;
     }
 
@@ -61,7 +62,7 @@ private:
                                    .detail = "the function ended with an exception",
                                    .hint = "its invocation record holds the error: GET /api/v1/invocations/" + std::string(idText())},
                                   outcome, cors_);
-        auto response = urlResponse(outcome.document);
+        auto response = urlResponse(outcome.document, corsBy_);
         if (!response) return respondProblem(response.failure(), outcome, cors_);
         response->headers.append(timingHeaders(*this, outcome).text()).append(cors_);
         exchange_->respond(response->status, response->headers, {response->body});
@@ -70,6 +71,7 @@ private:
 
     std::string event_;
     std::string cors_;
+    CorsBy corsBy_;
 };
 
 }  // namespace
@@ -86,7 +88,7 @@ void FunctionUrl::handle(std::shared_ptr<http::Exchange> exchange, std::string_v
         return exchange->respond(response.status, response.headers, {response.body});
     }
     if (function->http.cors && request.method == "OPTIONS" && request.hasHeader("Access-Control-Request-Method"))
-        return exchange->respond(204, corsHeaders(function->http, request, true), {});
+        return exchange->respond(204, corsHeaders(function->http, request, true) + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
     auto call = std::make_unique<UrlCall>(dependencies_, std::move(exchange), *function, rest);
     call->watchCaller();
     dependencies_.dispatcher.invoke(std::move(call));

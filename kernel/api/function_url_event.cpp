@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "base/json.hpp"
@@ -75,10 +76,27 @@ bool isFieldValue(std::string_view text) {
     return std::none_of(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
 }
 
-// Framing belongs to the platform, and these describe the connection, not the response.
-bool isReserved(const std::string& name) {
-    static const char* const names[] = {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer", "te", "date"};
+template <size_t N>
+bool isAmong(const std::string_view (&names)[N], std::string_view name) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+// Framing belongs to the platform, and these describe the connection, not the response; or say which call it was.
+bool isReserved(std::string_view name) {
+    static constexpr std::string_view names[] = {"content-length", "transfer-encoding", "connection",      "keep-alive",    "upgrade",   "trailer",  "te",
+                                                 "date",           "x-request-id",      "x-invocation-id", "x-duration-ms", "x-queue-ms", "x-init-ms"};
+    return isAmong(names, name);
+}
+
+// Sent by the platform, or withheld. What a page may read of an answer the settings do not say.
+bool isCorsSetting(std::string_view name) { return name.starts_with("access-control-") && name != "access-control-expose-headers"; }
+
+// Those of which a second one makes the response mean two things (RFC 9110, RFC 6266, the Fetch standard).
+bool standsOnce(std::string_view name) {
+    static constexpr std::string_view names[] = {
+        "access-control-allow-credentials", "access-control-allow-origin", "access-control-max-age", "age", "content-disposition",
+        "content-location", "content-range", "content-type", "etag", "expires", "last-modified", "location", "retry-after", "server"};
+    return isAmong(names, name);
 }
 
 base::Failure invalid(std::string detail) {
@@ -87,18 +105,21 @@ base::Failure invalid(std::string detail) {
             .hint = "return {\"status_code\":200,\"headers\":{\"Content-Type\":\"text/plain\"},\"body\":\"...\"} or any other JSON"};
 }
 
-base::Result<std::string> headerLines(element headers, bool& hasType) {
+base::Result<std::string> headerLines(element headers, CorsBy cors, bool& hasType) {
     if (!headers.is_object()) return invalid("\"headers\" is not an object");
     std::string lines;
+    std::set<std::string> seen;  // of those that stand once
     for (const auto field : simdjson::dom::object(headers)) {
         const std::string name = lower(field.key);
         if (!isToken(field.key)) return invalid("\"" + base::toValidUtf8(field.key.substr(0, 64)) + "\" is not a header name");
-        if (isReserved(name)) continue;
-        if (name == "content-type") hasType = true;
+        if (isReserved(name) || (cors == CorsBy::platform && isCorsSetting(name))) continue;
         std::vector<element> values;
         if (field.value.is_array())
             for (const element value : simdjson::dom::array(field.value)) values.push_back(value);
         else values.push_back(field.value);
+        if (name == "content-type") hasType |= !values.empty();
+        if (standsOnce(name) && (values.size() > 1 || (!values.empty() && !seen.insert(name).second)))
+            return invalid("header \"" + std::string(field.key) + "\" has several values and may have one");
         for (const element value : values) {
             std::string_view text;
             std::string number;
@@ -142,7 +163,7 @@ std::string urlEvent(const http::Request& request, std::string_view rest) {
     return out;
 }
 
-base::Result<UrlResponse> urlResponse(std::string_view result) {
+base::Result<UrlResponse> urlResponse(std::string_view result, CorsBy cors) {
     UrlResponse response;
     const std::string padded = std::string(result).append(base::jsonPadding, ' ');
     const auto json = std::string_view(padded).substr(0, result.size());
@@ -166,7 +187,7 @@ base::Result<UrlResponse> urlResponse(std::string_view result) {
     bool hasType = false;
     element field;
     if (!root["headers"].get(field) && !field.is_null()) {
-        auto lines = headerLines(field, hasType);
+        auto lines = headerLines(field, cors, hasType);
         if (!lines) return std::move(lines).failure();
         response.headers = std::move(*lines);
     }

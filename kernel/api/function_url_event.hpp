@@ -19,8 +19,13 @@ struct UrlResponse {
     std::string body{};
 };
 
-// What a function's result means as a response. Failure invalid_response: an impossible status, a header name or value
-// that HTTP does not allow, a body that is neither text nor base64.
-base::Result<UrlResponse> urlResponse(std::string_view result);
+// Whose the headers of CORS (Access-Control-*) are: those of the platform, once the function's settings say who may call it from
+// other pages, or the function's own.
+enum class CorsBy { function, platform };
+
+// What a function's result means as a response. Headers that the platform sends itself are left out. Failure invalid_response: an
+// impossible status, a header name or value that HTTP does not allow, several values of a header that has one, a body that is
+// neither text nor base64.
+base::Result<UrlResponse> urlResponse(std::string_view result, CorsBy cors = CorsBy::function);
 
 }  // namespace cf::api

@@ -68,7 +68,9 @@ class FunctionUrls(SystemTest):
         for response in ({'status_code': 99, 'body': ''}, {'status_code': 1000, 'body': ''},
                          {'status_code': 'ok', 'body': ''},
                          {'status_code': 200, 'headers': {'X': 'a\r\nInjected: yes'}, 'body': ''},
-                         {'status_code': 200, 'headers': {'X Y': 'a'}, 'body': ''}):
+                         {'status_code': 200, 'headers': {'X Y': 'a'}, 'body': ''},
+                         {'status_code': 200, 'headers': {'Content-Type': ['text/html', 'text/plain']}, 'body': ''},
+                         {'status_code': 200, 'headers': {'Location': '/a', 'location': '/b'}, 'body': ''}):
             with self.subTest(response):
                 answer = self.post(url, response)
                 self.assertEqual(502, answer.status, answer)
@@ -90,6 +92,28 @@ class FunctionUrls(SystemTest):
         answer = self.get(url, {'Origin': 'https://app.example'})
         self.assertEqual('https://app.example', answer.headers['Access-Control-Allow-Origin'])
         self.assertNotIn('Access-Control-Allow-Origin', self.get(url, {'Origin': 'https://evil.example'}).headers)
+
+    def test_the_settings_win_over_the_functions_own_cors(self):
+        forged = {'status_code': 200, 'headers': {'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': 'true',
+                                                  'Access-Control-Expose-Headers': 'X-Mine'}, 'body': ''}
+        url = self.endpoint(ANSWER, http={'cors': {'origins': ['https://app.example']}})
+        answer = self.post(url, forged, {'Origin': 'https://app.example'})
+        self.assertEqual(['https://app.example'], answer.headers.get_all('Access-Control-Allow-Origin'))
+        self.assertNotIn('Access-Control-Allow-Credentials', answer.headers)
+        self.assertEqual('X-Mine', answer.headers['Access-Control-Expose-Headers'])
+        self.assertNotIn('Access-Control-Allow-Origin', self.post(url, forged, {'Origin': 'https://evil.example'}).headers)
+        answer = self.post(self.endpoint(ANSWER), forged, {'Origin': 'https://evil.example'})
+        self.assertEqual(['*'], answer.headers.get_all('Access-Control-Allow-Origin'), 'without settings they are its own')
+
+    def test_ids_are_the_platforms(self):
+        url = self.endpoint(ANSWER, http={'cors': {'origins': ['https://app.example']}})
+        answer = self.post(url, {'status_code': 200, 'headers': {'X-Request-Id': 'forged', 'x-invocation-id': 'forged'}, 'body': ''},
+                           {'X-Request-Id': 'mine'})
+        self.assertEqual(['mine'], answer.headers.get_all('X-Request-Id'))
+        self.assertRegex(','.join(answer.headers.get_all('X-Invocation-Id')), '^[0-9A-Z]{26}$')
+        preflight = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'PUT', 'X-Request-Id': 'mine'}
+        answer = self.call('OPTIONS', url, headers=preflight)
+        self.assertEqual((204, ['mine']), (answer.status, answer.headers.get_all('X-Request-Id')))
 
     def test_in_each_language(self):
         for runtime, code in (('node', 'const handler = (e) => ({ status_code: 202, body: e.method })'),

@@ -12,6 +12,9 @@ class FunctionUrlEventTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(bytesAreBase64InBothDirections);
     CPPUNIT_TEST(aPlainResultPassesWhateverItsNumbers);
     CPPUNIT_TEST(aBodyThatIsNotBase64IsRefused);
+    CPPUNIT_TEST(whatThePlatformSendsItselfIsLeftOut);
+    CPPUNIT_TEST(whoseTheHeadersOfCorsAre);
+    CPPUNIT_TEST(whatStandsOnceHasOneValue);
     CPPUNIT_TEST_SUITE_END();
 
     static std::string eventOf(std::string_view query, std::string_view body = {}) {
@@ -47,6 +50,42 @@ public:
         CPPUNIT_ASSERT_EQUAL(result, response->body);
         const auto own = urlResponse(R"({"status_code":200,"body":123456789012345678901234567890})");
         CPPUNIT_ASSERT(!own && holds(own.failure().detail, "64 bits"));
+    }
+
+    static base::Result<UrlResponse> responseOf(const std::string& headers, CorsBy cors = CorsBy::function) {
+        return urlResponse(R"({"status_code":200,"body":"x","headers":{)" + headers + "}}", cors);
+    }
+
+    void whatThePlatformSendsItselfIsLeftOut() {
+        const auto response = responseOf(
+            R"("X-Request-Id":"forged","x-invocation-id":["a","b"],"X-DURATION-MS":1,"X-Queue-Ms":1,"X-Init-Ms":1,"Date":"now","X-Mine":["1","2"])");
+        CPPUNIT_ASSERT(response);
+        CPPUNIT_ASSERT_EQUAL(std::string("X-Mine: 1\r\nX-Mine: 2\r\nContent-Type: text/plain; charset=utf-8\r\n"), response->headers);
+    }
+
+    void whoseTheHeadersOfCorsAre() {
+        const std::string headers = R"("Content-Type":"a/b","Access-Control-Allow-Origin":"*","access-control-allow-credentials":true,)"
+                                    R"("Access-Control-Max-Age":5,"Access-Control-Expose-Headers":"X-Mine")";
+        const auto own = responseOf(headers);
+        CPPUNIT_ASSERT(own && holds(own->headers, "Access-Control-Allow-Origin: *\r\n"));
+        CPPUNIT_ASSERT(holds(own->headers, "access-control-allow-credentials: true\r\n"));
+        const auto platforms = responseOf(headers, CorsBy::platform);
+        CPPUNIT_ASSERT(platforms);
+        CPPUNIT_ASSERT_EQUAL(std::string("Content-Type: a/b\r\nAccess-Control-Expose-Headers: X-Mine\r\n"), platforms->headers);
+    }
+
+    void whatStandsOnceHasOneValue() {
+        for (const char* headers : {R"("Content-Type":["a/b","c/d"])", R"("Content-Type":"a/b","content-type":"c/d")",
+                                    R"("LOCATION":["/a","/b"])", R"("Access-Control-Allow-Origin":["a","b"])"}) {
+            const auto response = responseOf(headers);
+            CPPUNIT_ASSERT_MESSAGE(headers, !response && response.failure().reason == "invalid_response");
+            CPPUNIT_ASSERT_MESSAGE(headers, holds(response.failure().detail, "has several values"));
+        }
+        const auto one = responseOf(R"("Content-Type":["a/b"],"Set-Cookie":["a=1","b=2"],"set-cookie":"c=3")");
+        CPPUNIT_ASSERT(one);
+        CPPUNIT_ASSERT_EQUAL(std::string("Content-Type: a/b\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nset-cookie: c=3\r\n"), one->headers);
+        const auto none = responseOf(R"("Content-Type":[])");
+        CPPUNIT_ASSERT(none && none->headers == "Content-Type: text/plain; charset=utf-8\r\n");
     }
 
     void aBodyThatIsNotBase64IsRefused() {
