@@ -9,6 +9,9 @@ namespace cf::api {
 
 namespace {
 
+// A client that closes its side behind its request, as `nc` does, and waits, has done so by then; one that gives up does it later.
+constexpr std::chrono::milliseconds closesBehindRequest{200};
+
 // The caller's id when it is 1 to 128 characters of [A-Za-z0-9._:-]; empty otherwise.
 std::string_view saneRequestId(std::string_view id) {
     if (id.size() > 128) return {};
@@ -44,10 +47,16 @@ HttpInvocation::HttpInvocation(const InvokeDependencies& dependencies, std::shar
 
 void HttpInvocation::watchCaller() {
     // Safe without ownership: the exchange calls back before it was answered only, and finished() always answers.
-    exchange_->onClientGone([this] {
-        abandoned = true;
-        if (dependencies_.onDisconnect == OnDisconnect::cancel) dependencies_.dispatcher.cancel(*this);
+    exchange_->onClientGone([this] { callerLeft(); });
+    exchange_->onInputEnd([this] {
+        const bool cancels = dependencies_.onDisconnect == OnDisconnect::cancel;
+        if (cancels || workers::Clock::now() - received >= closesBehindRequest) callerLeft();
     });
+}
+
+void HttpInvocation::callerLeft() {
+    abandoned = true;
+    if (dependencies_.onDisconnect == OnDisconnect::cancel) dependencies_.dispatcher.cancel(*this);
 }
 
 int HttpInvocation::respondProblem(const base::Failure& failure, const workers::Outcome& outcome, std::string_view moreHeaders) {

@@ -47,7 +47,8 @@ public:
     HttpInvocation(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, workers::TargetPtr target);
 
     const http::Exchange& exchange() const { return *exchange_; }
-    // Watches the caller's connection; call last before handing the invocation over.
+    // Watches the caller's connection; call last before handing the invocation over. A caller that is gone, or has closed its
+    // side, is not waited for while the call has not begun, and with OnDisconnect::cancel not afterwards either.
     void watchCaller();
 
 protected:
@@ -56,6 +57,9 @@ protected:
 
     const InvokeDependencies& dependencies_;
     std::shared_ptr<http::Exchange> exchange_;
+
+private:
+    void callerLeft();
 };
 
 // Finds what `idOrName` names. Otherwise gives null, and the exchange was answered (404, or 409 while it has no ready

@@ -97,7 +97,7 @@ void Connection::onReadable() {
     if (busy() || closing_) return readAhead();
     if (inbox_ != nullptr) {
         readInto(*inbox_);
-        if (mode_ != Mode::dead && !inputEnded_) resume();
+        if (mode_ != Mode::dead) resume();
         return;
     }
     const ssize_t got = receive(fd_.get(), server_.readBuffer.get(), ServerState::readSize);
@@ -157,7 +157,8 @@ void Connection::discard() {
 }
 
 void Connection::endOfInput() {
-    if (!busy()) return close();
+    // Whole requests may stand here that were not handed over yet.
+    if (!busy() && (inbox_ == nullptr || inbox_->starved)) return close();
     inputEnded_ = true;
     watchFor(watched_ & ~uint32_t{EPOLLIN});
     const int on = 1, seconds = 15, probes = 4;
@@ -165,6 +166,8 @@ void Connection::endOfInput() {
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    // Who sent further requests behind this one ended their row, and says nothing about this one.
+    if (inbox_ != nullptr && inbox_->size() > 0) return;
     if (const auto exchange = exchange_.lock())
         if (const auto ended = exchange->inputEnded()) ended();
 }

@@ -12,11 +12,12 @@
 //
 // When is a client gone? A FIN says only that it will send no more: `nc`, `shutdown(SHUT_WR)` and
 // some libraries do so and still wait for their answer, and a client that closed looks the same
-// until something is sent to it. So the end of input is not taken for leaving; the answer is tried.
-// Gone is what Linux reports as EPOLLHUP or EPOLLERR: a reset, or a failed write. A client that
-// closed is found out by keep-alive probes, which are switched on when its FIN arrives while an
-// answer is being made: its system forgets the socket within a minute or so, then answers with a
-// reset.
+// until something is sent to it. For the connection gone is what Linux reports as EPOLLHUP or
+// EPOLLERR: a reset, or a failed write. The end of input is told to the request that is being
+// handled, unless others stand behind it, whose end it is; its handler decides what that means
+// (docs/decisions/clients-that-close.md). The answer is tried in any case. A client that closed is
+// found out by keep-alive probes, which are switched on when its FIN arrives while an answer is
+// being made: its system forgets the socket within a minute or so, then answers with a reset.
 #pragma once
 
 #include <array>

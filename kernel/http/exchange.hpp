@@ -64,8 +64,9 @@ public:
     virtual bool clientGone() const = 0;
     // Loop thread: `callback` runs when the client goes before the answer was given. At most one.
     virtual void onClientGone(std::function<void()> callback) = 0;
-    // Loop thread: `callback` runs when the client says, before the answer was given, that it will send no more. It may wait
-    // for the answer all the same, or be gone, which is known for sure only later. At most one.
+    // Loop thread: `callback` runs when the client says, before the answer was given, that it will send no more, and has sent
+    // nothing behind this request. It may wait for the answer all the same, or be gone, which is known for sure only later. At
+    // most one.
     virtual void onInputEnd(std::function<void()> callback) = 0;
 
 protected:

@@ -99,9 +99,10 @@ base::Failure failureOf(const WorkerEnd& end, const Target& target,
             return {.reason = "worker_not_started",
                     .detail = "no worker could be started: " + end.detail,
                     .hint = end.hint};
+        case Cause::killed:
+            return {.reason = "client_gone", .detail = end.detail};
         case Cause::crashed:
         case Cause::stopped:
-        case Cause::killed:
             break;
     }
     return {.reason = "worker_crashed", .detail = end.detail, .hint = end.hint};

@@ -21,6 +21,8 @@ class ServerAnswersTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testAnsweredTwice);
     CPPUNIT_TEST(testClientGone);
     CPPUNIT_TEST(testClientGoneAfterHalfClose);
+    CPPUNIT_TEST(testTheEndBehindPipelinedRequests);
+    CPPUNIT_TEST(testTheEndInTheMomentOfAnAnswer);
     CPPUNIT_TEST(testServerGoesFirst);
     CPPUNIT_TEST_SUITE_END();
 
@@ -225,6 +227,57 @@ public:
         client.reset();
         CPPUNIT_ASSERT(eventually([&] { return gone.load(); }));
         server.onLoop([&] { held.reset(); });
+    }
+
+    // It is the end of their row and says nothing of the one that is being handled.
+    void testTheEndBehindPipelinedRequests() {
+        std::shared_ptr<Exchange> held;
+        std::atomic<bool> ended{false}, taken{false};
+        RunningServer server([&](std::shared_ptr<Exchange> exchange) {
+            if (exchange->request().path != "/held") return echo(std::move(exchange));
+            exchange->onInputEnd([&] { ended = true; });
+            held = std::move(exchange);
+            taken = true;
+        });
+        Client client = server.connect();
+        client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.endOfInput();
+        CPPUNIT_ASSERT(eventually([&] { return taken.load(); }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        CPPUNIT_ASSERT(!ended);
+        server.onLoop([&] { std::exchange(held, nullptr)->respond(200, "", {"first"}); });
+        CPPUNIT_ASSERT_EQUAL(std::string("first"), bodyOf(client.readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(std::string("GET /b "), bodyOf(client.readAnswer()));
+        CPPUNIT_ASSERT(client.closed());
+    }
+
+    // The request behind it waits for the end of the round then.
+    void testTheEndInTheMomentOfAnAnswer() {
+        std::shared_ptr<Exchange> held;
+        std::atomic<bool> taken{false};
+        RunningServer server([&](std::shared_ptr<Exchange> exchange) {
+            const std::string path(exchange->request().path);
+            if (path == "/release") std::exchange(held, nullptr)->respond(200, "", {"first"});
+            if (path != "/held") return echo(std::move(exchange));
+            held = std::move(exchange);
+            taken = true;
+        });
+        Client client = server.connect(), other = server.connect();
+        client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return taken.load(); }));
+        std::promise<void> asleep, wake;
+        server.loop.post([&] {
+            asleep.set_value();
+            wake.get_future().wait();
+        });
+        asleep.get_future().wait();
+        other.send("GET /release HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        client.endOfInput();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        wake.set_value();
+        CPPUNIT_ASSERT_EQUAL(std::string("first"), bodyOf(client.readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(std::string("GET /b "), bodyOf(client.readAnswer()));
     }
 
     void testServerGoesFirst() {

@@ -158,7 +158,7 @@ public:
         FakeWorker& worker = *bound()[0];
         worker.answer(worker.calls[40], "1");
         CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(three.first).document);
-        CPPUNIT_ASSERT(!wait(three.gone).failure.reason.empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(three.gone).failure.reason);
         CPPUNIT_ASSERT_EQUAL(size_t{1}, worker.killed);
         CPPUNIT_ASSERT(wait(call(t)).kind == Outcome::Kind::result);
     }
@@ -192,7 +192,8 @@ public:
         until([&] { return worker.calls.size() == 44; }, "both in one socket");
         dispatcher->cancel(*leaves);
         CPPUNIT_ASSERT_EQUAL(std::string("4"), wait(next).document);
-        CPPUNIT_ASSERT(stays->done && worker.killed == 1 && !worker.alive);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(stays).failure.reason);
+        CPPUNIT_ASSERT(worker.killed == 1 && !worker.alive);
         CPPUNIT_ASSERT_EQUAL(size_t{2}, launcher->workers.size());
     }
 
