@@ -86,7 +86,11 @@ http::ServerOptions Platform::serverOptions() {
         const uint64_t code = std::max(settings_.maxCodeBytes * 2, settings_.maxArchiveBytes / 3 * 4);
         return save ? static_cast<size_t>(code + 1'048'576) : size_t{settings_.maxBodyBytes};
     };
-    options.problem = [](const http::Refusal& refusal) { return api::problemDocument(refusal.failure, {}); };
+    options.problem = [](const http::Refusal& refusal, const http::Request& request) {
+        const std::string id = api::requestIdOf(request);
+        return http::Problem{.headers = "X-Request-Id: " + id + "\r\n",
+                             .document = api::problemDocument(refusal.failure, {.instance = request.path, .requestId = id})};
+    };
     options.occupancy = occupancy_;
     return options;
 }

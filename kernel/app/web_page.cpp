@@ -41,7 +41,8 @@ void WebPage::handle(const std::shared_ptr<http::Exchange>& exchange) const {
         const auto answer = api::problem({.reason = "not_found", .detail = "there is no such page", .hint = "the API begins at /api/v1/functions"}, request);
         return exchange->respond(answer.status, answer.headers, {answer.body});
     }
-    exchange->respond(200, "Content-Type: " + file->second.type + "\r\n" + policy, {file->second.content});
+    exchange->respond(200, "Content-Type: " + file->second.type + "\r\nX-Request-Id: " + api::requestIdOf(request) + "\r\n" + policy,
+                      {file->second.content});
 }
 
 }  // namespace cf::app

@@ -59,7 +59,7 @@ void Connection::start(const Refusal* refusal) {
     server_.loop.watch(fd_.get(), watched_, this);
     server_.deadlines.set(*this, server_.loop.now() + server_.options.idleTimeout);
     if (refusal == nullptr) return;
-    refuse(*refusal);
+    refuse(*refusal, {});
     settle();
 }
 
@@ -81,12 +81,16 @@ void Connection::onEvents(uint32_t events) {
 void Connection::onDeadline() {
     if (serial_ != 0) return;
     if (mode_ == Mode::lingering || outputPending() || stage_ == Stage::idle) return close();
-    refuse(
-        {.status = 408,
-         .failure = {.reason = "request_timeout",
-                     .detail = stage_ == Stage::head ? "the request's head did not arrive in time"
-                                                     : "the request's body arrived too slowly",
-                     .hint = "send the request again, over a faster connection"}});
+    const Refusal late{
+        .status = 408,
+        .failure = {.reason = "request_timeout",
+                    .detail = stage_ == Stage::head ? "the request's head did not arrive in time"
+                                                    : "the request's body arrived too slowly",
+                    .hint = "send the request again, over a faster connection"}};
+    if (inbox_ == nullptr)
+        refuse(late, {});
+    else
+        refuse(late, inbox_->parser, inbox_->buffer.data() + inbox_->begin);
     settle();
 }
 
@@ -122,7 +126,7 @@ void Connection::readInto(Inbox& inbox) {
     if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
         if (!busy() && crowded()) {
             if (buffer.size() >= smallRequest) {
-                refuse(overloaded(server_.options.bufferBytes));
+                refuse(overloaded(server_.options.bufferBytes), inbox.parser, buffer.data());
                 return settle();
             }
             want = smallRequest;
@@ -193,7 +197,7 @@ void Connection::consume(Rest rest, Inbox* inbox) {
             continue;
         }
         if (state == RequestParser::State::failed)
-            refuse(parser.refusal());
+            refuse(parser.refusal(), parser, rest.data);
         else
             awaitMore(parser);
         starved = state == RequestParser::State::needMore;
@@ -229,7 +233,7 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     const bool moves = inbox != nullptr && messageSize > moveAbove;
     // What moves was let in while it was read.
     if (!moves && messageSize > smallRequest && crowded())
-        return refuse(overloaded(server_.options.bufferBytes));
+        return refuse(overloaded(server_.options.bufferBytes), parser, rest.data);
     const Rest behind{rest.data + consumed, rest.size - consumed};
     ExchangeStorage storage = server_.pool->take();
     const char* base = nullptr;
@@ -377,22 +381,30 @@ void Connection::stopping() {
     stream->tellStopping();
 }
 
-void Connection::abandoned() {
+void Connection::abandoned(const Request& request) {
     serial_ = 0;
     exchange_.reset();
     base::logError("http", "a request was dropped by its handler without an answer");
     refuse({.status = 500,
             .failure = {.reason = "internal_error",
-                        .detail = "the request was dropped because of a fault in the platform"}});
+                        .detail = "the request was dropped because of a fault in the platform"}},
+           request);
     settle();
 }
 
-void Connection::refuse(const Refusal& refusal) {
+void Connection::refuse(const Refusal& refusal, const Request& request) {
     ++server_.counters.refused;
     closing_ = lingers_ = true;
-    const std::string document = server_.problemOf(refusal);
-    write(refusal.status, "Content-Type: application/problem+json\r\n" + refusal.headers,
-          {document}, {});
+    const Problem problem = server_.problemOf(refusal, request);
+    write(refusal.status,
+          "Content-Type: application/problem+json\r\n" + problem.headers + refusal.headers,
+          {problem.document}, {});
+}
+
+void Connection::refuse(const Refusal& refusal, const RequestParser& parser, const char* data) {
+    Request request;
+    parser.describe(data, server_.headHeaders, request);
+    refuse(refusal, request);
 }
 
 void Connection::write(int status, std::string_view headers,

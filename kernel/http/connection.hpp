@@ -70,8 +70,8 @@ public:
     size_t pendingOutput() const { return output_.size() - written_; }
     // The server stops: tells the stream, if there is one.
     void stopping();
-    // The exchange died without one.
-    void abandoned();
+    // The exchange died without one; its request, where that is still there.
+    void abandoned(const Request& request);
     // No request is being handled, read or answered.
     bool idle() const;
     bool dead() const { return mode_ == Mode::dead; }
@@ -127,7 +127,10 @@ private:
     // Time that the bytes moved so far have earned beyond the grace.
     std::chrono::milliseconds earned() const;
 
-    void refuse(const Refusal& refusal);
+    // Answers with a problem document and ends the connection; `request` as in ProblemWriter.
+    void refuse(const Refusal& refusal, const Request& request);
+    // The same for the message at `data`, as far as it was parsed.
+    void refuse(const Refusal& refusal, const RequestParser& parser, const char* data);
     void write(int status, std::string_view headers, std::initializer_list<std::string_view> body,
                Shape shape);
     void sendNow(Buffer& head, std::initializer_list<std::string_view> body, size_t bodySize);

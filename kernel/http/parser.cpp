@@ -260,6 +260,10 @@ RequestParser::State RequestParser::parseBody(char* data, size_t& size) {
 
 void RequestParser::describe(const char* base, std::vector<Header>& headers,
                              Request& request) const {
+    if (phase_ == Phase::requestLine) {
+        request = {};
+        return;
+    }
     request.method = method_.in(base);
     request.target = target_.in(base);
     request.path = rootPath_ ? std::string_view("/") : path_.in(base);
@@ -270,7 +274,7 @@ void RequestParser::describe(const char* base, std::vector<Header>& headers,
     // RFC 9112 section 3.2.2: the authority of an absolute target takes the place of whatever Host
     // says.
     if (authority_.size > 0) {
-        if (hosts_ > 0)
+        if (hosts_ > 0 && host_ < fieldCount_)
             headers[host_].value = authority_.in(base);
         else
             headers.push_back({"Host", authority_.in(base)});

@@ -67,7 +67,7 @@ public:
     bool keepAlive() const { return keepAlive_; }
     bool http10() const { return http10_; }
     // After head or complete: views into the message at `base`. `headers` is storage for the header
-    // list.
+    // list. At any other time what was understood so far: nothing before the request line was.
     void describe(const char* base, std::vector<Header>& headers, Request& request) const;
 
     const Refusal& refusal() const { return *refusal_; }

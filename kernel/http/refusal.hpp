@@ -16,8 +16,17 @@ struct Refusal {
         headers{};  // whole lines with CRLF that belong to this answer, e.g. "Allow: GET\r\n"
 };
 
-// Turns a refusal into the bytes of an application/problem+json document. Loop thread.
-using ProblemWriter = std::function<std::string(const Refusal&)>;
+struct Request;
+
+// An application/problem+json document, and whole lines with CRLF for the answer that carries it.
+struct Problem {
+    std::string headers{};
+    std::string document{};
+};
+
+// Turns a refusal into its document. `request` is what was understood of the request: its headers
+// so far; nothing where not even its first line was, or there is none. Loop thread.
+using ProblemWriter = std::function<Problem(const Refusal&, const Request& request)>;
 
 // The document of RFC 9457 without a message catalogue: what is used when no ProblemWriter was
 // given.

@@ -24,7 +24,7 @@ ServerExchange::~ServerExchange() {
     // Elsewhere `connection_` may not be looked at; the pool then finds the connection by the
     // serial, on its loop.
     if (!answered_ && !pool_->abandon(pool_, serial_) && connection_ != nullptr)
-        connection_->abandoned();
+        connection_->abandoned(request_);
     pool_->give(std::move(storage_));
 }
 

@@ -119,17 +119,17 @@ void ServerState::exchangeAbandoned(uint64_t serial) {
     const auto found =
         std::find_if(connections.begin(), connections.end(),
                      [&](const auto& connection) { return connection->serial() == serial; });
-    if (found != connections.end()) (*found)->abandoned();
+    if (found != connections.end()) (*found)->abandoned({});
 }
 
-std::string ServerState::problemOf(const Refusal& refusal) const {
-    if (!options.problem) return plainProblem(refusal);
+Problem ServerState::problemOf(const Refusal& refusal, const Request& request) const {
+    if (!options.problem) return {.document = plainProblem(refusal)};
     try {
-        return options.problem(refusal);
+        return options.problem(refusal, request);
     } catch (const std::exception& error) {
         base::logError("http",
                        std::string("a problem document could not be written: ") + error.what());
-        return plainProblem(refusal);
+        return {.document = plainProblem(refusal)};
     }
 }
 

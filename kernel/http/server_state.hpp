@@ -40,7 +40,7 @@ struct ServerState {
     void exchangeAbandoned(uint64_t serial);
     // Any thread: a connection that another server sends.
     void receive(std::shared_ptr<Traveller> traveller);
-    std::string problemOf(const Refusal& refusal) const;
+    Problem problemOf(const Refusal& refusal, const Request& request) const;
 
     base::EventLoop& loop;
     ServerOptions options;
@@ -55,7 +55,7 @@ struct ServerState {
     std::unique_ptr<char[]> readBuffer;  // readSize and Buffer::slack bytes
     Buffer output{};                     // the answer being put together
     ResponseHead responseHead{};
-    std::vector<Header> headHeaders{};  // of a head shown to bodyLimit
+    std::vector<Header> headHeaders{};  // of a head shown to bodyLimit or a ProblemWriter
     uint64_t nextSerial = 1;
 
     std::vector<std::unique_ptr<Listener>> listeners{};

@@ -28,6 +28,11 @@ class Health(SystemTest):
         executors = self.get('/api/health').json['executors']
         self.assertEqual({'go', 'node', 'python'}, set(executors))
 
+    def test_every_answer_has_the_callers_id(self):
+        for path in ('/', '/api/health', '/api/health/ready', '/api/openapi.yaml', '/api/v1/functions', '/nothing', '/api/v1/nothing'):
+            with self.subTest(path):
+                self.assertEqual(['mine'], self.get(path, {'X-Request-Id': 'mine'}).headers.get_all('X-Request-Id'))
+
     def test_no_store_in_between(self):
         self.assertIn('no-store', self.get('/api/health').headers.get('Cache-Control', ''))
 

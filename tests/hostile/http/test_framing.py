@@ -1,5 +1,6 @@
 """Requests that two readers could understand differently: nothing hidden in one may ever run as another."""
 import itertools
+import json
 import pathlib
 import re
 import threading
@@ -53,6 +54,26 @@ class Framing(SystemTest):
                         + lines + b'\r\n\r\n' + body
                         + b'GET /api/v1/functions/honest HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n')
             return client.answers()
+
+    def test_refusals_say_which_request_they_are_of(self):
+        mine, other = b'X-Request-Id: mine\r\n', b'Host: HOST\r\n'
+        for status, request, known in (
+                (400, b'GET /a?b HTTP/1.1\r\n' + mine + b'\r\n', True),
+                (400, b'GET /a HTTP/1.1\r\n' + mine + b'no field\r\n\r\n', True),
+                (400, b'GET /a\r\n', False),
+                (413, b'POST /a HTTP/1.1\r\nContent-Length: 99999999999\r\n' + mine + other + b'\r\n', True),
+                (414, b'GET /' + b'x' * 9000 + b' HTTP/1.1\r\n' + mine + other + b'\r\n', False),
+                (417, b'POST /a HTTP/1.1\r\n' + mine + other + b'Expect: x\r\nContent-Length: 1\r\n\r\n', True),
+                (431, b'GET /a HTTP/1.1\r\n' + mine + other + b'X: ' + b'x' * 40_000 + b'\r\n\r\n', True),
+                (501, b'BREW /a HTTP/1.1\r\n' + mine + other + b'\r\n', False),
+                (505, b'GET /a HTTP/2.0\r\n' + mine + other + b'\r\n', False)):
+            with self.subTest(request[:60]), RawClient(self.url) as client:
+                client.send(request.replace(b'HOST', client.host))
+                answer = client.answer()
+                document = json.loads(answer.body)
+                self.assertEqual((status, '/a' if known else None), (answer.status, document.get('instance')), answer)
+                self.assertEqual(1, answer.head.lower().count(b'\r\nx-request-id: '), answer)
+                self.assertRegex(answer.header('X-Request-Id'), '^mine$' if known else '^[0-9a-z]{26}$')
 
     def check(self, answers, what):
         """Refused and closed, or understood as one request whose successor is the honest one."""

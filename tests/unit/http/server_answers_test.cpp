@@ -123,12 +123,38 @@ public:
 
     void testRefusalsUseTheGivenDocument() {
         ServerOptions options;
-        options.problem = [](const Refusal& refusal) {
-            return "<" + refusal.failure.reason + std::to_string(refusal.status) + ">";
+        options.problem = [](const Refusal& refusal, const Request& request) {
+            return Problem{.headers = "X-Seen: " + std::string(request.header("X-Id")) + "\r\n",
+                           .document = "<" + refusal.failure.reason +
+                                       std::to_string(refusal.status) +
+                                       std::string(request.path) + ">"};
         };
+        options.headerTimeout = std::chrono::milliseconds(50);
         RunningServer server(echo, std::move(options));
-        CPPUNIT_ASSERT_EQUAL(std::string("<malformed_request400>"),
-                             bodyOf(server.ask("GET / HTTP/1.1\r\n\r\n")));
+        const auto refused = [&](const std::string& document, const std::string& id,
+                                 const std::string& request) {
+            const std::string answer = server.ask(request);
+            CPPUNIT_ASSERT_EQUAL(document, bodyOf(answer));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(answer, size_t{1}, count(answer, "X-Seen: " + id + "\r\n"));
+        };
+        refused("<malformed_request400/a>", "1", "GET /a?b HTTP/1.1\r\nX-Id: 1\r\n\r\n");
+        refused("<malformed_request400/>", "1",
+                "GET http://a HTTP/1.1\r\nX-Id: 1\r\nHost: a\r\nHost: b\r\n\r\n");
+        refused("<malformed_request400/>", "",
+                "GET http://a HTTP/1.1\r\nHost: \"\r\nX-Id: 1\r\n\r\n");
+        refused("<body_too_large413/a>", "1",
+                "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6291457\r\nX-Id: 1\r\n\r\n");
+        // Nothing of the request before is taken for one of this.
+        Client second = server.connect();
+        second.send("GET /a HTTP/1.1\r\nHost: a\r\nX-Id: 1\r\n\r\nBREW /b HTTP/1.1\r\n\r\n");
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(second.readAnswer()));
+        const std::string unknown = second.readAnswer();
+        CPPUNIT_ASSERT_EQUAL(std::string("<method_not_implemented501>"), bodyOf(unknown));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, count(unknown, "X-Seen: \r\n"));
+        Client slow = server.connect();
+        const std::string late = slow.send("GET /a HTTP/1.1\r\nX-Id: 1\r\nX-Re").readAnswer();
+        CPPUNIT_ASSERT_EQUAL(std::string("<request_timeout408/a>"), bodyOf(late));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, count(late, "X-Seen: 1\r\n"));
     }
 
     // A client that is still sending when it is refused must get the answer, not a reset.
