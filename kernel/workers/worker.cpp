@@ -217,18 +217,23 @@ void Worker::giveMoment(Invocation& call, Clock::time_point now) {
     ringAt(call.begun + call.timeout);
 }
 
+// Several at once were told; those that do not end by themselves end with the worker, once nobody else is there.
+void Worker::endCancelled(Clock::time_point now) {
+    if (!holdsOnlyCancelled()) return;
+    for (const auto& call : inFlight_) giveMoment(*call, now);
+}
+
 bool Worker::cancel(Invocation& invocation) {
     const auto at = std::find_if(inFlight_.begin(), inFlight_.end(),
                                  [&](const auto& call) { return call.get() == &invocation; });
     if (at == inFlight_.end()) return false;
-    if (inFlight_.size() == 1) {
-        kill(WorkerEnd::Cause::killed, "the caller went away");
-    } else if (target_->concurrency > 1) {
+    invocation.abandoned = invocation.cancelled = true;
+    if (target_->concurrency > 1) {
         const size_t start = protocol::beginFrame(out_, FrameType::cancel, invocation.frameId);
         protocol::endFrame(out_, start);
         flushSoon();
+        endCancelled(Clock::now());
     } else {
-        invocation.abandoned = invocation.cancelled = true;
         if (holdsOnlyCancelled())
             kill(WorkerEnd::Cause::killed, "the caller went away");
         else if (at == inFlight_.begin())

@@ -167,6 +167,7 @@ private:
     void flush();
     void begin(Invocation& call, Clock::time_point now);
     void giveMoment(Invocation& call, Clock::time_point now);
+    void endCancelled(Clock::time_point now);
     void ringAt(Clock::time_point when);
     void onDeadline();
     bool expireFront(Clock::time_point now);

@@ -113,13 +113,21 @@ void Worker::expire(size_t index) {
     flushSoon();
     cancelled_.push_back(call->frameId);
     leaving_ = true;
-    WorkerEnd end{.cause = WorkerEnd::Cause::timedOut,
-                  .detail = "the handler ran longer than its timeout"};
+    const WorkerEnd end =
+        call->cancelled ? WorkerEnd{.cause = WorkerEnd::Cause::killed,
+                                    .detail = "the caller went away"}
+                        : WorkerEnd{.cause = WorkerEnd::Cause::timedOut,
+                                    .detail = "the handler ran longer than its timeout"};
     Outcome outcome;
+    sampleMemory(true);
+    outcome.memoryPeakBytes = memoryPeakBytes_;
     outcome.run = microsecondsSince(call->begun, Clock::now());
     outcome.cold = call->cold;
     outcome.init = call->init;
     outcome.failure = failureOf(end, *target_, call->timeout);
+    if (!call->cancelled && !inFlight_.empty())
+        outcome.failure.observed = "still running after " + std::to_string(call->timeout.count()) +
+                                   " ms; its worker ends when its other invocations are done";
     owner_->workerAnswered(*this, std::move(call), outcome);
 }
 

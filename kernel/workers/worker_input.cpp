@@ -243,6 +243,8 @@ bool Worker::onAnswer(const Frame& frame) {
     if (target_->concurrency <= 1) {
         if (!inFlight_.empty()) begin(*inFlight_.front(), now);
         if (holdsOnlyCancelled()) kill(WorkerEnd::Cause::killed, "the caller went away");
+    } else {
+        endCancelled(now);
     }
     owner_->workerAnswered(*this, std::move(call), outcome);
     if (leaving_ && inFlight_.empty() && state_ == State::ready) stop();

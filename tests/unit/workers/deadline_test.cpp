@@ -19,6 +19,8 @@ class DeadlineTest : public DispatcherFixture {
     CPPUNIT_TEST(aCancelledCallIsGivenAMomentWhileOthersWaitBehindIt);
     CPPUNIT_TEST(whatMayHaveBegunAtATimeoutDoesNotRunAgain);
     CPPUNIT_TEST(anAnswerThatLiesThereAtTheDeadlineCounts);
+    CPPUNIT_TEST(ofSeveralAtOnceTheCancelledEndWithTheLast);
+    CPPUNIT_TEST(aLateCallBesideOthersSaysWhatBecomesOfIt);
     CPPUNIT_TEST(loadingHasADeadline);
     CPPUNIT_TEST_SUITE_END();
 
@@ -222,6 +224,46 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(first).document);
         CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(behind).document);
         CPPUNIT_ASSERT_EQUAL(size_t{0}, worker.killed);
+    }
+
+    void ofSeveralAtOnceTheCancelledEndWithTheLast() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->concurrency = 3;
+        t->timeout = 10s;
+        dispatcher->commit(t);
+        Invocation* gone[2] = {};
+        const auto first = call(t, "1", &gone[0]), second = call(t, "2", &gone[1]), stays = call(t, "3");
+        FakeWorker& worker = running(3);
+        dispatcher->cancel(*gone[0]);
+        dispatcher->cancel(*gone[1]);
+        until([&] { return worker.cancelled.size() == 2; }, "both to be told");
+        turn(100ms);
+        CPPUNIT_ASSERT(!first->done && !second->done);
+        worker.answer(worker.calls[2], "3");
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(stays).document);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(first).failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(second).failure.reason);
+        until([&] { return worker.killed > 0 || !worker.alive; }, "its end");
+    }
+
+    void aLateCallBesideOthersSaysWhatBecomesOfIt() {
+        launcher->onStart = [](FakeWorker& worker) {
+            worker.autoAnswer = false;
+            worker.uses(50u << 20);
+        };
+        start();
+        const auto t = target();
+        t->concurrency = 2;
+        dispatcher->commit(t);
+        const auto late = call(t);
+        turn(100ms);
+        const auto other = call(t);
+        const auto got = wait(late);
+        CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), got.failure.reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("still running after 200 ms; its worker ends when its other invocations are done"),
+                             got.failure.observed);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{50} << 20, got.memoryPeakBytes);
+        CPPUNIT_ASSERT(!other->done);
     }
 
     void loadingHasADeadline() {

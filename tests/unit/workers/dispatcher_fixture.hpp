@@ -21,6 +21,7 @@ struct Answer {
     base::Failure failure{};
     bool cold = false;
     std::string log{};
+    uint64_t memoryPeakBytes = 0;
 };
 
 class KeptInvocation final : public Invocation {
@@ -28,7 +29,8 @@ public:
     explicit KeptInvocation(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
     void finished(const Outcome& outcome) override {
         CPPUNIT_ASSERT_MESSAGE("an invocation was answered twice", !answer_->done);
-        *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, log};
+        *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, log,
+                     outcome.memoryPeakBytes};
     }
 
 private:
