@@ -2,13 +2,10 @@
 
 #include <unistd.h>
 
-#include <Poco/AutoPtr.h>
-#include <Poco/Exception.h>
-#include <Poco/Util/PropertyFileConfiguration.h>
-
 #include <algorithm>
 #include <cctype>
 
+#include "app/properties_file.hpp"
 #include "app/settings_keys.hpp"
 
 namespace cf::app {
@@ -47,13 +44,6 @@ std::string keyOfVariable(const std::string& name) {
     }
     return {};
 }
-
-// The entries as they stand in the file: asking a configuration for its keys level by level never ends at an empty one.
-class PropertiesFile : public Poco::Util::PropertyFileConfiguration {
-public:
-    using PropertyFileConfiguration::PropertyFileConfiguration;
-    std::map<std::string, std::string> entries() const { return {begin(), end()}; }
-};
 
 // The key that was probably meant.
 std::string nearest(const std::string& wrong) {
@@ -109,12 +99,9 @@ SettingsResult readSettings(const std::string& file) {
     };
 
     if (!file.empty()) {
-        try {
-            const Poco::AutoPtr<PropertiesFile> configuration(new PropertiesFile(file));
-            for (const auto& [key, value] : configuration->entries()) accept(key, value, file);
-        } catch (const Poco::Exception& exception) {
-            result.errors.push_back("cannot read the properties file " + file + ": " + exception.displayText());
-        }
+        const auto properties = readProperties(file);
+        if (!properties) result.errors.push_back(properties.failure().detail);
+        else for (const auto& [key, value, line] : *properties) accept(key, value, file + ", line " + std::to_string(line));
     }
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string text = *variable;

@@ -1,6 +1,8 @@
 """The properties: the file of the project names every key, and what is wrong is refused by name."""
+import os
 import re
 import subprocess
+import tempfile
 
 from platform_fixture import BINARY, SOURCE, OwnPlatformTest, Platform, free_port, request
 
@@ -105,6 +107,22 @@ class Configuration(OwnPlatformTest):
                               stderr=subprocess.STDOUT, timeout=20)
         self.assertNotEqual(0, done.returncode)
         self.assertIn(b'/nonexistent.properties', done.stdout)
+
+    def test_what_is_no_file_is_said(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pipe, large = os.path.join(folder, 'pipe'), os.path.join(folder, 'large')
+            os.mkfifo(pipe)
+            with open(large, 'wb') as f:
+                f.truncate(1 << 30)
+            for path, why in ((folder, 'it is a folder'), (pipe, 'it is not a file'), ('/dev/zero', 'it is not a file'),
+                              (large, 'it is larger than 1 MB')):
+                for command in ('serve', 'config'):
+                    with self.subTest(f'{command} {path}'):
+                        done = subprocess.run([BINARY, command, '--config', path], stdin=subprocess.DEVNULL,
+                                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20)
+                        self.assertEqual(2, done.returncode)
+                        self.assertEqual(1, done.stderr.count(b'\n'), done.stderr)
+                        self.assertIn(f'{path}: {why}', done.stderr.decode())
 
     def test_unknown_arguments_are_refused(self):
         done = subprocess.run([BINARY, 'serve', '--nonsense'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)

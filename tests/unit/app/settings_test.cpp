@@ -1,5 +1,6 @@
 // The properties file and the environment: what overrides what, and how mistakes are told.
 #include <cppunit/extensions/HelperMacros.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,9 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(familiesOfKeysAreCollected);
     CPPUNIT_TEST(aTokenIsNeverShown);
     CPPUNIT_TEST(aMissingFileIsAnError);
+    CPPUNIT_TEST(whatIsNoFileIsAnError);
+    CPPUNIT_TEST(aFileThatIsTooLargeIsAnError);
+    CPPUNIT_TEST(mistakesHaveTheirLines);
     CPPUNIT_TEST(aDataDirectoryHasOnePlatform);
     CPPUNIT_TEST_SUITE_END();
 
@@ -165,6 +169,34 @@ public:
     }
 
     void aMissingFileIsAnError() { CPPUNIT_ASSERT(holds(readSettings("/nonexistent/x.properties"), "cannot read the properties file")); }
+
+    void whatIsNoFileIsAnError() {
+        const std::string pipe = folder_ / "pipe";
+        CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(pipe.c_str(), 0600));
+        for (const auto& [path, why] : {std::pair<std::string, std::string>{folder_, "it is a folder, not a file"},
+                                        {"/dev/zero", "it is not a file but a pipe, socket or device"},
+                                        {pipe, "it is not a file but a pipe, socket or device"}}) {
+            const auto result = readSettings(path);
+            CPPUNIT_ASSERT_EQUAL(size_t{1}, result.errors.size());
+            CPPUNIT_ASSERT_EQUAL("cannot read the properties file " + path + ": " + why, result.errors[0]);
+        }
+    }
+
+    void aFileThatIsTooLargeIsAnError() {
+        const auto path = file("server.port = 1\n");
+        std::filesystem::resize_file(path, 1u << 30);
+        CPPUNIT_ASSERT(holds(readSettings(path), "it is larger than 1 MB"));
+        // One that does not say its size is read up to the limit.
+        CPPUNIT_ASSERT(holds(readSettings("/proc/self/status"), "/proc/self/status, line 1: unknown property \"Name\""));
+    }
+
+    void mistakesHaveTheirLines() {
+        const auto path = file("# a comment\n\n   ! another\nserver.address = 127.0.0.1, \\\n   ::1\r\n\tserver.prot = 1\nqueue.size = x");
+        const auto result = readSettings(path);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, result.settings.addresses.size());
+        CPPUNIT_ASSERT(holds(result, path + ", line 6: unknown property \"server.prot\""));
+        CPPUNIT_ASSERT(holds(result, path + ", line 7: queue.size = \"x\""));
+    }
 
     void aDataDirectoryHasOnePlatform() {
         const auto first = DataDirectory::open(folder_ / "data");
