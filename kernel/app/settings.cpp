@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 
 #include "app/properties_file.hpp"
 #include "app/settings_keys.hpp"
@@ -99,9 +100,14 @@ SettingsResult readSettings(const std::string& file) {
     };
 
     if (!file.empty()) {
+        std::map<std::string, size_t> lines;
         const auto properties = readProperties(file);
         if (!properties) result.errors.push_back(properties.failure().detail);
-        else for (const auto& [key, value, line] : *properties) accept(key, value, file + ", line " + std::to_string(line));
+        else for (const auto& [key, value, line] : *properties) {
+            const auto [first, isFirst] = lines.emplace(key, line);
+            if (isFirst || key.empty()) accept(key, value, file + ", line " + std::to_string(line));
+            else result.errors.push_back(file + ", line " + std::to_string(line) + ": \"" + key + "\" stands in line " + std::to_string(first->second) + " already");
+        }
     }
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string text = *variable;
@@ -119,6 +125,8 @@ SettingsResult readSettings(const std::string& file) {
         if (!key.apply(result.settings, values[key.name]))
             result.errors.push_back((sources.contains(key.name) ? sources[key.name] + ": " : std::string{}) + key.name + " = \"" +
                                     (key.name == "auth.token" ? "..." : values[key.name]) + "\" is not accepted; it takes " + key.range);
+        if (key.name == "executors.dir" && !result.settings.executorsDir.empty() && !std::filesystem::is_directory(result.settings.executorsDir))
+            result.errors.push_back(sources[key.name] + ": executors.dir = \"" + values[key.name] + "\" is not accepted; there is no such folder");
         result.effective.emplace_back(key.name, key.name == "auth.token" && !values[key.name].empty() ? "(set)" : values[key.name]);
     }
     for (const auto& [key, value] : values) {

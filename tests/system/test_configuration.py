@@ -99,6 +99,13 @@ class Configuration(OwnPlatformTest):
         for text in ('queue.size', 'workers.max', 'colour'):
             self.assertIn(text, said)
 
+    def test_a_key_that_stands_twice_is_refused(self):
+        said = self.refused({'queue.size': '5\nlog.level = info\nqueue.size = 7'})
+        self.assertRegex(said, r'line 5: "queue.size" stands in line 3 already')
+
+    def test_a_folder_of_executors_that_is_not_there(self):
+        self.assertIn('executors.dir = "/nonexistent" is not accepted; there is no such folder', self.refused({'executors.dir': '/nonexistent'}))
+
     def test_bad_environment_values_are_refused_by_their_name(self):
         self.assertIn('CLOUDFUNCTION_PORT', self.refused(environment={'CLOUDFUNCTION_PORT': 'x'}))
 

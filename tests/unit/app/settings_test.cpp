@@ -33,6 +33,8 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(whatIsNoFileIsAnError);
     CPPUNIT_TEST(aFileThatIsTooLargeIsAnError);
     CPPUNIT_TEST(mistakesHaveTheirLines);
+    CPPUNIT_TEST(aKeyThatStandsTwiceIsRefused);
+    CPPUNIT_TEST(aFolderOfExecutorsMustBeThere);
     CPPUNIT_TEST(aDataDirectoryHasOnePlatform);
     CPPUNIT_TEST_SUITE_END();
 
@@ -196,6 +198,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(size_t{2}, result.settings.addresses.size());
         CPPUNIT_ASSERT(holds(result, path + ", line 6: unknown property \"server.prot\""));
         CPPUNIT_ASSERT(holds(result, path + ", line 7: queue.size = \"x\""));
+    }
+
+    void aKeyThatStandsTwiceIsRefused() {
+        const auto path = file("queue.size = 3\n\nqueue.size = 3\nexecutor.lua.path = /a\n executor.lua.path: /b\n");
+        const auto result = readSettings(path);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, result.errors.size());
+        CPPUNIT_ASSERT_EQUAL(path + ", line 3: \"queue.size\" stands in line 1 already", result.errors[0]);
+        CPPUNIT_ASSERT_EQUAL(path + ", line 5: \"executor.lua.path\" stands in line 4 already", result.errors[1]);
+        set("CLOUDFUNCTION_QUEUE_SIZE", "7");
+        CPPUNIT_ASSERT(readSettings(file("queue.size = 3\n")).errors.empty());
+    }
+
+    void aFolderOfExecutorsMustBeThere() {
+        const auto path = file("executors.dir = /nonexistent\n");
+        CPPUNIT_ASSERT(holds(readSettings(path), path + ", line 1: executors.dir = \"/nonexistent\" is not accepted; there is no such folder"));
+        CPPUNIT_ASSERT(holds(readSettings(file("executors.dir = " + path + "\n")), "there is no such folder"));
+        CPPUNIT_ASSERT(readSettings(file("executors.dir = " + folder_.string() + "\n")).errors.empty());
+        CPPUNIT_ASSERT(readSettings(file("executors.dir =\n")).errors.empty());
     }
 
     void aDataDirectoryHasOnePlatform() {
