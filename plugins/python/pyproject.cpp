@@ -1,133 +1,31 @@
 #include "pyproject.hpp"
 
+#include <algorithm>
+#include <set>
+
+#include "toml.hpp"
+
 namespace cf::python {
 
 namespace {
 
 constexpr const char* fileName = "pyproject.toml";
 
-// A position in the text, with its line.
-class Scanner {
-public:
-    explicit Scanner(std::string_view text) : x_text(text) {}
-
-    bool atEnd() const { return x_at >= x_text.size(); }
-    char peek() const { return atEnd() ? '\0' : x_text[x_at]; }
-    uint32_t line() const { return x_line; }
-    bool next(std::string_view what) const { return x_text.substr(x_at, what.size()) == what; }
-
-    void skip(size_t count = 1) {
-        for (; count > 0 && !atEnd(); --count)
-            if (x_text[x_at++] == '\n') ++x_line;
-    }
-    void skipBlanks() {
-        while (peek() == ' ' || peek() == '\t' || peek() == '\r') skip();
-    }
-    void skipLine() {
-        while (!atEnd() && peek() != '\n') skip();
-    }
-    // Blanks, line ends and comments, as they may stand between the values of an array.
-    void skipSpace() {
-        while (true) {
-            skipBlanks();
-            if (peek() == '#') skipLine();
-            if (peek() != '\n') return;
-            skip();
-        }
-    }
-
-    // A string of any of the four kinds; false when there is none or it does not end.
-    bool takeString(std::string& value) {
-        const char quote = peek();
-        if (quote != '"' && quote != '\'') return false;
-        const std::string three(3, quote);
-        const bool longForm = next(three);
-        skip(longForm ? 3 : 1);
-        if (longForm && peek() == '\n') skip();
-        while (!atEnd()) {
-            if (longForm ? next(three) : peek() == quote) {
-                skip(longForm ? 3 : 1);
-                return true;
-            }
-            if (!longForm && peek() == '\n') return false;
-            if (quote == '"' && peek() == '\\') {
-                skip();
-                value +=
-                    peek() == 't' ? '\t' : peek();  // other escapes make no sense in a requirement
-            } else {
-                value += peek();
-            }
-            skip();
-        }
-        return false;
-    }
-
-    // A key such as `project`, `project.dependencies` or `"project" . dependencies`, joined by
-    // dots.
-    std::string takeKey() {
-        std::string key;
-        while (true) {
-            skipBlanks();
-            if (peek() == '"' || peek() == '\'') {
-                if (!takeString(key)) return {};
-            } else {
-                while (!atEnd() &&
-                       std::string_view{" \t\r\n.=]#,[{"}.find(peek()) == std::string_view::npos) {
-                    key += peek();
-                    skip();
-                }
-            }
-            skipBlanks();
-            if (peek() != '.') return key;
-            key += '.';
-            skip();
-        }
-    }
-
-    // Passes over a value of any kind.
-    void skipValue() {
-        int depth = 0;
-        while (!atEnd()) {
-            const char c = peek();
-            std::string ignored;
-            if (c == '"' || c == '\'') {
-                if (!takeString(ignored)) return;
-                continue;
-            }
-            if (c == '[' || c == '{') ++depth;
-            if (c == ']' || c == '}') --depth;
-            if (c == '#') {
-                skipLine();
-                continue;
-            }
-            if (c == '\n' && depth <= 0) return;
-            skip();
-        }
-    }
-
-private:
-    std::string_view x_text;
-    size_t x_at = 0;
-    uint32_t x_line = 1;
-};
-
 void refuse(Project& project, uint32_t line, std::string what) {
     if (project.requirements.remarks.size() < mostRemarks)
         project.requirements.remarks.push_back({fileName, line, 0, std::move(what), false});
 }
 
-// `each` gets every string of an array and its line; false when it is not an array of strings.
+// `each` gets every string of the array ahead and its line; false when it is not an array of
+// strings.
 template <typename Each>
-bool takeStrings(Scanner& scanner, Each each) {
+bool takeStrings(TomlScanner scanner, Each each) {
     scanner.skipBlanks();
     if (scanner.peek() != '[') return false;
     scanner.skip();
     while (true) {
         scanner.skipSpace();
-        if (scanner.peek() == ']') {
-            scanner.skip();
-            return true;
-        }
+        if (scanner.peek() == ']') return true;
         const auto line = scanner.line();
         std::string value;
         if (!scanner.takeString(value)) return false;
@@ -140,7 +38,7 @@ bool takeStrings(Scanner& scanner, Each each) {
     }
 }
 
-void takeDependencies(Scanner& scanner, Project& project) {
+void takeDependencies(const TomlScanner& scanner, Project& project) {
     project.declares = true;
     const auto start = scanner.line();
     bool tooMany = false;
@@ -163,6 +61,58 @@ void takeDependencies(Scanner& scanner, Project& project) {
                "the dependencies of [project] must be a list of texts, such as [\"requests>=2\"]");
 }
 
+// A key as it is shown.
+std::string shown(std::string key) {
+    std::replace(key.begin(), key.end(), TomlScanner::quotedDot, '.');
+    return quoted(std::string_view(key));
+}
+
+// What stands in the file so far, to find what stands there twice.
+class Names {
+public:
+    static constexpr size_t most = 10'000;  // no file has as many; each costs memory
+
+    // Each returns what is wrong, as a sentence, or nothing.
+    std::string table(const std::string& key) {
+        if (x_values.count(key) != 0 || x_arrays.count(key) != 0) return twice(key);
+        return add(x_tables, key)
+                   ? ""
+                   : tooManyOr("the table " + shown(key) + " stands here a second time");
+    }
+    std::string arrayTable(const std::string& key) {
+        if (x_values.count(key) != 0 || x_tables.count(key) != 0) return twice(key);
+        // Each of them has names of its own.
+        for (auto* names : {&x_values, &x_tables, &x_arrays}) forgetBelow(*names, key + ".");
+        x_arrays.insert(key);
+        return x_count++ < most ? "" : tooMany();
+    }
+    std::string value(const std::string& key) {
+        if (x_tables.count(key) != 0 || x_arrays.count(key) != 0) return twice(key);
+        return add(x_values, key) ? "" : tooManyOr(twice(key));
+    }
+
+private:
+    using Set = std::set<std::string>;
+
+    static std::string twice(const std::string& key) {
+        return shown(key) + " stands here a second time";
+    }
+    static std::string tooMany() {
+        return "pyproject.toml has more than " + std::to_string(most) + " names";
+    }
+    std::string tooManyOr(std::string other) const { return x_count > most ? tooMany() : other; }
+    bool add(Set& names, const std::string& key) {
+        return ++x_count <= most && names.insert(key).second;
+    }
+    static void forgetBelow(Set& names, const std::string& prefix) {
+        auto at = names.lower_bound(prefix);
+        while (at != names.end() && at->starts_with(prefix)) at = names.erase(at);
+    }
+
+    Set x_values, x_tables, x_arrays;
+    size_t x_count = 0;
+};
+
 }  // namespace
 
 Project readProject(std::string_view content) {
@@ -171,32 +121,36 @@ Project readProject(std::string_view content) {
         refuse(project, 1, std::move(wrong));
         return project;
     }
-    Scanner scanner{content};
+    if (content.starts_with("\xEF\xBB\xBF")) content.remove_prefix(3);
+    TomlScanner scanner{content};
+    Names names;
     std::string table;
-    bool poetry = false;
     uint32_t poetryLine = 0;
-    while (true) {
-        scanner.skipSpace();
-        if (scanner.atEnd()) break;
+    const auto stop = [&](uint32_t line, std::string what) {
+        refuse(project, line, std::move(what));
+        return std::move(project);
+    };
+    for (scanner.skipSpace(); !scanner.atEnd(); scanner.skipSpace()) {
+        const auto line = scanner.line();
         if (scanner.peek() == '[') {
-            const auto line = scanner.line();
             scanner.skip();
-            if (scanner.peek() == '[') scanner.skip();
-            table = scanner.takeKey();
-            scanner.skipLine();
-            if (table == "tool.poetry.dependencies" && !poetry) {
-                poetry = true;
-                poetryLine = line;
-            }
+            table.clear();
+            bool array = false;
+            if (!scanner.takeHeader(table, array))
+                return stop(line,
+                            "this line of pyproject.toml cannot be understood: a table is "
+                            "expected, such as \"[project]\"");
+            if (auto wrong = array ? names.arrayTable(table) : names.table(table); !wrong.empty())
+                return stop(line, std::move(wrong));
+            if (table == "tool.poetry.dependencies" && poetryLine == 0) poetryLine = line;
             continue;
         }
-        const auto line = scanner.line();
-        const auto key = (table.empty() ? "" : table + ".") + scanner.takeKey();
-        if (scanner.peek() != '=') {
-            refuse(project, line,
-                   "this line of pyproject.toml cannot be understood: \"key = value\" is expected");
-            return project;
-        }
+        std::string key = table.empty() ? "" : table + ".";
+        if (!scanner.takeKey(key) || scanner.peek() != '=')
+            return stop(line,
+                        "this line of pyproject.toml cannot be understood: \"key = value\" is "
+                        "expected");
+        if (auto wrong = names.value(key); !wrong.empty()) return stop(line, std::move(wrong));
         scanner.skip();
         if (key == "project.dependencies") {
             takeDependencies(scanner, project);
@@ -209,9 +163,12 @@ Project readProject(std::string_view content) {
                            "[project] dependencies or in requirements.txt");
             });
         }
-        scanner.skipValue();
+        if (!scanner.passValue() || !scanner.takeLineEnd())
+            return stop(line, "the value of " + shown(key) +
+                                  " cannot be understood: it is no TOML value, does not end, or "
+                                  "something stands behind it");
     }
-    if (poetry && !project.declares)
+    if (poetryLine != 0 && !project.declares)
         project.requirements.remarks.push_back({fileName, poetryLine, 0,
                                                 "[tool.poetry.dependencies] is not installed from; "
                                                 "list the packages in [project] dependencies or in "

@@ -1,8 +1,8 @@
 // The dependencies that pyproject.toml names (PEP 621). Pure; used by wanted.cpp.
 //
-// Reads the part of TOML that stands around `[project] dependencies` and no more: a tool's own
-// tables are passed over, whatever is in them. So no interpreter has to start for it, and every
-// remark has its line.
+// Reads no more of TOML than it needs: of a tool's own tables only the shape is judged (toml.hpp),
+// and that nothing stands twice. So no interpreter has to start for it, and every remark has its
+// line.
 #pragma once
 
 #include <string_view>

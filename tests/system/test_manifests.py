@@ -162,6 +162,34 @@ class Python(ManifestTest):
         more['pyproject.toml'] = project % ', '.join(f'"p{i}"' for i in range(3000))
         self.refused('more than 2000 packages are asked for', files=more)
 
+    def test_broken_projects(self):
+        """With the line at which TOML ends to be TOML."""
+        sound = '[project]\nname = "x"\ndependencies = []\n'
+        for wrong, line, words in (('[project\nname=', 1, 'a table is expected'), ('[project] junk\n', 1, 'a table is expected'),
+                                   ('[[project]\n', 1, 'a table is expected'), ('[]\n', 1, 'a table is expected'),
+                                   (sound + '[tool.x\n', 4, 'a table is expected'),
+                                   (sound + '[tool.x]\ny = \n', 5, 'the value of "tool.x.y"'),
+                                   (sound + '[tool.x]\ny = [1, {a = 2}\n', 5, 'the value of "tool.x.y"'),
+                                   (sound + '[tool.x]\ny = "a\n', 5, 'the value of "tool.x.y"'),
+                                   (sound + '[tool.x]\ny = 1 2\n', 5, 'the value of "tool.x.y"'),
+                                   (sound + '[tool.x]\ny = yes\n', 5, 'the value of "tool.x.y"'),
+                                   (sound + 'a b = 1\n', 4, '"key = value" is expected'),
+                                   (sound + 'name = "y"\n', 4, '"project.name" stands here a second time'),
+                                   (sound + '[project]\n', 4, 'the table "project" stands here a second time'),
+                                   (sound + ''.join(f'a{i} = 1\n' for i in range(20000)), 10001, 'more than 10000 names')):
+            with self.subTest(wrong[-60:]):
+                document = self.refused(words, files={'main.py': PYTHON, 'pyproject.toml': wrong})
+                self.assertEqual(('pyproject.toml', line), (document['errors'][0]['file'], document['errors'][0]['line']))
+
+    def test_sound_projects(self):
+        """What TOML allows beside what is read."""
+        project = ('# begins\r\n[build-system]\r\nrequires = [\n  "hatchling", # why\n]\n[ project ]\nname = "x"\nversion = \'1\'\n'
+                   'dependencies = [] # none\n"dynamic" = ["version"]\nurls."a.b" = "c"\nurls.a = {b = "]", c = [1, {d = 2}]}\n'
+                   '[tool."x.y"]\ntext = """a [b\n  "c"""" \nraw = \'\'\'\\\'\'\'\nday = 1979-05-27 07:32:00\nat = 07:32:00.5\n'
+                   'low = -inf\nsmall = +1_000e-3\nyes = true\n[[tool.z]]\na = 1\n[tool.z.b]\nc = 1\n[[tool.z]]\na = 2\n[tool.z.b]\nc = 2')
+        answer = self.create('python', files={'main.py': PYTHON, 'pyproject.toml': project})
+        self.assertEqual(201, answer.status, answer)
+
     def test_other_encodings(self):
         self.refused_files('the file is UTF-16', binary('six\r\n'.encode('utf-16')))
         self.refused_files('the file is not text in UTF-8', binary('six # ü\n'.encode('latin-1')))
