@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <unordered_set>
+
+#include "base/json_fault.hpp"
 
 namespace cf::base {
 
@@ -13,14 +17,16 @@ namespace {
 
 using simdjson::dom::element;
 
-Failure fromError(simdjson::error_code error, size_t maxDepth) {
+Failure fromError(simdjson::error_code error, size_t maxDepth, std::string_view text) {
     if (error == simdjson::DEPTH_ERROR)
         return {.reason = "json_too_deep",
                 .detail = "the JSON is nested too deeply",
                 .hint = "flatten the document",
                 .limit = std::to_string(maxDepth) + " levels"};
     if (error == simdjson::EMPTY) return {.reason = "malformed_json", .detail = "the body is empty, a JSON document is expected"};
-    return {.reason = "malformed_json", .detail = std::string("the body is not valid JSON: ") + simdjson::error_message(error)};
+    const std::string fault = findJsonFault(text);
+    return {.reason = "malformed_json", .detail = fault.empty() ? std::string("the body cannot be read as JSON: ") + simdjson::error_message(error)
+                                                                : "the body is not valid JSON at " + fault};
 }
 
 // `key` as the next part of a JSON pointer (RFC 6901).
@@ -111,28 +117,6 @@ std::string_view trimEnd(std::string_view text) {
     return text;
 }
 
-// Whether all of `text` is a number (RFC 8259, section 6).
-bool isNumber(std::string_view text) {
-    const auto takesOneOf = [&](std::string_view chars) {
-        if (text.empty() || chars.find(text[0]) == std::string_view::npos) return false;
-        text.remove_prefix(1);
-        return true;
-    };
-    const auto takesDigits = [&] {
-        const size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
-        text.remove_prefix(count);
-        return count > 0;
-    };
-    takesOneOf("-");
-    if (!takesOneOf("0") && !takesDigits()) return false;
-    if (takesOneOf(".") && !takesDigits()) return false;
-    if (takesOneOf("eE")) {
-        takesOneOf("+-");
-        if (!takesDigits()) return false;
-    }
-    return text.empty();
-}
-
 // The number of an escape \uXXXX that `text` begins with.
 std::optional<unsigned> escapedUnit(std::string_view text) {
     if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') return std::nullopt;
@@ -154,10 +138,11 @@ size_t behindEscape(std::string& text, size_t at) {
     return at + 6;
 }
 
-// `text`, padded, with a value that simdjson has, as long as it was, in the place of each that JSON allows and simdjson
-// may lack: numbers become 0, lone surrogates U+FFFD. What is no JSON stays none: only a whole token is a number, and
+// `text`, padded, as long as it was, with `standIn(number)` in the place of each number unless that is empty, and with
+// U+FFFD for lone surrogates where `surrogates` says so. What is no JSON stays none: only a whole token is a number, and
 // the strings begin and end where they did.
-std::string representable(std::string_view text) {
+template <typename StandIn>
+std::string replaced(std::string_view text, bool surrogates, StandIn standIn) {
     static constexpr auto endsToken = setOf(" \t\r\n,:[]{}\"");
     std::string copy;
     copy.reserve(text.size() + jsonPadding);
@@ -165,21 +150,50 @@ std::string representable(std::string_view text) {
     for (size_t at = 0; at < copy.size();) {
         if (copy[at] == '"') {
             for (++at; at < copy.size() && copy[at] != '"';)
-                at = copy[at] == '\\' ? behindEscape(copy, at) : at + 1;
+                at = copy[at] != '\\' ? at + 1 : surrogates ? behindEscape(copy, at) : at + 2;
             ++at;
             continue;
         }
         const size_t begin = at;
         while (at < copy.size() && !endsToken[static_cast<uint8_t>(copy[at])]) ++at;
-        if (isNumber(std::string_view(copy).substr(begin, at - begin))) {
-            std::fill(copy.begin() + static_cast<ptrdiff_t>(begin),
-                      copy.begin() + static_cast<ptrdiff_t>(at), ' ');
-            copy[begin] = '0';
+        const auto token = std::string_view(copy).substr(begin, at - begin);
+        if (isJsonNumber(token)) {
+            if (const std::string_view other = standIn(token); !other.empty()) {
+                std::fill(copy.begin() + static_cast<ptrdiff_t>(begin), copy.begin() + static_cast<ptrdiff_t>(at), ' ');
+                copy.replace(begin, other.size(), other);
+            }
         } else if (at == begin) {
             ++at;
         }
     }
     return copy.append(jsonPadding, ' ');
+}
+
+// Of a text that is passed on: with a value that simdjson has in the place of each that JSON allows and simdjson may lack.
+std::string representable(std::string_view text) {
+    return replaced(text, true, [](std::string_view) { return std::string_view("0"); });
+}
+
+template <typename Integer>
+bool isWithin(std::string_view number) {
+    Integer value = 0;
+    return std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc{};
+}
+
+// Of a text whose values are read: numbers beyond 64 bits or a double become one that is beyond every limit, so that
+// whoever reads the field can say which it is. No stand-in is longer than the shortest such number.
+std::string bounded(std::string_view text) {
+    return replaced(text, false, [](std::string_view number) -> std::string_view {
+        const bool negative = number.front() == '-';
+        if (number.find_first_of(".eE") == std::string_view::npos) {
+            if (negative ? isWithin<int64_t>(number) : isWithin<uint64_t>(number)) return {};
+        } else {
+            const double value = std::strtod(std::string(number).c_str(), nullptr);
+            if (value == 0) return "0";
+            if (std::isfinite(value)) return {};
+        }
+        return negative ? "-9e99" : "9e99";
+    });
 }
 
 // Length of the UTF-8 sequence at `at` (RFC 3629), 0 when there is none.
@@ -202,25 +216,31 @@ size_t utf8Length(std::string_view text, size_t at) {
     return 0;
 }
 
+// `text` is padded.
+simdjson::error_code parseWith(simdjson::dom::parser& parser, size_t maxDepth, std::string_view text, element& root) {
+    // The parser's buffers follow the largest text so far, and its depth is part of the same allocation.
+    if (parser.capacity() < text.size() || parser.max_depth() != maxDepth) {
+        const size_t capacity = std::max<size_t>(text.size() * 2, 4096);
+        if (const auto error = parser.allocate(capacity, maxDepth)) return error;
+    }
+    return parser.parse(text.data(), text.size(), false).get(root);
+}
+
 }  // namespace
 
 Result<element> JsonValidator::parse(std::string_view text) {
-    // The parser's buffers follow the largest text so far, and its depth is part of the same allocation.
-    if (parser_.capacity() < text.size() || parser_.max_depth() != maxDepth_) {
-        const size_t capacity = std::max<size_t>(text.size() * 2, 4096);
-        if (const auto error = parser_.allocate(capacity, maxDepth_)) return fromError(error, maxDepth_);
-    }
     element root;
-    const auto error = parser_.parse(text.data(), text.size(), false).get(root);
-    if (error) return fromError(error, maxDepth_);
+    if (const auto error = parseWith(parser_, maxDepth_, text, root)) return fromError(error, maxDepth_, text);
     return root;
 }
 
 Result<element> JsonValidator::check(std::string_view text) {
-    auto root = parse(text);
-    if (root) return root;
+    element root;
+    if (!parseWith(parser_, maxDepth_, text, root)) return root;
     const std::string copy = representable(text);
-    return parse(std::string_view(copy).substr(0, text.size()));
+    const auto error = parseWith(parser_, maxDepth_, std::string_view(copy).substr(0, text.size()), root);
+    if (error) return fromError(error, maxDepth_, text);
+    return root;
 }
 
 Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view body) {
@@ -274,12 +294,16 @@ Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view bo
 }
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text, size_t maxDepth) {
-    if (text.empty()) return fromError(simdjson::EMPTY, maxDepth);
+    if (text.empty()) return fromError(simdjson::EMPTY, maxDepth, text);
     JsonDocument document;
     document.parser_ = std::make_unique<simdjson::dom::parser>();
-    if (const auto error = document.parser_->allocate(std::max<size_t>(text.size(), 64), maxDepth)) return fromError(error, maxDepth);
-    const auto error = document.parser_->parse(text.data(), text.size(), true).get(document.root_);
-    if (error) return fromError(error, maxDepth);
+    if (const auto error = document.parser_->allocate(std::max<size_t>(text.size(), 64), maxDepth)) return fromError(error, maxDepth, text);
+    auto error = document.parser_->parse(text.data(), text.size(), true).get(document.root_);
+    if (error && error != simdjson::DEPTH_ERROR && error != simdjson::EMPTY) {
+        const std::string copy = bounded(text);
+        error = document.parser_->parse(copy.data(), text.size(), false).get(document.root_);
+    }
+    if (error) return fromError(error, maxDepth, text);
     if (const auto twice = duplicateKey(document.root_, ""); !twice.empty())
         return Failure{.reason = "duplicate_key",
                        .detail = "a key appears twice in one object",

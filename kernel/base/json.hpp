@@ -45,7 +45,8 @@ struct InvokeBody {
 // fine. Failures: malformed_json, json_too_deep, invalid_request, unknown_field.
 Result<InvokeBody> sliceInvokeBody(JsonValidator& validator, std::string_view body);
 
-// A parsed control-plane document with its memory. Depth 64, duplicate keys refused at every level.
+// A parsed control-plane document with its memory. Depth 64, duplicate keys refused at every level. Numbers beyond 64 bits
+// or a double are there as one of more than 10^60, so that whoever reads the field refuses them with its limits.
 class JsonDocument {
 public:
     // Failures: malformed_json, json_too_deep, duplicate_key.

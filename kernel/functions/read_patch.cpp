@@ -189,15 +189,17 @@ private:
         const double number = double(value);
         if (number != std::floor(number)) return refuse(pointer, "must be a whole number");
         if (number < low || number > high)
-            return outOfRange(pointer, simdjson::minify(value), std::to_string(low),
-                              std::to_string(high), unit);
+            return outOfRange(pointer, value, std::to_string(low), std::to_string(high), unit);
         field.value = static_cast<uint32_t>(number);
     }
 
-    void outOfRange(const char* pointer, const std::string& observed, const std::string& low,
+    void outOfRange(const char* pointer, element value, const std::string& low,
                     const std::string& high, const char* unit) {
+        // What has no place in 64 bits came as something else than it was sent as (base/json.hpp).
+        const bool beyond = std::abs(double(value)) >= 0x1p64;
+        const std::string observed = beyond ? "a number beyond 64 bits" : simdjson::minify(value);
         refuse(pointer, "must be from " + low + " to " + high + unit + ", not " + observed,
-               low + "-" + high + unit, observed + unit);
+               low + "-" + high + unit, observed + (beyond ? "" : unit));
     }
 
     void seconds(Field<std::chrono::milliseconds>& field, const char* pointer, element value,
@@ -207,8 +209,8 @@ private:
         // 1e-6 keeps 0.1 inside its own limit whatever binary fractions make of it.
         if (ms < static_cast<double>(low.count()) - 1e-6 ||
             ms > static_cast<double>(high.count()) + 1e-6)
-            return outOfRange(pointer, simdjson::minify(value), secondsText(low.count()),
-                              secondsText(high.count()), " seconds");
+            return outOfRange(pointer, value, secondsText(low.count()), secondsText(high.count()),
+                              " seconds");
         field.value = std::chrono::milliseconds(std::llround(ms));
     }
 

@@ -6,6 +6,9 @@ FUNCTIONS = '/api/v1/functions'
 
 
 class BadBodies(SystemTest):
+    def invoked_path(self):
+        return f'/api/v1/functions/{self.function("python", CODE)}/invoke'
+
     def test_malformed_json(self):
         for body in ('{', '', 'nonsense', '{"name": "a",}', "{'name': 'a'}", '[1', '\x00', '{"a":1}{"a":1}'):
             with self.subTest(body):
@@ -13,6 +16,20 @@ class BadBodies(SystemTest):
 
     def test_bytes_that_are_not_utf8(self):
         self.assertProblem(self.post(FUNCTIONS, b'{"name":"\xff\xfe"}'), 400, 'malformed_json')
+
+    def test_the_place_of_a_mistake_is_named(self):
+        for path in (FUNCTIONS, self.invoked_path()):
+            document = self.assertProblem(self.post(path, '{\n  "event": {"a": 1,\n  }\n}'), 400, 'malformed_json')
+            self.assertIn('line 3, column 3: a name in double quotes is expected', document['detail'])
+
+    def test_numbers_that_no_field_takes(self):
+        for field in ('timeout', 'memory', 'concurrency', 'max_workers', 'keep_alive'):
+            for number in ('123456789012345678901234567890', '-123456789012345678901234567890', '1e400', '-1e400'):
+                with self.subTest(f'{field} = {number}'):
+                    answer = self.post(FUNCTIONS, f'{{"name":"a","runtime":"python","code":"x","{field}":{number}}}')
+                    document = self.assertProblem(answer, 422, 'invalid_function')
+                    self.assertEqual([f'/{field}'], [error['pointer'] for error in document['errors']])
+                    self.assertRegex(document['errors'][0]['detail'], '[0-9]')
 
     def test_a_body_that_is_no_object(self):
         for body in ('[]', '1', 'null', '"text"'):

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/json.hpp"
+#include "base/json_fault.hpp"
 
 namespace cf::base {
 
@@ -61,6 +62,9 @@ public:
             if (name[0] == 'y' && accepted == duplicates.contains(name))
                 wrong += name + (accepted ? " is accepted\n" : " is refused\n");
             if (name[0] == 'n' && accepted) wrong += name + " is accepted\n";
+            // What RFC 8259 allows has no fault; what it does not allow has a place.
+            if (name[0] != 'i' && (name[0] == 'y') != findJsonFault(text).empty())
+                wrong += name + ": " + findJsonFault(text) + "\n";
             if (!accepted && document.failure().detail.empty())
                 wrong += name + " is refused without a word\n";
         }

@@ -3,6 +3,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include "base/json_fault.hpp"
+
 namespace cf::base {
 
 class JsonTest : public CppUnit::TestFixture {
@@ -15,6 +17,7 @@ class JsonTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testNumbersOfAnySize);
     CPPUNIT_TEST(testLoneSurrogates);
     CPPUNIT_TEST(testWhatIsPassedOnIsStillJson);
+    CPPUNIT_TEST(testPlacesOfFaults);
     CPPUNIT_TEST(testStrings);
     CPPUNIT_TEST(testUtf8);
     CPPUNIT_TEST_SUITE_END();
@@ -100,7 +103,8 @@ public:
         }
     }
 
-    // Where values are read there is none that is not what was sent.
+    // A number that cannot be kept is beyond every limit of a document, and a fault of a text whose values are read by
+    // themselves.
     void testNumbersOfAnySize() {
         const std::string digits(100'000, '7');
         for (const std::string& number :
@@ -111,19 +115,26 @@ public:
                  {number, " " + number + "\n", "[" + number + "]", "[0," + number + ",1]",
                   "{\"a\\\\\":" + number + ",\"b\\\"\":[true,-" + digits + "]}"}) {
                 CPPUNIT_ASSERT_EQUAL_MESSAGE(text, std::string("fine"), checked(text));
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(text, std::string("fine"), reason(text));
                 if (text.find('e') == std::string::npos) {
-                    CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), reason(text));
                     CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked(text, true));
                 }
             }
-        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), reason("[1e400]"));
         CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), checked("[1e400]", true));
+        for (const std::string& number : {std::string("18446744073709551616"), digits, std::string("1e400")}) {
+            const auto document = JsonDocument::parse("{\"\\\"a\":[" + number + ",-" + number + ",18446744073709551615]}");
+            const auto values = document->root()["\"a"];
+            CPPUNIT_ASSERT(double(values.at(0)) > 1e60 && double(values.at(1)) < -1e60);
+            CPPUNIT_ASSERT_EQUAL(UINT64_MAX, uint64_t(values.at(2)));
+        }
         for (const std::string bad :
              {"-", "+", "--", "+1", "01", "-01", "1.", ".1", "-.1", "1e", "1e+", "1e+-1", "1.e1",
               "1e1.1", "0x1", "1_0", "1-1", "--1", "-+1", "1e1e1", "1a", "a1", "true1", "1true",
               "1\"\"", "\"\"1", "1 1", "1\\", "\\1", "1/", "1;1", "1[]", "1{}", "Infinity", "NaN",
               "1\xc3\xa4", "1\x01", "1\v"}) {
             CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"), checked(bad));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
+                                         reason("[" + digits + "," + bad + ",1e400]"));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
                                          checked("[" + digits + "," + bad + ",1e400]"));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("malformed_json"),
@@ -180,9 +191,38 @@ public:
         JsonValidator validator;
         const std::string padded = "[1e400,tru]" + std::string(jsonPadding, ' ');
         const auto root = validator.check(std::string_view(padded).substr(0, 11));
-        CPPUNIT_ASSERT_EQUAL("the body is not valid JSON: " +
-                                 std::string(simdjson::error_message(simdjson::T_ATOM_ERROR)),
+        CPPUNIT_ASSERT_EQUAL(std::string("the body is not valid JSON at line 1, column 8: a value is expected"),
                              root.failure().detail);
+    }
+
+    void testPlacesOfFaults() {
+        const std::pair<std::string, std::string> faults[] = {
+            {"{\"a\": 1,\n \"\xc3\xa4\": x}", "line 2, column 7: a value is expected"},
+            {"{\"a\": 1,}", "line 1, column 9: a name in double quotes is expected"},
+            {"{'a': 1}", "line 1, column 2: a name in double quotes is expected"},
+            {"{\"a\" 1}", "line 1, column 6: \":\" is expected behind a name"},
+            {"[1 2]", "line 1, column 4: \",\" or \"]\" is expected"},
+            {"{\"a\":[]\n\n", "line 3, column 1: it ends too early, \",\" or \"}\" is expected"},
+            {"[1]\n[2]", "line 2, column 1: nothing more is expected behind the end of the document"},
+            {"[1,]", "line 1, column 4: a value is expected"},
+            {"[", "line 1, column 2: it ends too early, a value is expected"},
+            {"[01]", "line 1, column 2: this is no number as JSON writes them"},
+            {"[NaN]", "line 1, column 2: a value is expected"},
+            {"[\"a\nb\"]", "line 1, column 4: line ends, tabs and other control characters must be escaped inside of a text (\\n, \\t)"},
+            {"[\"\\x\"]", "line 1, column 3: there is no such escape"},
+            {"[\"\\u12g4\"]", "line 1, column 3: there is no such escape"},
+            {"[\"abc]", "line 1, column 2: this text has no end"},
+            {"[\"ab\xff\"]", "line 1, column 5: these bytes are not UTF-8"},
+            {"[\"\\ud83d\\ude00\\ude00\"]", "line 1, column 15: this is half of a surrogate pair, which is no character"},
+            {"[\"\\ud83d\",x]", "line 1, column 11: a value is expected"},
+        };
+        for (const auto& [text, place] : faults) {
+            CPPUNIT_ASSERT_EQUAL(place, findJsonFault(text));
+            CPPUNIT_ASSERT_EQUAL("the body is not valid JSON at " + place, JsonDocument::parse(text).failure().detail);
+        }
+        for (const char* fine : {" {\"a\" : [ ] , \"b\":{},\"\\\"\\u00e4\":[{}, -0.5E+7,true,null , \"\\ud83d\\ude00\"] } \n", "1e400", "\"\""})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(fine, std::string(), findJsonFault(fine));
+        findJsonFault(std::string(1'000'000, '['));
     }
 
     void testStrings() {
