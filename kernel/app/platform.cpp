@@ -335,6 +335,7 @@ void Platform::handle(HomeLoop& home, std::shared_ptr<http::Exchange> exchange) 
 
 void Platform::record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
     using Kind = workers::Outcome::Kind;
+    if (!call.log.empty() && call.log.back() != '\n') logs_->finish(call.target->functionId, call.idText());
     if (!recorder_) return;
     if (outcome.kind == Kind::result && !recorder_->wantsSuccess()) return recorder_->skipped();
     telemetry::InvocationRecord entry;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -15,6 +16,11 @@ FunctionLogs::FunctionLogs(FunctionLogsOptions options, Writer& writer)
       folders_(options_.workDir),
       nextExpiry_(std::chrono::steady_clock::now()) {
     writer.add([this] { drain(); });
+}
+
+FunctionLogs::~FunctionLogs() {
+    const std::scoped_lock lock(filesMutex_);
+    writeOpenLines(LogJoiner::Clock::time_point::max());
 }
 
 void FunctionLogs::look() {
@@ -42,9 +48,7 @@ void FunctionLogs::write(std::string_view functionId, std::string_view invocatio
     if (text.empty()) return;
     const int64_t now = base::unixMs(base::WallClock::now());
     const std::scoped_lock lock(queueMutex_);
-    auto at = queue_.find(functionId);
-    if (at == queue_.end()) at = queue_.try_emplace(std::string(functionId)).first;
-    Pending& pending = at->second;
+    Pending& pending = pendingOf(functionId);
     const size_t room =
         std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_);
     if (text.size() > room) {
@@ -58,6 +62,17 @@ void FunctionLogs::write(std::string_view functionId, std::string_view invocatio
     pending.pieces.push_back({now, std::string(invocationId), stream, std::string(text)});
 }
 
+void FunctionLogs::finish(std::string_view functionId, std::string_view invocationId) {
+    const std::scoped_lock lock(queueMutex_);
+    pendingOf(functionId).pieces.push_back({.invocationId = std::string(invocationId)});
+}
+
+FunctionLogs::Pending& FunctionLogs::pendingOf(std::string_view functionId) {
+    auto at = queue_.find(functionId);
+    if (at == queue_.end()) at = queue_.try_emplace(std::string(functionId)).first;
+    return at->second;
+}
+
 void FunctionLogs::drain() {
     Queue batch;
     {
@@ -66,24 +81,51 @@ void FunctionLogs::drain() {
         queuedBytes_ = 0;
     }
     const std::scoped_lock lock(filesMutex_);
-    for (const auto& [id, pending] : batch) writeFunction(id, pending);
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = LogJoiner::Clock::now();
+    for (const auto& [id, pending] : batch) joinPieces(id, pending, now);
+    size_t waiting = 0;
+    for (const auto& [id, joiner] : joiners_) waiting += joiner.bytes();
+    writeOpenLines(waiting > options_.queuedBytes ? LogJoiner::Clock::time_point::max()
+                                                  : now - options_.linePatience);
     if (now < nextExpiry_) return;
     nextExpiry_ = now + std::chrono::hours(1);
     for (const std::string& id : folders_.ids()) expireLog(folders_.file(id), options_.retention);
 }
 
-void FunctionLogs::writeFunction(const std::string& id, const Pending& pending) {
+void FunctionLogs::joinPieces(const std::string& id, const Pending& pending,
+                              LogJoiner::Clock::time_point now) {
     // A function that was deleted while it ran has no folder any more.
     if (!folders_.knows(id)) return;
+    LogJoiner& joiner = joiners_[id];
     std::string lines;
     lines.reserve(pending.bytes + pending.pieces.size() * 64);
-    for (const Piece& piece : pending.pieces)
-        appendLogLines(lines, piece.timeMs, piece.invocationId, piece.stream, piece.text);
-    if (pending.cut > 0)
-        appendLogLines(lines, base::unixMs(base::WallClock::now()), "", LogStream::platform,
-                       "[cut: " + std::to_string(pending.cut) +
-                           " bytes were printed faster than they can be kept]");
+    for (const Piece& piece : pending.pieces) {
+        if (piece.text.empty())
+            joiner.finish(lines, piece.invocationId);
+        else
+            joiner.add(lines, now, piece.timeMs, piece.invocationId, piece.stream, piece.text);
+    }
+    if (pending.cut > 0) {
+        // What comes next is not what these lines went on with.
+        joiner.expire(lines, LogJoiner::Clock::time_point::max());
+        joiner.add(lines, now, base::unixMs(base::WallClock::now()), "", LogStream::platform,
+                   "[cut: " + std::to_string(pending.cut) +
+                       " bytes were printed faster than they can be kept]");
+    }
+    writeLines(id, lines);
+}
+
+void FunctionLogs::writeOpenLines(LogJoiner::Clock::time_point until) {
+    for (auto at = joiners_.begin(); at != joiners_.end();) {
+        std::string lines;
+        at->second.expire(lines, until);
+        writeLines(at->first, lines);
+        at = at->second.empty() ? joiners_.erase(at) : std::next(at);
+    }
+}
+
+void FunctionLogs::writeLines(const std::string& id, std::string_view lines) {
+    if (lines.empty() || !folders_.knows(id)) return;
     if (appendToLog(folders_.file(id), lines, options_.retention)) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - complained_ < std::chrono::minutes(1)) return;
@@ -97,7 +139,7 @@ std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const
     std::vector<std::string> lines;
     const std::scoped_lock lock(filesMutex_);
     if (!folders_.knows(functionId) || most == 0) return lines;
-    readLogBackwards(folders_.file(functionId), options_.retention, [&](std::string_view text) {
+    const auto take = [&](std::string_view text) {
         const auto line = parseLogLine(text);
         if (!line) return true;
         if (!query.invocations.empty() &&
@@ -106,7 +148,18 @@ std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const
             return true;
         lines.push_back(logLineJson(*line));
         return lines.size() < most;
-    });
+    };
+    // Lines whose end is waited for are the newest.
+    const auto joiner = joiners_.find(functionId);
+    const std::string open = joiner == joiners_.end() ? "" : joiner->second.peek();
+    bool more = true;
+    for (std::string_view rest = open; more && !rest.empty();) {
+        rest.remove_suffix(1);
+        const size_t begin = rest.rfind('\n') + 1;  // npos + 1 is 0
+        more = take(rest.substr(begin));
+        rest = rest.substr(0, begin);
+    }
+    if (more) readLogBackwards(folders_.file(functionId), options_.retention, take);
     std::reverse(lines.begin(), lines.end());
     return lines;
 }

@@ -14,6 +14,7 @@
 
 #include "telemetry/log_file.hpp"
 #include "telemetry/log_folders.hpp"
+#include "telemetry/log_joiner.hpp"
 #include "telemetry/log_line.hpp"
 #include "telemetry/writer.hpp"
 
@@ -23,7 +24,9 @@ struct FunctionLogsOptions {
     std::string workDir{};  // see LogFolders
     LogRetention retention{};
     size_t functionBytes = 512u << 10;  // that one function may print between two writes (200 ms)
-    size_t queuedBytes = 16u << 20;     // of all functions
+    size_t queuedBytes = 16u << 20;     // of all functions; also of lines whose end is waited for
+    // How long a line's end is waited for.
+    std::chrono::milliseconds linePatience{1000};
 };
 
 struct LogQuery {
@@ -36,6 +39,10 @@ public:
     // Registers with `writer`, which must not have been started and must be stopped before the logs
     // go.
     FunctionLogs(FunctionLogsOptions options, Writer& writer);
+    // Writes the lines whose end is waited for.
+    ~FunctionLogs();
+    FunctionLogs(const FunctionLogs&) = delete;
+    FunctionLogs& operator=(const FunctionLogs&) = delete;
 
     // Control-plane threads. See LogFolders.
     void look();
@@ -46,13 +53,16 @@ public:
     }
     void removeFunction(const std::string& id);
 
-    // Any thread, also loops: one or more lines, the last may lack its end. `invocationId` may be
+    // Any thread, also loops: one or more lines, the last may lack its end, which then may come
+    // with the next text of the same invocation and stream (LogJoiner). `invocationId` may be
     // empty.
     void write(std::string_view functionId, std::string_view invocationId, LogStream stream,
                std::string_view text);
+    // Any thread, also loops: the invocation is over, its last line has no end. Need not be told.
+    void finish(std::string_view functionId, std::string_view invocationId);
 
     // Not on a loop: the last lines as JSON objects, oldest first. What was written before the call
-    // is seen.
+    // is seen, also a line whose end is waited for.
     std::vector<std::string> tail(const std::string& functionId, const LogQuery& query);
 
     uint64_t cutBytes() const { return cut_.load(std::memory_order_relaxed); }
@@ -62,7 +72,7 @@ private:
         int64_t timeMs = 0;
         std::string invocationId{};
         LogStream stream = LogStream::output;
-        std::string text{};
+        std::string text{};  // empty: the invocation is over
     };
     struct Pending {
         std::vector<Piece> pieces{};
@@ -77,8 +87,12 @@ private:
     };
     using Queue = std::unordered_map<std::string, Pending, ViewHash, std::equal_to<>>;
 
+    Pending& pendingOf(std::string_view functionId);
     void drain();
-    void writeFunction(const std::string& id, const Pending& pending);
+    void joinPieces(const std::string& id, const Pending& pending,
+                    LogJoiner::Clock::time_point now);
+    void writeOpenLines(LogJoiner::Clock::time_point until);
+    void writeLines(const std::string& id, std::string_view lines);
 
     FunctionLogsOptions options_;
     Writer& writer_;
@@ -90,6 +104,8 @@ private:
 
     std::mutex filesMutex_;  // held while files are written or read; never taken by write()
     LogFolders folders_;
+    std::unordered_map<std::string, LogJoiner>
+        joiners_;  // of functions with lines whose end is waited for
     std::chrono::steady_clock::time_point nextExpiry_;
     std::chrono::steady_clock::time_point complained_{};
 };

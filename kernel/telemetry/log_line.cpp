@@ -29,16 +29,15 @@ std::string_view word(std::string_view& rest) {
     return first;
 }
 
-// How much of `text` makes a piece: at most the limit, not ending inside of a UTF-8 character.
-size_t pieceSize(std::string_view text) {
+}  // namespace
+
+size_t logPieceSize(std::string_view text) {
     if (text.size() <= logLineLimit) return text.size();
     size_t size = logLineLimit;
     while (size > logLineLimit - 4 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
         --size;
     return size;
 }
-
-}  // namespace
 
 void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId,
                     LogStream stream, std::string_view text) {
@@ -51,7 +50,7 @@ void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocatio
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
         if (line.ends_with('\r')) line.remove_suffix(1);
         do {
-            const std::string_view piece = line.substr(0, pieceSize(line));
+            const std::string_view piece = line.substr(0, logPieceSize(line));
             ((out += head) += base::printable(piece)) += '\n';
             line.remove_prefix(piece.size());
         } while (!line.empty());

@@ -25,6 +25,9 @@ struct LogLine {
 
 constexpr size_t logLineLimit = 16u << 10;  // bytes of text; longer lines are broken into several
 
+// How much of `text`, which holds no line end, makes a line: at most the limit, not ending inside
+// of a UTF-8 character.
+size_t logPieceSize(std::string_view text);
 // Appends `text` as one line for each of its lines, made printable: a stranger's text can neither
 // forge a line nor move a terminal's cursor.
 void appendLogLines(std::string& out, int64_t unixMs, std::string_view invocationId,

@@ -61,6 +61,29 @@ class Logs(SystemTest):
         self.assertIn('function_timeout', str(record))
         self.assertIn('before the end', str(record['logs']))
 
+    def test_lines_end_where_the_function_ends_them(self):
+        name = self.function('node', 'async function handler() {\n  const pause = () => new Promise(done => setTimeout(done, 30));\n'
+                                     '  for (const part of ["a", "b", Buffer.from([0xc3]), Buffer.from([0xa9]), "c\\nd\\n", "rest"]) {\n'
+                                     '    process.stdout.write(part); console.error("between"); await pause();\n  }\n}')
+        invocation = self.invoke(name).json['invocation_id']
+        path = f'/api/v1/functions/{name}/logs?invocation_id={invocation}'
+
+        def printed():
+            lines = [line['text'] for line in self.get(path).json['lines'] if line['stream'] == 'stdout']
+            return lines if len(lines) >= 3 else None
+        self.assertEqual(['ab\u00e9c', 'd', 'rest'], wait_until(printed, 'all lines'))
+
+    def test_a_line_without_an_end_does_not_wait_for_ever(self):
+        """A prompt is seen while the call goes on: what comes seconds later is another line."""
+        name = self.function('node', 'async function handler() {\n  process.stdout.write("waiting ...");\n'
+                                     '  await new Promise(done => setTimeout(done, 6000));\n  console.log("over");\n}')
+        self.invoke(name)
+
+        def printed():
+            lines = [line['text'] for line in self.get(f'/api/v1/functions/{name}/logs').json['lines']]
+            return lines if 'over' in str(lines) else None
+        self.assertEqual(['waiting ...', 'over'], wait_until(printed, 'all lines'))
+
     def test_a_flood_is_cut_and_the_call_answers(self):
         name = self.function('python', 'def handler(event):\n    for n in range(event):\n        print("x" * 1000)\n    return 1\n')
         answer = self.invoke(name, 20000).json

@@ -20,6 +20,8 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(FunctionLogsTest);
     CPPUNIT_TEST(writesAndReads);
     CPPUNIT_TEST(oneInvocation);
+    CPPUNIT_TEST(linesAreJoined);
+    CPPUNIT_TEST(aLineWithoutAnEndIsWritten);
     CPPUNIT_TEST(renaming);
     CPPUNIT_TEST(namesChangeHands);
     CPPUNIT_TEST(removing);
@@ -54,14 +56,14 @@ public:
         CPPUNIT_ASSERT(
             lines[1].ends_with(R"("invocation_id":"","stream":"stderr","text":"three"})"));
         const std::string text = readFile(*folder_ / "hello/logs/function.log");
-        CPPUNIT_ASSERT_EQUAL(3l, std::count(text.begin(), text.end(), '\n'));
+        CPPUNIT_ASSERT_EQUAL(2l, std::count(text.begin(), text.end(), '\n'));
         CPPUNIT_ASSERT(logs_->tail("fn_unknown", {}).empty());
     }
 
     void oneInvocation() {
         logs_->ensureFunction("fn_1", "hello");
         for (const char* id : {"01A", "01B", "01C", "01A"})
-            logs_->write("fn_1", id, LogStream::output, std::string("of ") + id);
+            logs_->write("fn_1", id, LogStream::output, std::string("of ") + id + "\n");
         CPPUNIT_ASSERT_EQUAL(size_t{2},
                              logs_->tail("fn_1", {.tail = 100, .invocations = {"01A"}}).size());
         CPPUNIT_ASSERT_EQUAL(
@@ -69,12 +71,53 @@ public:
         CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 100, .invocations = {"01Z"}}).empty());
     }
 
+    void linesAreJoined() {
+        logs_->ensureFunction("fn_1", "hello");
+        logs_->write("fn_1", "01A", LogStream::output, "caf\xC3");
+        writer_->flush();
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, logs_->tail("fn_1", {.tail = 1}).size());
+        logs_->write("fn_1", "01A", LogStream::output, "\xA9");
+        logs_->write("fn_1", "01B", LogStream::output, "of another\n");
+        // It is seen before it is complete, and is one line when it is.
+        CPPUNIT_ASSERT(logs_->tail("fn_1", {}).at(1).ends_with("\"caf\xC3\xA9\"}"));
+        logs_->write("fn_1", "01A", LogStream::output, "!\nnext\n");
+        const auto lines = logs_->tail("fn_1", {.tail = 100, .invocations = {"01A"}});
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, lines.size());
+        CPPUNIT_ASSERT(lines[0].ends_with("\"caf\xC3\xA9!\"}"));
+        CPPUNIT_ASSERT(lines[1].ends_with("\"next\"}"));
+    }
+
+    void aLineWithoutAnEndIsWritten() {
+        const auto written = [this] { return readFile(*folder_ / "hello/logs/function.log"); };
+        logs_->ensureFunction("fn_1", "hello");
+        logs_->write("fn_1", "01A", LogStream::output, "its call is over");
+        logs_->write("fn_1", "01B", LogStream::output, "waits");
+        logs_->finish("fn_1", "01A");
+        writer_->flush();
+        CPPUNIT_ASSERT(written().ends_with(" 01A stdout its call is over\n"));
+        open({});  // the platform ends
+        CPPUNIT_ASSERT(written().ends_with(" 01B stdout waits\n"));
+        open({.linePatience = std::chrono::milliseconds(0)});
+        logs_->ensureFunction("fn_1", "hello");
+        logs_->write("fn_1", "01C", LogStream::output, "long enough");
+        writer_->flush();
+        CPPUNIT_ASSERT(written().ends_with(" 01C stdout long enough\n"));
+        open({.queuedBytes = 5, .linePatience = std::chrono::hours(1)});
+        logs_->ensureFunction("fn_1", "hello");
+        logs_->write("fn_1", "01D", LogStream::output, "12345");
+        writer_->flush();
+        logs_->write("fn_1", "01E", LogStream::output, "6");
+        writer_->flush();
+        CPPUNIT_ASSERT(written().ends_with(" 01D stdout 12345\n" + written().substr(written().rfind('\n', written().size() - 2) + 1)));
+        CPPUNIT_ASSERT(written().ends_with(" 01E stdout 6\n"));
+    }
+
     void renaming() {
         logs_->ensureFunction("fn_1", "old");
-        logs_->write("fn_1", "", LogStream::output, "before");
+        logs_->write("fn_1", "", LogStream::output, "before\n");
         writer_->flush();
         logs_->renameFunction("fn_1", "new");
-        logs_->write("fn_1", "", LogStream::output, "after");
+        logs_->write("fn_1", "", LogStream::output, "after\n");
         writer_->flush();
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "old")));
         const std::string text = readFile(*folder_ / "new/logs/function.log");
@@ -88,7 +131,7 @@ public:
         // fn_2 takes the name before fn_1 has told that it lost it.
         logs_->renameFunction("fn_2", "a");
         logs_->renameFunction("fn_1", "c");
-        logs_->write("fn_2", "", LogStream::output, "second");
+        logs_->write("fn_2", "", LogStream::output, "second\n");
         writer_->flush();
         CPPUNIT_ASSERT(readFile(*folder_ / "a/logs/function.log").find("second") !=
                        std::string::npos);
@@ -101,7 +144,7 @@ public:
         logs_->removeFunction("fn_1");
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "gone")));
         // A call that still runs prints once more.
-        logs_->write("fn_1", "", LogStream::output, "late");
+        logs_->write("fn_1", "", LogStream::output, "late\n");
         writer_->flush();
         CPPUNIT_ASSERT(!fs::exists(*folder_ / ".by-id/fn_1"));
         logs_->removeFunction("fn_1");
@@ -183,6 +226,7 @@ public:
 private:
     void open(telemetry::FunctionLogsOptions options) {
         writer_.reset();
+        logs_.reset();
         options.workDir = folder_->path();
         // So slow that nothing is written but where a test asks for it.
         writer_ = std::make_unique<Writer>(std::chrono::hours(1));
