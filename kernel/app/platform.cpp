@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "executors/loader.hpp"
+#include "executors/properties.hpp"
 
 namespace cf::app {
 
@@ -231,7 +232,7 @@ base::Result<void> Platform::openTelemetry() {
     return {};
 }
 
-void Platform::loadExecutors() {
+base::Result<void> Platform::loadExecutors() {
     executors::LoaderOptions options;
     options.folders = {settings_.executorsDir.empty() ? places_.executors : settings_.executorsDir};
     options.dataDir = data_.path() + "/.cloudfunction";
@@ -239,6 +240,13 @@ void Platform::loadExecutors() {
     options.probeCommand = {places_.binary, "probe-executor"};
     options.probeTimeout = settings_.probeTimeout;
     catalog_.replace(executors::Loader(std::move(options), *children_).loadAll());
+    base::Failure wrong{.reason = "invalid_properties"};
+    for (const auto& property : executors::findWrongProperties(settings_.executorProperties, *catalog_.executors())) {
+        const std::string sentence = settings_.executorSources.at(property.key) + ": " + property.sentence;
+        if (property.maybe) base::logWarning("app", sentence);
+        else wrong.fields.push_back({property.key, sentence});
+    }
+    if (!wrong.fields.empty()) return wrong;
     for (const auto& executor : *catalog_.executors()) {
         if (!executor->available()) continue;
         auto plan = executor->plan(nullptr);
@@ -249,6 +257,7 @@ void Platform::loadExecutors() {
         const uint32_t memoryMb = executor->facts().manifest.defaultMemoryMb.value_or(genericMemoryMb);
         loops_.postEach([id = executor->facts().id, plan = workerPlan(std::move(*plan)), memoryMb](HomeLoop& home) { home.dispatcher->addRuntime(id, plan, memoryMb); });
     }
+    return {};
 }
 
 // Builds that a crash interrupted may have left files that belong to the users of build tools.
@@ -304,7 +313,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     makeInvocationPath(std::move(launcher));
     loops_.startThreads();
     running_ = true;
-    loadExecutors();
+    if (auto loaded = loadExecutors(); !loaded) return loaded;
     if (auto loaded = loadFunctions(); !loaded) return loaded;
     writer_->start();
     control_ = std::make_unique<api::ControlPool>(api::ControlOptions{.threads = settings_.controlThreads});

@@ -71,7 +71,7 @@ private:
     void makeInvocationPath(sandbox::LauncherProcess launcher);
     void serveApi(HomeLoop& home);
     base::Result<void> openTelemetry();
-    void loadExecutors();
+    base::Result<void> loadExecutors();
     void reclaimBuilds();
     base::Result<void> loadFunctions();
     void record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status);

@@ -130,7 +130,9 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
 
     if (auto started = platform.start(std::move(*launcher), {user.layer}, *token); !started) {
         platform.stop(0s);
-        return complain(started.failure());
+        if (started.failure().reason != "invalid_properties") return complain(started.failure());
+        for (const auto& field : started.failure().fields) complain(field.detail);
+        return 2;
     }
     std::fputs(platform.describe(*urls).c_str(), stdout);
     if (!token->generated.empty())

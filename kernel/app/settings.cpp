@@ -136,6 +136,7 @@ SettingsResult readSettings(const std::string& file) {
             result.effective.emplace_back(key, value);
         } else if (key.rfind(executorPrefix, 0) == 0) {
             result.settings.executorProperties[key.substr(executorPrefix.size())] = value;
+            result.settings.executorSources[key.substr(executorPrefix.size())] = sources[key];
             result.effective.emplace_back(key, value);
         }
     }

@@ -70,6 +70,7 @@ struct Settings {
     std::string logLevel{};
     std::map<std::string, std::string> companions{};  // health.services.<name> -> URL
     std::map<std::string, std::string> executorProperties{};  // "<id>.<key>" -> value
+    std::map<std::string, std::string> executorSources{};     // "<id>.<key>" -> where it stands, for people
 };
 
 // Where values came from and what was wrong with them, all at once.

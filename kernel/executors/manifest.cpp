@@ -141,6 +141,20 @@ Runtime readRuntime(object from, std::string& error) {
     return runtime;
 }
 
+Property readProperty(object from, std::string& error) {
+    Property property;
+    property.name = Fields(from, "a property", error).text("name", true, 64);
+    Fields fields(from, "property \"" + property.name + "\"", error);
+    property.values = fields.texts("values");
+    const auto low = fields.number("minimum"), high = fields.number("maximum");
+    if (low.has_value() != high.has_value() || (low && (*low > *high || !property.values.empty())))
+        fields.fail(
+            "minimum and maximum do not stand together, from low to high and without values");
+    else if (low)
+        property.range = {*low, *high};
+    return property;
+}
+
 }  // namespace
 
 const Runtime* Manifest::find(std::string_view name) const {
@@ -176,6 +190,11 @@ base::Result<Manifest> parseManifest(std::string_view json) {
             else
                 manifest.defaultMemoryMb = static_cast<uint32_t>(*memory);
         }
+    }
+    if (root.at_key("properties").error() == simdjson::SUCCESS) {
+        manifest.properties.emplace();
+        for (const object item : fields.objects("properties"))
+            manifest.properties->push_back(readProperty(item, error));
     }
     for (const object item : fields.objects("runtimes"))
         manifest.runtimes.push_back(readRuntime(item, error));

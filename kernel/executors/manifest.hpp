@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/failure.hpp"
@@ -39,12 +40,22 @@ struct Runtime {
     std::vector<Template> templates{};
 };
 
+// A property executor.<id>.<name> that the executor knows. Without values and range it takes any
+// text.
+struct Property {
+    std::string name{};
+    std::vector<std::string> values{};                     // one of these
+    std::optional<std::pair<uint64_t, uint64_t>> range{};  // a whole number from, to
+};
+
 struct Manifest {
     std::string displayName{};
     std::vector<Runtime> runtimes{};
     std::vector<std::string>
         startEnvironment{};  // variables that the language reads only at its start
     std::optional<uint32_t> defaultMemoryMb{};
+    std::optional<std::vector<Property>>
+        properties{};  // all that it knows; nothing: it does not say
 
     // The runtime that `name` is the name or an alias of, or nullptr.
     const Runtime* find(std::string_view name) const;

@@ -127,7 +127,8 @@ std::string manifest() {
     }
     return R"({"display_name":"Go","runtimes":[{"name":"go","display_name":"Go","aliases":[{"name":"golang"}],)"
            R"("source_file":"main.go","file_extensions":[".go"],"editor_mode":"go","default_handler":"handler","templates":[)" +
-           list + R"(]}],"start_environment":[],"default_limits":{"memory_mb":128}})";
+           list + R"(]}],"start_environment":[],"default_limits":{"memory_mb":128},)"
+           R"("properties":[{"name":"path"},{"name":"cache"},{"name":"registry_timeout","minimum":1,"maximum":3600}]})";
 }
 
 }  // namespace go_executor

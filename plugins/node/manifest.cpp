@@ -115,7 +115,11 @@ std::string manifest() {
            R"("file_extensions":[".js",".mjs",".cjs",".ts",".mts",".cts",".jsx",".tsx"],)"
            R"("editor_mode":"javascript","default_handler":"handler","templates":[)" +
            templateList() + R"(]}],"start_environment":[)" + start +
-           R"(],"default_limits":{"memory_mb":)" + std::to_string(defaultMemoryMb) + "}}";
+           R"(],"default_limits":{"memory_mb":)" + std::to_string(defaultMemoryMb) +
+           R"(},"properties":[{"name":"path"},{"name":"npm"},{"name":"esbuild"},)"
+           R"({"name":"install_scripts","values":["true","false"]},)"
+           R"({"name":"install_scripts_network","values":["true","false"]},)"
+           R"({"name":"registry_timeout","minimum":1,"maximum":3600}]})";
 }
 
 }  // namespace node_executor

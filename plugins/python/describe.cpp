@@ -108,7 +108,9 @@ std::string manifest() {
     };
     for (const char* name : encodingVariables) add(name);
     for (const char* name : startVariables) add(name);
-    return json + R"(],"default_limits":{"memory_mb":128}})";
+    return json + R"(],"default_limits":{"memory_mb":128},"properties":[{"name":"path"},)"
+                  R"({"name":"source_builds","values":["true","false"]},)"
+                  R"({"name":"registry_timeout","minimum":1,"maximum":3600}]})";
 }
 
 bool isEncodingVariable(std::string_view name) {

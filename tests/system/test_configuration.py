@@ -103,6 +103,24 @@ class Configuration(OwnPlatformTest):
         said = self.refused({'queue.size': '5\nlog.level = info\nqueue.size = 7'})
         self.assertRegex(said, r'line 5: "queue.size" stands in line 3 already')
 
+    def test_properties_of_executors_are_checked(self):
+        platform = Platform({'executor.ruby.path': '/x', 'executor.python.regisry_timeout': 5, 'executor.node.registry_timeout': 'abc',
+                             'executor.go.registry_timeout': 9999, 'executor.node.install_scripts': 'no', 'executor.go.cache': '/tmp'},
+                            {'CLOUDFUNCTION_EXECUTOR_PYTHON_PTAH': '/x'})
+        self.addCleanup(platform.remove)
+        done = subprocess.run(platform.command(), env=platform.clean_environment(), cwd=platform.home, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        said = done.stdout.decode()
+        self.assertEqual(2, done.returncode, said)
+        for words in ('line 3: unknown property "executor.ruby.path"; there is no executor "ruby", only go, node, python',
+                      'line 4: unknown property "executor.python.regisry_timeout"; executor python has path, ',
+                      'line 5: executor.node.registry_timeout = "abc" is not accepted; it takes 1-3600',
+                      'line 6: executor.go.registry_timeout = "9999" is not accepted; it takes 1-3600',
+                      'line 7: executor.node.install_scripts = "no" is not accepted; it takes true, false',
+                      'CLOUDFUNCTION_EXECUTOR_PYTHON_PTAH: unknown property "executor.python.ptah"'):
+            self.assertIn(words, said)
+        self.assertNotIn('executor.go.cache', said)
+
     def test_a_folder_of_executors_that_is_not_there(self):
         self.assertIn('executors.dir = "/nonexistent" is not accepted; there is no such folder', self.refused({'executors.dir': '/nonexistent'}))
 

@@ -158,6 +158,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("http://localhost:1/"), result.settings.companions.at("crawler"));
         CPPUNIT_ASSERT_EQUAL(std::string("on"), result.settings.executorProperties.at("lua.jit"));
         CPPUNIT_ASSERT_EQUAL(std::string("/opt/lua"), result.settings.executorProperties.at("lua.path"));
+        CPPUNIT_ASSERT(result.settings.executorSources.at("lua.jit").ends_with("cloudfunction.properties, line 2"));
+        CPPUNIT_ASSERT_EQUAL(std::string("CLOUDFUNCTION_EXECUTOR_LUA_PATH"), result.settings.executorSources.at("lua.path"));
         CPPUNIT_ASSERT(holds(readSettings(file("health.services.crawler = ftp://x\n")), "it takes an http:// URL"));
     }
 

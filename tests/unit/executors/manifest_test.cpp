@@ -24,7 +24,7 @@ public:
         const Runtime& runtime = manifest->runtimes.at(0);
         CPPUNIT_ASSERT_EQUAL(std::string("lua"), runtime.displayName);
         CPPUNIT_ASSERT(runtime.aliases.empty() && runtime.templates.empty() &&
-                       !manifest->defaultMemoryMb);
+                       !manifest->defaultMemoryMb && !manifest->properties);
     }
 
     void whole() {
@@ -32,7 +32,8 @@ public:
             R"({"display_name":"Lua","runtimes":[{"name":"lua","display_name":"Lua 5","aliases":[{"name":"luajit","source_file":"a/b.lua"},)"
             R"({"name":"l-2"}],"source_file":"main.lua","file_extensions":[".lua",".l"],"editor_mode":"lua","default_handler":"handler",)"
             R"("templates":[{"name":"hello","code":"return 1"},{"name":"x","title":"X","handler":"h","code":"y"}]}],)"
-            R"("start_environment":["TZ"],"default_limits":{"memory_mb":64},"later":{}})");
+            R"("start_environment":["TZ"],"default_limits":{"memory_mb":64},"later":{},)"
+            R"("properties":[{"name":"path"},{"name":"jit","values":["on","off"]},{"name":"seconds","minimum":1,"maximum":60}]})");
         CPPUNIT_ASSERT_MESSAGE(manifest ? "" : manifest.failure().detail,
                                static_cast<bool>(manifest));
         const Runtime& runtime = manifest->runtimes.at(0);
@@ -43,6 +44,11 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("h"), runtime.templates[1].handler);
         CPPUNIT_ASSERT_EQUAL(size_t{2}, runtime.fileExtensions.size());
         CPPUNIT_ASSERT_EQUAL(uint32_t{64}, *manifest->defaultMemoryMb);
+        const auto& properties = manifest->properties.value();
+        CPPUNIT_ASSERT(properties.at(0).name == "path" && properties[0].values.empty() &&
+                       !properties[0].range);
+        CPPUNIT_ASSERT_EQUAL(std::string("off"), properties.at(1).values.at(1));
+        CPPUNIT_ASSERT(properties.at(2).range == std::pair(uint64_t{1}, uint64_t{60}));
         CPPUNIT_ASSERT_EQUAL(&runtime, manifest->find("luajit"));
         CPPUNIT_ASSERT_EQUAL(&runtime, manifest->find("lua"));
         CPPUNIT_ASSERT(manifest->find("LUA") == nullptr && manifest->find("") == nullptr);
@@ -77,6 +83,15 @@ public:
         wrong(with(R"("aliases":[{"name":"a","source_file":"/etc/x"}])"), "source_file");
         wrong(with(R"("file_extensions":[1])"), "file_extensions");
         wrong(with(R"("templates":[{"name":"t"}])"), "code is missing");
+        for (const char* property :
+             {R"({})", R"({"name":""})", R"({"name":"a","minimum":1})",
+              R"({"name":"a","minimum":2,"maximum":1})",
+              R"({"name":"a","values":["x"],"minimum":1,"maximum":2})",
+              R"({"name":"a","maximum":-1})", R"({"name":"a","values":"x"})", "1"})
+            wrong(
+                R"({"display_name":"x","runtimes":[{"name":"lua","source_file":"m","default_handler":"h"}],"properties":[)" +
+                    std::string(property) + "]}",
+                "propert");
         wrong(
             R"({"display_name":"x","default_limits":{"memory_mb":-1},"runtimes":[{"name":"lua","source_file":"m","default_handler":"h"}]})",
             "memory_mb");
