@@ -1,6 +1,6 @@
 // How many processes want each core right now. On a crowded machine a call takes long although its
 // worker does nothing but wait for its turn on a core: a pool that took it for stuck would start
-// another worker, which makes the crowd larger.
+// another worker, which makes the crowd larger, or take back what is about to begin.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,8 @@
 
 namespace cf::workers {
 
-// Loop thread only. Asked when a worker has been silent for some milliseconds, never for each call.
+// Loop thread only. Asked when a worker has been silent for some milliseconds, and for calls that are
+// sent ahead; Linux is asked at most once in `fresh`.
 class Crowding {
 public:
     using Clock = std::chrono::steady_clock;
