@@ -19,7 +19,7 @@ namespace {
 
 // What may stand around an answer's document.
 constexpr size_t frameSlack = 64 * 1024;
-// As the worker's clock has it; whole microseconds, the earlier one.
+// As the worker's clock has it.
 uint64_t beginByUs(const Invocation& call) {
     return static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(call.beginBy.time_since_epoch())
@@ -178,7 +178,8 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now, Clock::durati
     call.frameId = base::randomBits() | 1;
     call.beginBy = {};
     if (!inFlight_.empty() && returnsCalls()) {
-        call.beginBy = now + patience;
+        // In whole microseconds, as the worker is told.
+        call.beginBy = std::chrono::floor<std::chrono::microseconds>(now + patience);
         ringAt(call.beginBy);
     }
     if (inFlight_.empty()) {

@@ -22,9 +22,10 @@ constexpr auto memorySampleInterval = 50ms;
 
 Clock::time_point outOfTime(const Invocation& call) { return call.begun + call.timeout; }
 
-// Of a worker whose calls cannot be taken back: never.
-Clock::time_point nextBeginBy(const Invocation& call) {
-    return call.beginBy == Clock::time_point{} ? Clock::time_point::max() : call.beginBy;
+// From then on a worker that looks at its clock, which may have whole microseconds only, finds its time to be over. Of a
+// worker whose calls cannot be taken back: never.
+Clock::time_point tooLateAt(const Invocation& call) {
+    return call.beginBy == Clock::time_point{} ? Clock::time_point::max() : call.beginBy + 1us;
 }
 
 }  // namespace
@@ -46,14 +47,14 @@ void Worker::onDeadline() {
     if (target_->concurrency > 1) return expireAny(now);
     const auto isLate = [&] {
         return now >= outOfTime(*inFlight_.front()) ||
-               (inFlight_.size() > 1 && now >= nextBeginBy(*inFlight_[1]));
+               (inFlight_.size() > 1 && now >= tooLateAt(*inFlight_[1]));
     };
     if (isLate()) readSocket();  // the answer may lie there
     if (state_ != State::ready || inFlight_.empty()) return;
     if (expireFront(now)) return;
     takeBack(now);
     if (state_ != State::ready || inFlight_.empty()) return;
-    ringAt(inFlight_.size() > 1 ? std::min(outOfTime(*inFlight_.front()), nextBeginBy(*inFlight_[1]))
+    ringAt(inFlight_.size() > 1 ? std::min(outOfTime(*inFlight_.front()), tooLateAt(*inFlight_[1]))
                                 : outOfTime(*inFlight_.front()));
 }
 
@@ -72,7 +73,7 @@ bool Worker::expireFront(Clock::time_point now) {
 // not begun then, and is not begun any more: it runs elsewhere, and never twice.
 void Worker::takeBack(Clock::time_point now) {
     std::vector<InvocationPtr> late;
-    while (inFlight_.size() > 1 && now >= nextBeginBy(*inFlight_[1])) {
+    while (inFlight_.size() > 1 && now >= tooLateAt(*inFlight_[1])) {
         takenBack_.push_back(inFlight_[1]->frameId);
         late.push_back(std::move(inFlight_[1]));
         inFlight_.erase(inFlight_.begin() + 1);

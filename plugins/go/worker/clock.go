@@ -16,12 +16,19 @@ type monotonic struct {
 
 var clock = readClock()
 
-// readClock asks Go first, so that what microseconds tells is never behind the clock.
-func readClock() monotonic {
-	at := time.Now()
-	var now syscall.Timespec
-	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
-	return monotonic{at, now.Nano()}
+// readClock asks Go first, so that what microseconds tells is never behind the clock; and again while it was not quick,
+// so that it is not far ahead either.
+func readClock() (clock monotonic) {
+	for tries := 0; tries < 5; tries++ {
+		clock.at = time.Now()
+		var now syscall.Timespec
+		_, _, _ = syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
+		clock.nano = now.Nano()
+		if time.Since(clock.at) < 100*time.Microsecond {
+			break
+		}
+	}
+	return clock
 }
 
 // microseconds is what CLOCK_MONOTONIC said at that time, or a little more.
