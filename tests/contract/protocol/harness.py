@@ -322,7 +322,7 @@ class Shim:
             if frame.type != 'HELLO' or frame.id != 0:
                 raise self._failure('the first frame is HELLO with id 0, not %r' % frame)
             self._said_hello = dict(decode_items(frame.payload))
-            if self._said_hello.get('VERSION') != VERSION:
+            if not 1 <= self._said_hello.get('VERSION', 0) <= VERSION:
                 raise self._failure('HELLO says version %r' % self._said_hello.get('VERSION'))
             if 'LANGUAGE' not in self._said_hello or self._said_hello.get('CONCURRENCY', 0) < 1:
                 raise self._failure('HELLO has LANGUAGE and CONCURRENCY, not %r' % self._said_hello)

@@ -135,7 +135,7 @@ class Life(Base):
     def test_hello(self):
         with Shim([self.built('func handler() {}')]) as shim:
             hello = shim.hello()
-            self.assertEqual((self.tools.version, 1024), (hello['LANGUAGE'], hello['CONCURRENCY']))
+            self.assertEqual((2, self.tools.version, 1024), (hello['VERSION'], hello['LANGUAGE'], hello['CONCURRENCY']))
 
     def test_stop_and_end_of_socket(self):
         shim = self.loaded('func handler() {}')

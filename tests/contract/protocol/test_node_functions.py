@@ -40,6 +40,7 @@ class Contract(Base):
 class Loading(Base):
     def test_hello_names_the_language_and_its_version(self):
         hello = self.shim().hello()
+        self.assertEqual(2, hello['VERSION'])
         self.assertEqual(version_of(self.node), tuple(map(int, hello['LANGUAGE'].split('.'))))
         self.assertGreaterEqual(hello['CONCURRENCY'], 100)
 

@@ -309,7 +309,7 @@ class Life(ShimCase):
     def test_hello(self):
         hello = self.start().hello()
         self.assertEqual(hello['LANGUAGE'], '.'.join(map(str, self.version)))
-        self.assertEqual(hello['CONCURRENCY'], 100)
+        self.assertEqual((hello['VERSION'], hello['CONCURRENCY']), (2, 100))
 
     def test_vectors(self):
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vectors.json'), encoding='utf-8') as file:
