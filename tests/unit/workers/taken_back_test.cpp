@@ -90,7 +90,7 @@ public:
 
     // Otherwise a worker that gives everything back would keep this process busy.
     void aCallIsNotGivenBackBeforeItsTime() {
-        crowd = 20;
+        crowd = 200;  // 4 s
         lent(2);
         FakeWorker& lazy = first();
         lazy.answer(id(0), "0");
@@ -107,7 +107,7 @@ public:
     }
 
     void lastWordsTellWhatWasNotBegun() {
-        crowd = 20;
+        crowd = 200;  // 4 s
         launcher->onKill = [&](FakeWorker& worker) {
             if (&worker != launcher->workers[0].get()) return;
             worker.answer(id(0), "0");
