@@ -21,7 +21,8 @@ constexpr size_t mostCallsPerDepth = 1024;
 // A call that runs longer, for each process that wants the core, is no short one: nothing more
 // waits behind it.
 constexpr auto stuckAfter = 5ms;
-// What was not begun so long after it was sent ahead is taken back, again for each process that wants the core.
+// What was not begun so long after it was sent ahead is taken back, again for each process that
+// wants the core.
 constexpr auto lendFor = 20ms;
 // How often those that wait are looked after.
 constexpr auto growDelay = 5ms;
@@ -70,7 +71,9 @@ void VersionPool::submit(InvocationPtr invocation, Clock::time_point now) {
 }
 
 void VersionPool::hand(Worker& worker, InvocationPtr invocation, Clock::time_point now) {
-    const auto patience = worker.load() == 0 ? Clock::duration{} : std::chrono::duration_cast<Clock::duration>(lendFor * perCore());
+    Clock::duration patience{};
+    if (worker.load() > 0)
+        patience = std::chrono::duration_cast<Clock::duration>(lendFor * perCore());
     worker.send(std::move(invocation), now, patience);
 }
 

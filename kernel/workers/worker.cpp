@@ -218,7 +218,8 @@ void Worker::giveMoment(Invocation& call, Clock::time_point now) {
     ringAt(call.begun + call.timeout);
 }
 
-// Several at once were told; those that do not end by themselves end with the worker, once nobody else is there.
+// Several at once were told; those that do not end by themselves end with the worker, once nobody
+// else is there.
 void Worker::endCancelled(Clock::time_point now) {
     if (!holdsOnlyCancelled()) return;
     for (const auto& call : inFlight_) giveMoment(*call, now);

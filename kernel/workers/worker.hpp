@@ -95,8 +95,8 @@ public:
     // Takes new settings of the same version; they count from the next invocation on.
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
-    // `now`: the time, which the caller mostly knows already. Behind others it is taken back when it was not begun within
-    // `patience`, where the worker can be trusted not to begin it later (returnsCalls()).
+    // `now`: the time, which the caller mostly knows already. Behind others it is taken back when it
+    // was not begun within `patience`, where the worker will not begin it later (returnsCalls()).
     void send(InvocationPtr invocation, Clock::time_point now, Clock::duration patience);
     // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
     // With others behind it in the socket it is given a moment to end by itself; one that waits there
@@ -206,7 +206,7 @@ private:
     uint64_t version_ = 0;  // of the protocol, as its latest HELLO says
     std::deque<InvocationPtr> inFlight_;
     std::vector<uint64_t> cancelled_;  // answers that may still come, of calls that were given up
-    std::vector<uint64_t> takenBack_;  // calls of which it has not said yet that it did not begin them
+    std::vector<uint64_t> takenBack_;  // calls of which NOT_BEGUN is still to come
     Clock::time_point lastUsed_{}, bound_{};
     std::chrono::microseconds initTime_{0};
     base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;

@@ -22,8 +22,8 @@ constexpr auto memorySampleInterval = 50ms;
 
 Clock::time_point outOfTime(const Invocation& call) { return call.begun + call.timeout; }
 
-// From then on a worker that looks at its clock, which may have whole microseconds only, finds its time to be over. Of a
-// worker whose calls cannot be taken back: never.
+// From then on a worker that looks at its clock, which may have whole microseconds only, finds its
+// time to be over. Of a worker whose calls cannot be taken back: never.
 Clock::time_point tooLateAt(const Invocation& call) {
     return call.beginBy == Clock::time_point{} ? Clock::time_point::max() : call.beginBy + 1us;
 }
@@ -68,9 +68,10 @@ bool Worker::expireFront(Clock::time_point now) {
     return true;
 }
 
-// Nobody waits behind a long call because the one before it was short. The worker answers a call before it looks at the
-// next one's BEGIN_BY. So what is not in front, after all was read that lay in the socket later than this BEGIN_BY, was
-// not begun then, and is not begun any more: it runs elsewhere, and never twice.
+// Nobody waits behind a long call because the one before it was short. The worker answers a call
+// before it looks at the next one's BEGIN_BY. So what is not in front, after all was read that lay
+// in the socket later than this BEGIN_BY, was not begun then, and is not begun any more: it runs
+// elsewhere, and never twice.
 void Worker::takeBack(Clock::time_point now) {
     std::vector<InvocationPtr> late;
     while (inFlight_.size() > 1 && now >= tooLateAt(*inFlight_[1])) {
@@ -240,8 +241,9 @@ void Worker::finishDying() {
     const LastWords words = lastWords();
     for (size_t i = 0; i < inFlight_.size(); ++i) {
         const auto id = inFlight_[i]->frameId;
-        const bool known = std::find(words.notBegun.begin(), words.notBegun.end(), id) != words.notBegun.end();
-        auto& to = known                                      ? end.notBegun
+        const bool known = std::find(words.notBegun.begin(), words.notBegun.end(), id) !=
+                           words.notBegun.end();
+        auto& to = known                                        ? end.notBegun
                    : inFlight_[i]->begun != Clock::time_point{} ? end.begun
                    : i <= words.through && words.through > 0    ? end.unknown
                                                                 : end.notBegun;

@@ -22,7 +22,8 @@ constexpr size_t keptErrors = 8 * 1024;
 constexpr size_t keptOut = 64 * 1024;  // a large event must not keep its memory for ever
 constexpr size_t maxErrorDocument = 64 * 1024;
 constexpr std::chrono::milliseconds lateRefusal{200};
-// How far a worker's idea of CLOCK_MONOTONIC may be ahead: it found out when it started, perhaps on a full machine.
+// How far a worker's idea of CLOCK_MONOTONIC may be ahead: it found out when it started, perhaps on
+// a full machine.
 constexpr std::chrono::milliseconds clockTolerance{10};
 constexpr size_t pipeRead = 16 * 1024;
 constexpr int pipeReads = 4;  // as much as a pipe holds (pipe(7))

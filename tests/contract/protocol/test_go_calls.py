@@ -6,6 +6,12 @@ import unittest
 
 from go_shim import Base, cases, tearDownModule
 from harness import Frame, Shim, invoke_payload
+from lent_calls import LentCalls
+
+
+class Lent(LentCalls, Base):
+    def sleeper(self):
+        return self.loaded('func handler(s float64) { time.Sleep(time.Duration(s * 1e9)) }')
 
 
 class Answers(Base):
@@ -158,23 +164,6 @@ class Life(Base):
         ids = [shim.start(str(n).encode()) for n in range(500)]
         order = [shim.receive('RESULT').id for _ in ids]
         self.assertEqual(ids, order)
-
-    def test_what_waited_too_long_is_not_begun(self):
-        shim = self.loaded('func handler(s float64) { time.Sleep(time.Duration(s * 1e9)) }')
-        now = time.monotonic_ns() // 1000
-        late = shim.start(0, begin_by_us=now - 1)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id, frame.payload), ('NOT_BEGUN', late, b''))
-        self.assertTrue(shim.invoke(0, begin_by_us=now + 60 * 10 ** 6).ok)
-        self.assertTrue(shim.invoke(0).ok)
-
-    def test_what_waits_behind_a_long_call_is_not_begun(self):
-        shim = self.loaded('func handler(s float64) { time.Sleep(time.Duration(s * 1e9)) }')
-        first = shim.start(0.3)
-        second = shim.start(0, begin_by_us=time.monotonic_ns() // 1000 + 50000)
-        self.assertTrue(shim.answer(first).ok)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id), ('NOT_BEGUN', second))
 
     def test_frames_in_pieces(self):
         shim = self.loaded('func handler(s string) int { return len(s) }')

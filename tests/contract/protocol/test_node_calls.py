@@ -7,7 +7,13 @@ import time
 import unittest
 
 from harness import Frame, ShimError, invoke_payload
+from lent_calls import LentCalls
 from node_shim import HERE, Base, every_node, version_of
+
+
+class Lent(LentCalls, Base):
+    def sleeper(self):
+        return self.loaded('const handler = (s) => new Promise((r) => setTimeout(r, s * 1000));')
 
 
 class Invoking(Base):
@@ -155,23 +161,6 @@ class Invoking(Base):
         shim.send_raw(b''.join(Frame('INVOKE', n + 1, invoke_payload(p)).encode() for n, p in enumerate(payload)))
         answers = [shim.answer() for _ in payload]
         self.assertEqual([(n + 1, n) for n in range(50)], [(a.id, a.value) for a in answers])
-
-    def test_what_waited_too_long_is_not_begun(self):
-        shim = self.loaded('const handler = (s) => new Promise((r) => setTimeout(r, s * 1000));')
-        now = time.monotonic_ns() // 1000
-        late = shim.start(0, begin_by_us=now - 1)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id, frame.payload), ('NOT_BEGUN', late, b''))
-        self.assertTrue(shim.invoke(0, begin_by_us=now + 60 * 10 ** 6).ok)
-        self.assertTrue(shim.invoke(0).ok)
-
-    def test_what_waits_behind_a_long_call_is_not_begun(self):
-        shim = self.loaded('const handler = (s) => new Promise((r) => setTimeout(r, s * 1000));')
-        first = shim.start(0.3)
-        second = shim.start(0, begin_by_us=time.monotonic_ns() // 1000 + 50000)
-        self.assertTrue(shim.answer(first).ok)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id), ('NOT_BEGUN', second))
 
     def test_one_at_a_time_unless_told_otherwise(self):
         shim = self.loaded('let now = 0; async function handler() {'

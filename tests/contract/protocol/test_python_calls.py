@@ -2,11 +2,16 @@
 import json
 import os
 import signal
-import time
 import unittest
 
 import harness
+from lent_calls import LentCalls
 from python_shim import ECHO, ShimCase, every_interpreter
+
+
+class Lent(LentCalls, ShimCase):
+    def sleeper(self):
+        return self.load('import time\ndef handler(seconds): time.sleep(seconds)\n')
 
 
 class Events(ShimCase):
@@ -345,23 +350,6 @@ class Life(ShimCase):
         shim.hello()
         shim.send_raw(bytes.fromhex(frames['load']['hex']))  # its folder does not exist
         self.assertEqual(shim.receive('LOAD_FAILED', 'READY').type, 'LOAD_FAILED')
-
-    def test_what_waited_too_long_is_not_begun(self):
-        shim = self.load('import time\ndef handler(seconds): time.sleep(seconds)\n')
-        now = time.monotonic_ns() // 1000
-        late = shim.start(0, begin_by_us=now - 1)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id, frame.payload), ('NOT_BEGUN', late, b''))
-        self.assertTrue(shim.invoke(0, begin_by_us=now + 60 * 10 ** 6).ok)
-        self.assertTrue(shim.invoke(0).ok)
-
-    def test_what_waits_behind_a_long_call_is_not_begun(self):
-        shim = self.load('import time\ndef handler(seconds): time.sleep(seconds)\n')
-        first = shim.start(0.3)
-        second = shim.start(0, begin_by_us=time.monotonic_ns() // 1000 + 50000)
-        self.assertTrue(shim.answer(first).ok)
-        frame = shim.receive('NOT_BEGUN', 'RESULT', 'ERROR')
-        self.assertEqual((frame.type, frame.id), ('NOT_BEGUN', second))
 
     def test_leaves(self):
         self.assertEqual(self.start().stop(), 0)
