@@ -9,15 +9,6 @@ namespace cf::workers {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr double shortRunUs = 1000;  // calls below it may wait inside a busy worker's socket
-// Of a function's latest answers so many may be long before it counts as a long one. A share and
-// not a mean: one call that lost its core for 20 ms says nothing about the others.
-constexpr double mostLong = 0.25;
-constexpr size_t window = 32;
-constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may hold
-constexpr size_t maxDepth = 32;
-constexpr size_t leastCallsPerDepth = 4;  // of a function that was never caught being long
-constexpr size_t mostCallsPerDepth = 1024;
 // A call that runs longer, for each process that wants the core, is no short one: nothing more
 // waits behind it.
 constexpr auto stuckAfter = 5ms;
@@ -26,23 +17,14 @@ constexpr auto stuckAfter = 5ms;
 constexpr auto lendFor = 20ms;
 // How often those that wait are looked after.
 constexpr auto growDelay = 5ms;
-// A run that no lost core explains, again for each process that wants the core: what waited behind
-// it was harmed by it.
-constexpr double outlierUs = 10'000;
-constexpr double newSample = 0.1;
 // After a failed load, doubled each time that it is tried again in vain.
 constexpr auto firstRetry = 200ms;
 constexpr auto longestRetry = 30s;
-// Where a call prints past its shim, only one that is alone on its worker knows its own words. For so
-// many answers after that nothing waits in a socket.
-constexpr size_t nativeCalls = 256;
 }  // namespace
 
 VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr target)
     : context_(context),
-      source_(source),
-      target_(std::move(target)),
-      callsPerDepth_(leastCallsPerDepth) {}
+      source_(source), target_(std::move(target)) {}
 
 VersionPool::~VersionPool() {
     context_.loop.cancel(queueTimer_);
@@ -77,9 +59,6 @@ void VersionPool::hand(Worker& worker, InvocationPtr invocation, Clock::time_poi
     worker.send(std::move(invocation), now, patience);
 }
 
-bool VersionPool::isShort() const { return samples_ > 0 && longShare_ < mostLong; }
-bool VersionPool::isLong() const { return samples_ > 0 && longShare_ >= mostLong; }
-
 double VersionPool::perCore() const {
     return context_.options.perCore ? context_.options.perCore()
                                     : context_.crowding.perCore(context_.loop.now());
@@ -99,10 +78,7 @@ size_t VersionPool::usefulWorkers() const {
 
 // How many invocations a worker may hold at once right now.
 size_t VersionPool::depthNow() const {
-    if (target_->concurrency > 1) return target_->concurrency;
-    if (!isShort() || sinceNative_ < nativeCalls) return 1;
-    const auto affordable = static_cast<size_t>(socketBudgetUs / std::max(meanRunUs_, 1.0));
-    return std::clamp(std::min(affordable, shortInARow_ / callsPerDepth_), size_t{1}, maxDepth);
+    return target_->concurrency > 1 ? target_->concurrency : history_.depth();
 }
 
 // Most recently used idle worker first, so that those that are not needed can leave; the least
@@ -124,7 +100,7 @@ Worker* VersionPool::pick() {
         }
     }
     const size_t useful = usefulWorkers();
-    if (idle != nullptr && !(isShort() && active >= useful)) return idle;
+    if (idle != nullptr && !(history_.isShort() && active >= useful)) return idle;
     // Waiting in a socket pays only once the function has the workers that it can use.
     if (least == nullptr || ready < useful) return nullptr;
     return least->load() < depthNow() ? least : nullptr;
@@ -192,7 +168,7 @@ void VersionPool::startMissing(size_t most, size_t helpful) {
     // While others do the work, what did not load is tried again after a while only.
     if (loadFailures_ > 0 && started > 0 && Clock::now() < retryAt_) return armGrow(retryAt_);
     size_t wanted = workersForQueue();
-    if (!isLong()) {
+    if (!history_.isLong()) {
         const size_t cores = context_.options.cores;
         wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
         armGrow(Clock::now() + growDelay);
@@ -266,11 +242,13 @@ void VersionPool::workerReady(Worker& worker) {
 }
 
 void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& outcome) {
-    learn(outcome, worker.returnedCalls() || worker.load() > 0);
-    if (worker.printedNatively())
-        sinceNative_ = 0;
-    else if (sinceNative_ < nativeCalls)
-        ++sinceNative_;
+    memorySeen_ = std::max(memorySeen_, outcome.memoryPeakBytes);
+    history_.add({.run = outcome.handler,
+                  .first = outcome.cold,
+                  .crowded = worker.returnedCalls() || worker.load() > 0,
+                  .native = worker.printedNatively(),
+                  .parallel = target_->concurrency > 1},
+                 [this] { return perCore(); });
     if (draining_) {
         if (worker.load() == 0) worker.stop();
     } else {
@@ -280,36 +258,6 @@ void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& ou
         if (context_.starving > 0 && worker.load() == 0) source_.workerIdle();
     }
     finish(std::move(call), outcome);
-}
-
-// What an answer tells about the next call's length.
-void VersionPool::learn(const Outcome& outcome, bool othersWaited) {
-    memorySeen_ = std::max(memorySeen_, outcome.memoryPeakBytes);
-    const auto run = static_cast<double>(outcome.handler.count());
-    const bool isShortRun = run < shortRunUs;
-    // A worker's first call loads what later ones find loaded.
-    if (outcome.cold && !isShortRun) return;
-    meanRunUs_ += (samples_ == 0 ? 1 : newSample) * (std::min(run, shortRunUs) - meanRunUs_);
-    samples_ = std::min(samples_ + 1, window);
-    longShare_ += ((isShortRun ? 0.0 : 1.0) - longShare_) / static_cast<double>(samples_);
-    if (isShortRun) {
-        const size_t enough = maxDepth * callsPerDepth_;
-        if (++shortInARow_ < enough) return;
-        // A long row of short ones makes up for one outlier.
-        shortInARow_ = enough;
-        if (callsPerDepth_ > leastCallsPerDepth) {
-            callsPerDepth_ /= 2;
-            shortInARow_ = 0;
-        }
-        return;
-    }
-    // One that lost its core for a moment says little; several that are long bring the depth down
-    // quickly. A function that is long once in a while is found out by the calls that waited
-    // behind it: each time it takes a longer row of short ones until anything waits there again.
-    shortInARow_ /= 2;
-    if (run < outlierUs || target_->concurrency > 1 || run < outlierUs * perCore()) return;
-    shortInARow_ = 0;
-    if (othersWaited) callsPerDepth_ = std::min(callsPerDepth_ * 4, mostCallsPerDepth);
 }
 
 void VersionPool::finish(InvocationPtr call, Outcome& outcome) {
@@ -541,7 +489,7 @@ void VersionPool::retireIdle(Clock::time_point now) {
         std::min<Clock::duration>(context_.options.surplusKeepAlive, target_->keepAlive);
     for (auto& worker : workers_) {
         if (alive <= target_->minWorkers) return;
-        const bool isSurplus = isShort() && target_->concurrency <= 1 && alive > usefulWorkers();
+        const bool isSurplus = history_.isShort() && target_->concurrency <= 1 && alive > usefulWorkers();
         if (worker->takesWork() && worker->load() == 0 &&
             now - worker->lastUsed() >= (isSurplus ? surplusRest : target_->keepAlive)) {
             worker->stop();

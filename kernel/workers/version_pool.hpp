@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "workers/run_history.hpp"
 #include "workers/worker.hpp"
 
 namespace cf::workers {
@@ -93,8 +94,6 @@ private:
     Worker* pick();
     Worker* pickShared();
     size_t usefulWorkers() const;
-    bool isShort() const;
-    bool isLong() const;
     double perCore() const;
     bool stuck(const Worker& worker) const;
     size_t depthNow() const;
@@ -105,7 +104,6 @@ private:
     void preloadOne();
     void stopSurplus();
     void loadFailed(const WorkerEnd& end);
-    void learn(const Outcome& outcome, bool othersWaited);
     void hand(Worker& worker, InvocationPtr invocation, Clock::time_point now);
     void requeue(std::vector<InvocationPtr> calls);
     void queueAgain(InvocationPtr call);
@@ -126,12 +124,7 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     InvocationQueue queue_;
     size_t starting_ = 0;       // workers that are not ready yet
-    double meanRunUs_ = 0;      // moving mean of what the handler takes, long ones cut
-    double longShare_ = 0;      // of the latest answers: how many were not short
-    size_t samples_ = 0;        // answers in both, up to a window's length
-    size_t shortInARow_ = 0;    // answers since the last one that was not short
-    size_t sinceNative_ = SIZE_MAX;  // answers since a call printed natively
-    size_t callsPerDepth_ = 0;  // short answers in a row that allow one more waiting call
+    RunHistory history_;
     uint64_t memorySeen_ = 0;
     bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;
