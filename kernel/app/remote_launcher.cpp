@@ -37,6 +37,10 @@ void RemoteLauncher::attach(sandbox::TaskId worker, const sandbox::Attachment& a
     });
 }
 
+void RemoteLauncher::share(sandbox::TaskId worker, uint32_t parts) {
+    owner_.post([&launcher = launcher_, worker, parts] { launcher.share(worker, parts); });
+}
+
 void RemoteLauncher::kill(sandbox::TaskId task) {
     owner_.post([&launcher = launcher_, task] { launcher.kill(task); });
 }

@@ -23,6 +23,7 @@ public:
     void attach(sandbox::TaskId worker, const sandbox::Attachment& attachment,
                 DoneCallback done) override;
     // A launcher's answer to this never changes: asked here.
+    void share(sandbox::TaskId worker, uint32_t parts) override;
     std::string artifactPath(sandbox::TaskId worker) const override {
         return launcher_.artifactPath(worker);
     }

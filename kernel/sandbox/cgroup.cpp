@@ -366,6 +366,16 @@ base::Result<void> CgroupTree::limit(const TaskCgroup& group, const Limits& limi
     return {};
 }
 
+// What a group weighs to which nobody gave a weight, divided; at least what Linux allows
+// (cgroup-v2.rst; sched-design-CFS.rst for v1).
+void CgroupTree::share(TaskId task, uint32_t parts) const {
+    if (cpu_.empty()) return;
+    const bool isV2 = cpu_ == unified_;
+    const uint32_t whole = isV2 ? 100 : 1024, least = isV2 ? 1 : 2;
+    writeFile(cpu_ + "/" + taskName(task) + (isV2 ? "/cpu.weight" : "/cpu.shares"),
+              std::to_string(std::max(whole / parts, least)));
+}
+
 TaskCgroup CgroupTree::open(TaskId task) const {
     TaskCgroup group = describe(task);
     watchMemory(group);

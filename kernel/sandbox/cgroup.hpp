@@ -94,6 +94,9 @@ public:
     // Changes the limits (memory, processes, CPU) of a task that runs. Less memory than it uses now
     // is an error.
     base::Result<void> limit(const TaskCgroup& group, const Limits& limits) const;
+    // Gives a task that runs the weight of one of `parts` (at least 1) instead of a whole task's, as
+    // far as Linux divides it: into 512 parts on v1, 100 on v2. Nothing happens without such a group.
+    void share(TaskId task, uint32_t parts) const;
     // Opens the groups of a task that an earlier launcher started.
     TaskCgroup open(TaskId task) const;
     // Kills and removes groups of tasks that `keep` does not want. True when none of them is left.

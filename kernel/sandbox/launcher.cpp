@@ -97,10 +97,10 @@ void Launcher::refuse(std::string_view what) {
 }
 
 void Launcher::handle(Packet& packet) {
-    // What was asked of the launcher that died is void, except for kills; the kernel knows and asks
-    // again.
+    // What was asked of the launcher that died is void, except for what has no answer; the kernel
+    // knows and asks again.
     const bool isVoid = resuming_ && packet.kind != MessageKind::kill &&
-                        packet.kind != MessageKind::adopt && packet.kind != MessageKind::resume;
+                        packet.kind != MessageKind::share && packet.kind != MessageKind::adopt && packet.kind != MessageKind::resume;
     if (isVoid) return;
     switch (packet.kind) {
         case MessageKind::start:
@@ -108,6 +108,9 @@ void Launcher::handle(Packet& packet) {
             break;
         case MessageKind::attach:
             attach(packet);
+            break;
+        case MessageKind::share:
+            machine_.cgroups.share(packet.task, decodeShare(packet));
             break;
         case MessageKind::reclaim:
             reclaim(packet);

@@ -351,6 +351,10 @@ void LauncherClient::onRefused(TaskId worker, RefusedCallback refused) {
     if (found != state_->known.end()) found->second.refused = std::move(refused);
 }
 
+void LauncherClient::share(TaskId worker, uint32_t parts) {
+    state_->send(encodeShare(worker, parts));
+}
+
 void LauncherClient::reclaim(const std::string& directory, DoneCallback done) {
     state_->reclaim(directory, std::move(done));
     if (state_->lost) state_->loop.post([state = state_] { state->failPending(); });

@@ -80,6 +80,7 @@ public:
     void startWorker(const WorkerSpec& spec, WorkerCallback started, EndedCallback ended) override;
     void attach(TaskId worker, const Attachment& attachment, DoneCallback done) override;
     void onRefused(TaskId worker, RefusedCallback refused) override;
+    void share(TaskId worker, uint32_t parts) override;
     std::string artifactPath(TaskId worker) const override;
     void kill(TaskId task) override;
 

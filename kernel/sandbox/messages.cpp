@@ -62,6 +62,7 @@ enum class Item : uint16_t {
     diskBytes,
     outOfDisk,
     networkFlows,
+    parts,
 };
 
 constexpr size_t maxArguments = 1024;
@@ -567,6 +568,20 @@ std::string encodeAttach(TaskId task, uint64_t request, const Attachment& attach
     putLimits(out, attachment.limits);
     putNetwork(out, attachment.network);
     return out;
+}
+
+std::string encodeShare(TaskId task, uint32_t parts) {
+    std::string out = begin(MessageKind::share, task);
+    put(out, Item::parts, parts);
+    return out;
+}
+
+uint32_t decodeShare(const Packet& packet) {
+    uint64_t parts = 1;
+    Reader reader(packet);
+    while (reader.next())
+        if (reader.item() == Item::parts) parts = reader.number();
+    return static_cast<uint32_t>(std::clamp<uint64_t>(parts, 1, UINT32_MAX));
 }
 
 std::string encodeReclaim(uint64_t request, std::string_view path) {

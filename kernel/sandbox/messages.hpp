@@ -31,6 +31,7 @@ enum class MessageKind : uint16_t {
     options = 1,
     start,   // fds: none
     attach,  // items artifact, layers, limits, network, request
+    share,   // item parts; changes a weight of the task's control group, no answer
     kill,    // fds: the task's pidfd, which works when the launcher that knew the task is gone
     adopt,  // fds: pidfd; tells a new launcher of a task that lives on
     reclaim,  // items path, request: what an interrupted tool left goes back to the kernel's user
@@ -101,6 +102,7 @@ std::string encode(TaskId task, const Ended& ended);
 std::string encode(TaskId task, const Refusal& refusal);
 std::string encode(const std::vector<Layer>& layers, bool strictRefusal);
 std::string encodeAttach(TaskId task, uint64_t request, const Attachment& attachment);
+std::string encodeShare(TaskId task, uint32_t parts);
 std::string encodeReclaim(uint64_t request, std::string_view path);
 std::string encodeAttached(TaskId task, uint64_t request, std::string_view failure);
 std::string encodeFailed(TaskId task, std::string_view detail);
@@ -123,6 +125,8 @@ struct AttachRequest {
     NetworkPolicy network{};
 };
 std::optional<AttachRequest> decodeAttach(const Packet& packet, std::string& why);
+// At least 1.
+uint32_t decodeShare(const Packet& packet);
 AttachRequest decodeAttached(const Packet& packet);
 std::string decodeFailed(const Packet& packet);
 

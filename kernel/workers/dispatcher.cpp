@@ -164,6 +164,7 @@ void Dispatcher::sweep() {
     for (auto& [id, function] : functions_)
         if (function.live) {
             function.live->retireIdle(now);
+            function.live->settleShare(now);
             function.live->keepMinimum();
         }
     context_.idleBudget.endRound();

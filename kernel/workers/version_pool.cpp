@@ -23,8 +23,7 @@ constexpr auto longestRetry = 30s;
 }  // namespace
 
 VersionPool::VersionPool(Context& context, WorkerSource& source, TargetPtr target)
-    : context_(context),
-      source_(source), target_(std::move(target)) {}
+    : context_(context), source_(source), target_(std::move(target)) {}
 
 VersionPool::~VersionPool() {
     context_.loop.cancel(queueTimer_);
@@ -56,6 +55,9 @@ void VersionPool::hand(Worker& worker, InvocationPtr invocation, Clock::time_poi
     Clock::duration patience{};
     if (worker.load() > 0)
         patience = std::chrono::duration_cast<Clock::duration>(lendFor * perCore());
+    else if (parts_ < workers_.size())
+        share(workersAtWork() + 1);
+    worker.share(parts_);
     worker.send(std::move(invocation), now, patience);
 }
 
@@ -201,6 +203,8 @@ void VersionPool::startOne() {
     if (refused_) return;
     ++starting_;
     workers_.push_back(std::move(worker));
+    share(workersAtWork());
+    workers_.back()->share(parts_);
 }
 
 void VersionPool::preload(size_t count, LoadedCallback callback) {

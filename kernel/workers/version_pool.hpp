@@ -60,6 +60,9 @@ public:
     void end(const base::Failure& why);
     // Lets idle workers go that were not used for keep_alive. Called about once a second.
     void retireIdle(Clock::time_point now);
+    // Gives back to the workers at work what they shared with those that have nothing to do. Called
+    // about once a second.
+    void settleShare(Clock::time_point now);
     // Starts what is missing to min_workers.
     void keepMinimum();
     // Starts workers for what waits, `most` of them.
@@ -107,6 +110,9 @@ private:
     void hand(Worker& worker, InvocationPtr invocation, Clock::time_point now);
     void requeue(std::vector<InvocationPtr> calls);
     void queueAgain(InvocationPtr call);
+    size_t workersAtWork() const;
+    void share(size_t atWork);
+    void setParts(uint32_t parts);
     void finish(InvocationPtr call, Outcome& outcome);
     void fail(InvocationPtr call, const base::Failure& failure);
     void failGone(InvocationPtr call);
@@ -125,6 +131,7 @@ private:
     InvocationQueue queue_;
     size_t starting_ = 0;       // workers that are not ready yet
     RunHistory history_;
+    uint32_t parts_ = 1;  // that the function's processor time is divided into
     uint64_t memorySeen_ = 0;
     bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;

@@ -155,6 +155,14 @@ void Worker::attach() {
         else
             kill(WorkerEnd::Cause::notStarted, done.failure().detail);
     });
+    if (parts_ > 1) context_.launcher.share(task_, parts_);
+}
+
+void Worker::share(uint32_t parts) {
+    if (parts == parts_) return;
+    parts_ = parts;
+    if (state_ != State::starting && state_ != State::waiting)
+        context_.launcher.share(task_, parts_);
 }
 
 void Worker::sendLoad() {

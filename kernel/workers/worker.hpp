@@ -104,6 +104,8 @@ public:
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
+    // It computes as one of `parts` of its function.
+    void share(uint32_t parts);
     // Lets it leave when what it has is done.
     void stop();
     void kill(WorkerEnd::Cause cause, std::string detail);
@@ -115,6 +117,10 @@ public:
     State state() const { return state_; }
     const TargetPtr& target() const { return target_; }
     size_t load() const { return inFlight_.size(); }
+    // It computes for its function: a call, or the way to its first one.
+    bool atWork() const {
+        return !inFlight_.empty() || (state_ != State::ready && state_ != State::dying);
+    }
     // How long the invocation in front has been running.
     Clock::duration headAge(Clock::time_point now) const {
         return inFlight_.empty() ? Clock::duration{} : now - inFlight_.front()->begun;
@@ -190,6 +196,7 @@ private:
     bool launched_ = false;
     TargetPtr target_;
     sandbox::TaskId task_ = 0;
+    uint32_t parts_ = 1;
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;

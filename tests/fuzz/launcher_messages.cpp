@@ -24,6 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     decodeEnded(packet);
     decodeLayers(packet);
     decodeAttached(packet);
+    decodeShare(packet);
     decodeFailed(packet);
     return 0;
 }

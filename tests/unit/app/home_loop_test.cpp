@@ -40,6 +40,9 @@ public:
         note("attach " + std::to_string(task) + attachment.artifactDir);
         done({});
     }
+    void share(sandbox::TaskId task, uint32_t parts) override {
+        note("share " + std::to_string(task) + " " + std::to_string(parts));
+    }
     std::string artifactPath(sandbox::TaskId task) const override {
         return "/tasks/" + std::to_string(task);
     }
@@ -144,6 +147,7 @@ public:
                         7, [&](std::string_view line) { hear("refused " + std::string(line)); });
                     remote.attach(7, {.artifactDir = "/artifact"}, [&](base::Result<void> done) {
                         hear(done ? "attached" : "not attached");
+                        remote.share(7, 3);
                         remote.kill(7);
                     });
                 },
@@ -156,7 +160,8 @@ public:
                        std::future_status::ready);
         loops.stopThreads();
         const std::vector<std::string> asked{"start broken", "start worker", "refused",
-                                             "attach 7/artifact", "kill 7"};
+                                             "attach 7/artifact", "share 7 3",
+                                             "kill 7"};
         const std::vector<std::string> answers{"sandbox_failed", "started 7", "refused a line",
                                                "attached", "ended 9"};
         CPPUNIT_ASSERT(asked == launcher.asked);

@@ -28,7 +28,7 @@ class CgroupTest : public CppUnit::TestFixture {
         std::ofstream(path / "cgroup.subtree_control") << enabled;
         std::ofstream(path / "cgroup.procs") << processes;
         for (const char* name : {"cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group",
-                                 "pids.max", "cpu.max"})
+                                 "pids.max", "cpu.max", "cpu.weight"})
             std::ofstream(path / name) << "";
         std::ofstream(path / "memory.events") << "low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\n";
         std::ofstream(path / "memory.peak") << "4096\n";
@@ -62,6 +62,13 @@ class CgroupTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("1"), readFile(folder + "/memory.oom.group"));
         CPPUNIT_ASSERT_EQUAL(std::string("21"), readFile(folder + "/pids.max"));
         CPPUNIT_ASSERT_EQUAL(std::string("150000 100000"), readFile(folder + "/cpu.max"));
+        const auto weight = [&](uint32_t parts) {
+            tree.share(0x1f, parts);
+            return readFile(folder + "/cpu.weight");
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("8"), weight(12));
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), weight(300));
+        CPPUNIT_ASSERT_EQUAL(std::string("100"), weight(1));
         CPPUNIT_ASSERT(group->joinV1().empty() && group->birthplace() >= 0);
         CPPUNIT_ASSERT(!group->ranOutOfMemory());
         CPPUNIT_ASSERT_EQUAL(uint64_t{4096}, group->peak());

@@ -27,6 +27,7 @@ class LimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testTmpIsLimited);
     CPPUNIT_TEST(testFilesAndDescriptorsAreLimited);
     CPPUNIT_TEST(testProcessorQuotaIsSet);
+    CPPUNIT_TEST(testSharesAWeight);
     CPPUNIT_TEST(testProcessorTimeIsReadable);
     CPPUNIT_TEST(testGivesWayWhereNoGroupWeighsIt);
     CPPUNIT_TEST(testNoHandlerOfCoreDumpsIsStarted);
@@ -183,6 +184,33 @@ class LimitsTest : public CppUnit::TestFixture {
             quota += readFile(folder + "/cpu.max");
         }
         CPPUNIT_ASSERT(quota == "50000\n" || quota == "50000 100000\n");
+    }
+
+    // Two workers of one function weigh half as much each, and one that is alone again the whole.
+    void testSharesAWeight() {
+        Platform platform;
+        if (platform.lacks("cpu_limit")) return;
+        auto run = platform.startWorker(shellWorker("read line <&3"));
+        platform.waitStarted(*run);
+        const auto weight = [&](uint32_t parts) {
+            platform.share(run->task, parts);
+            platform.share(4711, 7);  // nobody's
+            std::string now;
+            const auto isThere = [&](const char* v1, const char* v2) {
+                return waitFor([&] {
+                    now.clear();
+                    for (const auto& folder : cgroupsOf(platform.options.instance))
+                        now += readFile(folder + "/cpu.shares") + readFile(folder + "/cpu.weight");
+                    return now == v1 || now == v2;
+                });
+            };
+            CPPUNIT_ASSERT_MESSAGE(now, parts == 2   ? isThere("512\n", "50\n")
+                                        : parts == 1 ? isThere("1024\n", "100\n")
+                                                     : isThere("2\n", "1\n"));
+        };
+        weight(2);
+        weight(UINT32_MAX);
+        weight(1);
     }
 
     // That of all its processes, whoever counts it.

@@ -250,6 +250,10 @@ std::string Platform::attach(TaskId worker, const Attachment& attachment) {
     return **answer;
 }
 
+void Platform::share(TaskId worker, uint32_t parts) {
+    onLoop([&](LauncherClient& client) { client.share(worker, parts); });
+}
+
 WorkerSpec shellWorker(const std::string& script) {
     WorkerSpec spec;
     spec.argv = {"/bin/sh", "-c", script};

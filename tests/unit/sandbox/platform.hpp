@@ -70,6 +70,7 @@ public:
     std::string attach(TaskId worker, const Attachment& attachment);
     std::string attach(TaskId worker, const std::string& artifact,
                        const Limits& limits = {});  // failure, or ""
+    void share(TaskId worker, uint32_t parts);
     // Closes the kernel's end and waits for the launcher to end.
     void close();
 
