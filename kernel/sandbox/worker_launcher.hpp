@@ -43,8 +43,8 @@ public:
     // Binds a prewarmed worker to a version: its cgroup gets the version's limits (memory, processes, cpus), its network
     // the version's policy, then artifact and layers appear inside it.
     virtual void attach(TaskId worker, const Attachment& attachment, DoneCallback done) = 0;
-    // An attached worker computes as one of `parts` (at least 1) of its function from now on: where a control group has
-    // a weight, its own is that of one task of the platform, divided by them. Unknown workers are ignored.
+    // A worker that has started computes as one of `parts` (at least 1) from now on: where a control group has a weight, its
+    // own is that of one task of the platform, divided by them. Unknown workers are ignored.
     virtual void share(TaskId worker, uint32_t parts) = 0;
     // Where the attached artifact is for the worker, for LOAD: /function; a folder of the worker's own on a machine
     // without mount namespaces.

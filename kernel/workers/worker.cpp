@@ -30,6 +30,8 @@ uint64_t beginByUs(const Invocation& call) {
 constexpr auto idleAfter = 100ms;
 // For a call that nobody waits for, while others wait behind it.
 constexpr auto cancelledMoment = 50ms;
+// Of a worker that nobody waits for: as little as Linux lets it have.
+constexpr uint32_t leastPart = UINT32_MAX;
 
 }  // namespace
 
@@ -41,6 +43,7 @@ Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, con
       spec_(plan.spec),
       memoryMb_(birth.memoryMb),
       startTimeout_(birth.startTimeout),
+      parts_(birth.urgency == Urgency::background ? leastPart : 1),
       decoder_(static_cast<uint32_t>(
           std::min<size_t>(protocol::maxPayload, context.options.maxResponseBytes + frameSlack))),
       lastUsed_(Clock::now()) {
@@ -117,6 +120,7 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
         context_.launcher.kill(task_);
         return;
     }
+    if (parts_ != 1) context_.launcher.share(task_, parts_);
     socketWatch_ = std::make_unique<Watch>(context_.loop, socket_.get(), EPOLLIN,
                                            [this](uint32_t e) { onSocket(e); });
     // What a call printed was written before its answer.
@@ -131,6 +135,7 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
 void Worker::bind(TargetPtr target, uint64_t memorySeen) {
     target_ = std::move(target);
     bound_ = Clock::now();
+    share(1);
     place_.charge(std::max(
         place_.bytes(), context_.places.expected(uint64_t{target_->memoryMb} << 20, memorySeen)));
     if (launched_) armLife();
@@ -155,14 +160,12 @@ void Worker::attach() {
         else
             kill(WorkerEnd::Cause::notStarted, done.failure().detail);
     });
-    if (parts_ > 1) context_.launcher.share(task_, parts_);
 }
 
 void Worker::share(uint32_t parts) {
     if (parts == parts_) return;
     parts_ = parts;
-    if (state_ != State::starting && state_ != State::waiting)
-        context_.launcher.share(task_, parts_);
+    if (task_ != 0) context_.launcher.share(task_, parts_);
 }
 
 void Worker::sendLoad() {
@@ -253,6 +256,7 @@ bool Worker::cancel(Invocation& invocation) {
 }
 
 void Worker::check(std::string_view file, std::string_view source) {
+    share(1);
     const size_t start = protocol::beginFrame(out_, FrameType::check, 0);
     protocol::putItem(out_, Tag::file, file);
     protocol::putItem(out_, Tag::source, source);

@@ -104,7 +104,8 @@ public:
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
-    // It computes as one of `parts` of its function.
+    // It computes as one of `parts` of its function; the whole of one when it is bound. One that was
+    // started in the background gives way to all others until then.
     void share(uint32_t parts);
     // Lets it leave when what it has is done.
     void stop();
@@ -193,10 +194,10 @@ private:
     sandbox::WorkerSpec spec_;  // until it is launched
     uint32_t memoryMb_;         // until it is bound
     std::chrono::milliseconds startTimeout_;
+    uint32_t parts_;  // as told to the launcher, or to be told when it has started
     bool launched_ = false;
     TargetPtr target_;
     sandbox::TaskId task_ = 0;
-    uint32_t parts_ = 1;
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;

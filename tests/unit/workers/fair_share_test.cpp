@@ -9,6 +9,8 @@ class FairShareTest : public DispatcherFixture {
     CPPUNIT_TEST(aSingleWorkerIsLeftAlone);
     CPPUNIT_TEST(workersWithNothingToDoTakeNoPart);
     CPPUNIT_TEST(eachFunctionHasAShareOfItsOwn);
+    CPPUNIT_TEST(whatNobodyWaitsForGivesWay);
+    CPPUNIT_TEST(whatASaveWaitsForDoesNot);
     CPPUNIT_TEST_SUITE_END();
 
     uint32_t partsOf(const FakeWorker& worker) {
@@ -68,9 +70,12 @@ public:
     void aSingleWorkerIsLeftAlone() {
         start();
         const auto t = patient();
+        wait(call(t));
+        const size_t told = launcher->told[bound()[0]->task()];
         for (int i = 0; i < 50; ++i) wait(call(t));
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
-        CPPUNIT_ASSERT(launcher->shares.empty());
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound()[0]));
+        CPPUNIT_ASSERT_EQUAL(told, launcher->told[bound()[0]->task()]);
     }
 
     // They live on for keep_alive; the one that goes on working is whole again a second later.
@@ -90,6 +95,26 @@ public:
         flood(t, 2);
         CPPUNIT_ASSERT_EQUAL(uint32_t{3}, partsOf(*busy));
         answerAll();
+    }
+
+    void whatNobodyWaitsForGivesWay() {
+        start();
+        const auto prewarmed = [&](size_t index) {
+            until([&] { return launcher->workers.size() > index && launcher->workers[index]->task() != 0; }, "a start");
+            until([&] { return partsOf(*launcher->workers[index]) == UINT32_MAX; }, "the least weight");
+        };
+        prewarmed(0);
+        wait(call(patient()));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound()[0]));
+        prewarmed(1);  // the refill
+    }
+
+    void whatASaveWaitsForDoesNot() {
+        start();
+        bool checked = false;
+        dispatcher->check("lua", "index.lua", "return 1", [&](auto) { checked = true; });
+        until([&] { return checked; }, "the check");
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*launcher->workers[0]));
     }
 
     void eachFunctionHasAShareOfItsOwn() {

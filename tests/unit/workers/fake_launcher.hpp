@@ -7,8 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cppunit/TestAssert.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -182,8 +180,8 @@ public:
     }
     void onRefused(sandbox::TaskId task, RefusedCallback refused) override { refusals[task] = std::move(refused); }
     void share(sandbox::TaskId task, uint32_t parts) override {
-        CPPUNIT_ASSERT_MESSAGE("not attached yet", !workers[task - 1]->attached.empty());
         shares[task] = parts;
+        ++told[task];
     }
     std::string artifactPath(sandbox::TaskId) const override { return "/function"; }
     void kill(sandbox::TaskId task) override {
@@ -197,6 +195,7 @@ public:
     std::vector<uint64_t> memory{};
     std::map<sandbox::TaskId, RefusedCallback> refusals{};
     std::map<sandbox::TaskId, uint32_t> shares{};  // what was said last
+    std::map<sandbox::TaskId, size_t> told{};      // how often
     bool hello = true;
     std::chrono::milliseconds startTime{0};  // from start to HELLO
     size_t starting = 0, mostStarting = 0;   // at once
