@@ -1,6 +1,5 @@
 #include "functions/sqlite_store.hpp"
 
-#include <Poco/Data/LOB.h>
 #include <Poco/Data/SQLite/Connector.h>
 #include <Poco/Data/SQLite/SQLiteException.h>
 #include <Poco/Data/Session.h>
@@ -12,7 +11,6 @@
 #include <fstream>
 #include <map>
 #include <mutex>
-#include <unordered_map>
 
 #include "base/log.hpp"
 #include "functions/artifacts.hpp"
@@ -20,6 +18,7 @@
 #include "functions/row_codec.hpp"
 #include "functions/schema.hpp"
 #include "functions/store_check.hpp"
+#include "functions/store_rows.hpp"
 
 namespace cf::functions {
 
@@ -27,7 +26,7 @@ namespace sqlite = Poco::Data::SQLite;
 using Poco::Data::Session;
 using Poco::Data::Statement;
 using namespace Poco::Data::Keywords;
-using Int = Poco::Int64;
+using rows::fromInt, rows::Int, rows::toInt;
 
 struct SqliteStore::State {
     State(SqliteOptions given, Session opened)
@@ -39,9 +38,6 @@ struct SqliteStore::State {
 };
 
 namespace {
-
-Int toInt(uint64_t value) { return static_cast<Int>(value); }
-uint64_t fromInt(Int value) { return static_cast<uint64_t>(value); }
 
 base::Failure storeFailed(const Poco::Exception& exception) {
     if (dynamic_cast<const sqlite::DatabaseFullException*>(&exception) != nullptr)
@@ -92,243 +88,6 @@ Int scalar(Session& session, const std::string& sql) {
 Int nextRevision(Session& session) {
     session << "UPDATE sequence SET revision = revision + 1", now;
     return scalar(session, "SELECT revision FROM sequence");
-}
-
-constexpr const char* versionColumns =
-    "SELECT function_id, number, runtime, runtime_alias, handler, from_code, environment, network, "
-    "sources_hash,"
-    " state, artifact_key, remarks, failure, created_at_ms, created_by, dependencies,"
-    " dependencies_file FROM version ";
-
-// One row of versionColumns, bound once and read row by row.
-struct VersionRow {
-    Int number = 0, fromCode = 0, createdAtMs = 0;
-    std::string functionId, runtime, runtimeAlias, handler, environment, network, sourcesHash,
-        state, artifactKey;
-    std::string remarks, failure, createdBy, dependencies, dependenciesFile;
-
-    void bindTo(Statement& select) {
-        select, into(functionId), into(number), into(runtime), into(runtimeAlias), into(handler),
-            into(fromCode), into(environment), into(network), into(sourcesHash), into(state),
-            into(artifactKey), into(remarks), into(failure), into(createdAtMs), into(createdBy),
-            into(dependencies), into(dependenciesFile), limit(1);
-    }
-    Version version() const {
-        Version version;
-        version.functionId = functionId;
-        version.number = fromInt(number);
-        version.spec.runtime = runtime;
-        version.spec.runtimeAlias = runtimeAlias;
-        version.spec.handler = handler;
-        version.spec.fromCode = fromCode != 0;
-        version.spec.environment = rows::decodeEnvironment(environment);
-        version.spec.network = rows::decodeNetwork(network);
-        version.spec.dependencies = rows::decodeTexts(dependencies);
-        version.spec.dependenciesFile = dependenciesFile;
-        version.sourcesHash = sourcesHash;
-        version.state = state == "ready"      ? VersionState::ready
-                        : state == "building" ? VersionState::building
-                                              : VersionState::failed;
-        version.artifactKey = artifactKey;
-        version.remarks = rows::decodeRemarks(remarks);
-        version.failure = rows::decodeFailure(failure);
-        version.createdAtMs = createdAtMs;
-        version.createdBy = createdBy;
-        return version;
-    }
-};
-
-std::vector<Version> readVersions(Statement& select) {
-    VersionRow row;
-    row.bindTo(select);
-    std::vector<Version> versions;
-    while (!select.done())
-        if (select.execute() > 0) versions.push_back(row.version());
-    return versions;
-}
-
-std::vector<Version> versionsWhere(Session& session, const std::string& condition,
-                                   std::string functionId, Int number) {
-    Statement select(session);
-    select << versionColumns << condition, use(functionId), use(number);
-    return readVersions(select);
-}
-
-// The live versions of every function, in the order of `live`; the newest one where none is live.
-// All in one statement: one for each function was a third of the time of a start with 10 000.
-void addVersions(Session& session, std::vector<FunctionEntry>& entries) {
-    std::unordered_map<std::string_view, FunctionEntry*> byId;
-    for (FunctionEntry& entry : entries) byId.emplace(entry.function.id, &entry);
-    Statement live(session);
-    live << versionColumns
-         << "WHERE rowid IN (SELECT version.rowid FROM function, json_each(function.live) AS share"
-            " JOIN version ON version.function_id = function.id"
-            " AND version.number = json_extract(share.value, '$.version')"
-            " WHERE json_valid(function.live))";
-    for (Version& version : readVersions(live))
-        if (const auto found = byId.find(version.functionId); found != byId.end())
-            found->second->versions.push_back(std::make_shared<const Version>(std::move(version)));
-    for (FunctionEntry& entry : entries) {
-        const auto rank = [&](const auto& version) {
-            return std::ranges::find(entry.function.live, version->number, &LiveShare::version);
-        };
-        std::ranges::sort(entry.versions, {}, rank);
-        if (!entry.versions.empty()) continue;
-        for (Version& latest : versionsWhere(
-                 session, "WHERE function_id = ? AND number > ? ORDER BY number DESC LIMIT 1",
-                 entry.function.id, 0))
-            entry.versions.push_back(std::make_shared<const Version>(std::move(latest)));
-    }
-}
-
-void writeFunction(Session& session, const Function& f, bool create, Int revision) {
-    std::string id = f.id, name = f.name, key = nameKey(f.name), description = f.description,
-                project = f.project;
-    std::string createdBy = f.createdBy, labels = rows::encode(f.labels),
-                settings = rows::encode(f.settings);
-    std::string live = rows::encode(f.live);
-    Int createdAt = f.createdAtMs, updatedAt = f.updatedAtMs, last = toInt(f.lastVersion);
-    if (create) {
-        session << "INSERT INTO function (id, name, name_key, description, labels, project, "
-                   "created_by, created_at_ms,"
-                   " updated_at_ms, revision, settings, last_version, live) VALUES "
-                   "(?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            use(id), use(name), use(key), use(description), use(labels), use(project),
-            use(createdBy), use(createdAt), use(updatedAt), use(revision), use(settings), use(last),
-            use(live), now;
-        return;
-    }
-    session << "UPDATE function SET name = ?, name_key = ?, description = ?, labels = ?, "
-               "updated_at_ms = ?,"
-               " revision = ?, settings = ?, last_version = ?, live = ? WHERE id = ?",
-        use(name), use(key), use(description), use(labels), use(updatedAt), use(revision),
-        use(settings), use(last), use(live), use(id), now;
-}
-
-// Gives the hash under which it is kept, once.
-std::string writeContent(Session& session, const std::string& content) {
-    std::string hash = sha256(content);
-    if (content.empty()) {
-        // Binding an empty blob gives NULL.
-        session << "INSERT OR IGNORE INTO content (hash, bytes) VALUES (?, zeroblob(0))", use(hash),
-            now;
-        return hash;
-    }
-    Int known = 0;
-    session << "SELECT count(*) FROM content WHERE hash = ?", into(known), use(hash), now;
-    if (known != 0) return hash;
-    Poco::Data::BLOB bytes;
-    bytes.assignRaw(reinterpret_cast<const unsigned char*>(content.data()), content.size());
-    session << "INSERT INTO content (hash, bytes) VALUES (?, ?)", use(hash), use(bytes), now;
-    return hash;
-}
-
-std::string readContent(Session& session, std::string hash) {
-    static const std::string emptyHash = sha256("");
-    if (hash == emptyHash) return {};
-    Poco::Data::BLOB bytes;
-    Statement select(session);
-    select << "SELECT bytes FROM content WHERE hash = ?", into(bytes), use(hash);
-    if (select.execute() == 0)
-        throw sqlite::CorruptImageException("the content of a source file is missing");
-    return {reinterpret_cast<const char*>(bytes.rawContent()), bytes.size()};
-}
-
-std::vector<Lock> readLocks(Session& session, std::string functionId, Int number) {
-    std::vector<std::string> names, madeFrom, hashes;
-    std::vector<Int> times;
-    session << "SELECT name, made_from, made_at_ms, hash FROM version_lock WHERE function_id = ? "
-               "AND number = ? ORDER BY name",
-        into(names), into(madeFrom), into(times), into(hashes), use(functionId), use(number), now;
-    std::vector<Lock> locks;
-    for (size_t i = 0; i < names.size(); ++i)
-        locks.push_back({names[i], madeFrom[i], readContent(session, hashes[i]), times[i]});
-    return locks;
-}
-
-void writeLocks(Session& session, const Version& version) {
-    std::string id = version.functionId;
-    Int number = toInt(version.number);
-    for (const Lock& lock : version.locks) {
-        std::string hash = writeContent(session, lock.content), name = lock.name;
-        std::string madeFrom = lock.madeFrom;
-        Int at = lock.madeAtMs;
-        session << "INSERT OR REPLACE INTO version_lock (function_id, number, name, made_from, "
-                   "made_at_ms, hash) VALUES (?,?,?,?,?,?)",
-            use(id), use(number), use(name), use(madeFrom), use(at), use(hash), now;
-    }
-}
-
-void writeSources(Session& session, const Version& version) {
-    std::string id = version.functionId;
-    Int number = toInt(version.number);
-    for (const SourceFile& file : *version.sources) {
-        std::string hash = writeContent(session, file.content), name = file.name;
-        session
-            << "INSERT OR IGNORE INTO source (function_id, number, name, hash) VALUES (?,?,?,?)",
-            use(id), use(number), use(name), use(hash), now;
-    }
-}
-
-void writeVersion(Session& session, const Version& v, const std::string& buildLog, Int revision) {
-    std::string id = v.functionId, runtime = v.spec.runtime, alias = v.spec.runtimeAlias,
-                handler = v.spec.handler;
-    std::string environment = rows::encode(v.spec.environment), hash = v.sourcesHash, state,
-                key = v.artifactKey;
-    std::string network = rows::encodeNetwork(v.spec.network);
-    std::string remarks = rows::encode(v.remarks), failure = rows::encode(v.failure),
-                log = buildLog, by = v.createdBy;
-    state = v.state == VersionState::ready      ? "ready"
-            : v.state == VersionState::building ? "building"
-                                                : "failed";
-    std::string dependencies = rows::encode(v.spec.dependencies),
-                dependenciesFile = v.spec.dependenciesFile;
-    Int number = toInt(v.number), fromCode = v.spec.fromCode ? 1 : 0, at = v.createdAtMs;
-    session << "INSERT INTO version (function_id, number, runtime, runtime_alias, handler, "
-               "from_code, environment,"
-               " network, sources_hash, state, artifact_key, remarks, failure, build_log, "
-               "created_at_ms, created_by,"
-               " revision, dependencies, dependencies_file) VALUES "
-               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (function_id, "
-               "number) DO UPDATE SET"
-               " state = excluded.state, artifact_key = excluded.artifact_key, remarks = "
-               "excluded.remarks,"
-               " failure = excluded.failure, build_log = excluded.build_log, revision = "
-               "excluded.revision",
-        use(id), use(number), use(runtime), use(alias), use(handler), use(fromCode),
-        use(environment), use(network), use(hash), use(state), use(key), use(remarks), use(failure),
-        use(log), use(at), use(by), use(revision), use(dependencies), use(dependenciesFile), now;
-    if (v.sources) writeSources(session, v);
-    writeLocks(session, v);
-}
-
-void writeAudit(Session& session, const Audit& a, std::string project, std::string id,
-                std::string name, Int version, Int revision) {
-    std::string principal = a.principal, action = a.action;
-    Int at = a.atMs;
-    session << "INSERT INTO audit (revision, at_ms, principal, project, action, function_id, "
-               "function_name, version)"
-               " VALUES (?,?,?,?,?,?,?,?)",
-        use(revision), use(at), use(principal), use(project), use(action), use(id), use(name),
-        use(version), now;
-}
-
-void dropUnused(Session& session, std::vector<std::string> hashes) {
-    for (std::string& hash : hashes)
-        session << "DELETE FROM content WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM source WHERE "
-                   "source.hash = content.hash) AND NOT EXISTS (SELECT 1 FROM version_lock WHERE "
-                   "version_lock.hash = content.hash)",
-            use(hash), now;
-}
-
-void dropVersion(Session& session, std::string id, Int number) {
-    std::vector<std::string> hashes;
-    session << "SELECT hash FROM source WHERE function_id = ? AND number = ? UNION SELECT hash "
-               "FROM version_lock WHERE function_id = ? AND number = ?",
-        into(hashes), use(id), use(number), use(id), use(number), now;
-    session << "DELETE FROM version WHERE function_id = ? AND number = ?", use(id), use(number),
-        now;
-    dropUnused(session, std::move(hashes));
 }
 
 // Runs `work` alone on the session, with Poco's exceptions turned into Failures.
@@ -410,7 +169,8 @@ base::Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteOptions
         return corrupt(options.path, "it does not begin as an SQLite file does");
     try {
         sqlite::Connector::registerConnector();
-        // One second: for a file that cannot be opened Poco tries again for as long as this, by default a minute.
+        // One second: for a file that cannot be opened Poco tries again for as long as this, by
+        // default a minute.
         Session session(sqlite::Connector::KEY, options.path, 1);
         session << "PRAGMA busy_timeout = " + std::to_string(options.busyTimeoutMs), now;
         const auto damage = isLarge(options) ? "" : damageOf(session);
@@ -468,7 +228,7 @@ base::Result<std::vector<FunctionEntry>> SqliteStore::load() {
             function.revision = fromInt(revision);
             function.lastVersion = fromInt(last);
         }
-        addVersions(session, entries);
+        rows::addVersions(session, entries);
         // A row without any version can only come from another program; it cannot be shown or
         // called.
         std::erase_if(entries, [](const FunctionEntry& entry) { return entry.versions.empty(); });
@@ -493,12 +253,13 @@ base::Result<uint64_t> SqliteStore::apply(const Change& change) {
         session << "SELECT count(*) FROM function WHERE id = ?", into(exists), use(id), now;
         if (!change.create && exists == 0) return notFound("the function " + id);
         const Int revision = nextRevision(session);
-        writeFunction(session, function, change.create,
-                      change.keepRevision ? toInt(function.revision) : revision);
-        if (change.version) writeVersion(session, *change.version, change.buildLog, revision);
-        for (const uint64_t number : change.dropVersions) dropVersion(session, id, toInt(number));
-        writeAudit(session, change.audit, function.project, id, function.name,
-                   change.version ? toInt(change.version->number) : 0, revision);
+        rows::writeFunction(session, function, change.create,
+                            change.keepRevision ? toInt(function.revision) : revision);
+        if (change.version) rows::writeVersion(session, *change.version, change.buildLog, revision);
+        for (const uint64_t number : change.dropVersions)
+            rows::dropVersion(session, id, toInt(number));
+        rows::writeAudit(session, change.audit, function.project, id, function.name,
+                         change.version ? toInt(change.version->number) : 0, revision);
         transaction.commit();
         return change.keepRevision ? function.revision : fromInt(revision);
     });
@@ -517,9 +278,9 @@ base::Result<uint64_t> SqliteStore::remove(const std::string& functionId, const 
                    "version_lock WHERE function_id = ?",
             into(hashes), use(id), use(id), now;
         session << "DELETE FROM function WHERE id = ?", use(id), now;
-        dropUnused(session, std::move(hashes));
+        rows::dropUnused(session, std::move(hashes));
         const Int revision = nextRevision(session);
-        writeAudit(session, audit, projects.front(), id, names.front(), 0, revision);
+        rows::writeAudit(session, audit, projects.front(), id, names.front(), 0, revision);
         transaction.commit();
         return fromInt(revision);
     });
@@ -527,16 +288,16 @@ base::Result<uint64_t> SqliteStore::remove(const std::string& functionId, const 
 
 base::Result<std::vector<Version>> SqliteStore::versions(const std::string& functionId) {
     return guarded(state_->mutex, [&]() -> base::Result<std::vector<Version>> {
-        return versionsWhere(state_->session,
-                             "WHERE function_id = ? AND number > ? ORDER BY number DESC",
-                             functionId, 0);
+        return rows::versionsWhere(state_->session,
+                                   "WHERE function_id = ? AND number > ? ORDER BY number DESC",
+                                   functionId, 0);
     });
 }
 
 base::Result<Version> SqliteStore::version(const std::string& functionId, uint64_t number) {
     return guarded(state_->mutex, [&]() -> base::Result<Version> {
-        auto found = versionsWhere(state_->session, "WHERE function_id = ? AND number = ?",
-                                   functionId, toInt(number));
+        auto found = rows::versionsWhere(state_->session, "WHERE function_id = ? AND number = ?",
+                                         functionId, toInt(number));
         if (found.empty())
             return notFound("version " + std::to_string(number) + " of this function");
         return std::move(found.front());
@@ -555,15 +316,14 @@ base::Result<Sources> SqliteStore::sources(const std::string& functionId, uint64
         if (names.empty()) return notFound("the source of version " + std::to_string(number));
         auto files = std::make_shared<std::vector<SourceFile>>();
         for (size_t i = 0; i < names.size(); ++i)
-            files->push_back({names[i], readContent(session, hashes[i])});
+            files->push_back({names[i], rows::readContent(session, hashes[i])});
         return Sources(std::move(files));
     });
 }
 
-base::Result<std::vector<Lock>> SqliteStore::locks(const std::string& functionId,
-                                                   uint64_t number) {
+base::Result<std::vector<Lock>> SqliteStore::locks(const std::string& functionId, uint64_t number) {
     return guarded(state_->mutex, [&]() -> base::Result<std::vector<Lock>> {
-        return readLocks(state_->session, functionId, toInt(number));
+        return rows::readLocks(state_->session, functionId, toInt(number));
     });
 }
 
@@ -581,7 +341,7 @@ base::Result<std::vector<Lock>> SqliteStore::locksOfEqual(const std::string& sou
                            "l.made_at_ms >= ? ORDER BY l.made_at_ms DESC LIMIT 1",
             into(ids), into(numbers), use(sources), use(canonical), use(oldest), now;
         if (ids.empty()) return std::vector<Lock>{};
-        return readLocks(state_->session, ids.front(), numbers.front());
+        return rows::readLocks(state_->session, ids.front(), numbers.front());
     });
 }
 
@@ -602,7 +362,7 @@ base::Result<std::optional<Lock>> SqliteStore::findLock(const std::string& funct
             into(hashes), into(times), use(from), use(wanted), use(id), use(oldest), use(id), now;
         if (hashes.empty()) return std::optional<Lock>{};
         return std::optional<Lock>(
-            Lock{wanted, from, readContent(session, hashes.front()), times.front()});
+            Lock{wanted, from, rows::readContent(session, hashes.front()), times.front()});
     });
 }
 

@@ -169,8 +169,8 @@ bool CgroupTree::useV2(const std::string& top, const std::string& instance,
             return name == controller;
         });
     };
-    // One at a time: a controller that is not there would refuse the others as well. Memory first: a
-    // group with processes takes the others without it, and no process can move below it then.
+    // One at a time: a controller that is not there would refuse the others as well. Memory first:
+    // a group with processes takes the others without it, and no process can move below it then.
     const auto enable = [&](const std::string& group) {
         for (const char* controller : controllers) {
             if (!enabled(group, controller))
@@ -256,7 +256,8 @@ bool CgroupTree::claim() {
     if (parents_.empty()) return true;
     const std::string& first = parents_.front();
     base::UniqueFd folder(::open(first.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat held {}, there {};
+    struct stat held {
+    }, there{};
     if (!folder || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0 ||
         ::fstat(folder.get(), &held) != 0 || ::stat(first.c_str(), &there) != 0 ||
         held.st_ino != there.st_ino)

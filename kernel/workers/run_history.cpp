@@ -11,8 +11,8 @@ constexpr double socketBudgetUs = 2000;  // how much waiting work one socket may
 constexpr size_t maxDepth = 32;
 constexpr size_t mostCallsPerDepth = 1024;
 constexpr double newSample = 0.1;
-// Where a call prints past its shim, only one that is alone on its worker knows its own words. For so
-// many answers after that nothing waits in a socket.
+// Where a call prints past its shim, only one that is alone on its worker knows its own words. For
+// so many answers after that nothing waits in a socket.
 constexpr size_t nativeCalls = 256;
 }  // namespace
 
@@ -54,8 +54,8 @@ bool RunHistory::addRun(const Answer& answer) {
     return false;
 }
 
-// A function that is long once in a while is found out by the calls that waited behind it: each time
-// it takes a longer row of short ones until anything waits there again.
+// A function that is long once in a while is found out by the calls that waited behind it: each
+// time it takes a longer row of short ones until anything waits there again.
 void RunHistory::blame(bool crowded) {
     shortInARow_ = 0;
     if (crowded) callsPerDepth_ = std::min(callsPerDepth_ * 4, mostCallsPerDepth);

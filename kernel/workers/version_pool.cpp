@@ -446,7 +446,8 @@ void VersionPool::retarget(TargetPtr target) {
                                  target->functionName != target_->functionName;
     target_ = std::move(target);
     for (auto& worker : workers_) {
-        // What a worker was told when it was bound is fixed: those of before leave once they are done.
+        // What a worker was told when it was bound is fixed: those of before leave once they are
+        // done.
         if (needsNewWorkers)
             worker->stop();
         else if (worker->state() == Worker::State::ready)
@@ -493,7 +494,8 @@ void VersionPool::retireIdle(Clock::time_point now) {
         std::min<Clock::duration>(context_.options.surplusKeepAlive, target_->keepAlive);
     for (auto& worker : workers_) {
         if (alive <= target_->minWorkers) return;
-        const bool isSurplus = history_.isShort() && target_->concurrency <= 1 && alive > usefulWorkers();
+        const bool isSurplus =
+            history_.isShort() && target_->concurrency <= 1 && alive > usefulWorkers();
         if (worker->takesWork() && worker->load() == 0 &&
             now - worker->lastUsed() >= (isSurplus ? surplusRest : target_->keepAlive)) {
             worker->stop();

@@ -23,8 +23,8 @@ uint32_t partsFor(size_t workers) {
 }  // namespace
 
 size_t VersionPool::workersAtWork() const {
-    return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(),
-                                             [](const auto& w) { return w->atWork(); }));
+    return static_cast<size_t>(
+        std::count_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->atWork(); }));
 }
 
 // Those that have nothing to do are told when they get a call.

@@ -206,8 +206,7 @@ void Worker::send(InvocationPtr invocation, Clock::time_point now, Clock::durati
     protocol::putInvoke(out_, call.frameId, call.event, call.context,
                         {static_cast<uint64_t>(timeout.count()), call.idText(), call.requestId,
                          static_cast<uint64_t>(wall + timeout.count()), beginByUs(call)});
-    if (target_->concurrency > 1 || inFlight_.empty())
-        begin(call, now);
+    if (target_->concurrency > 1 || inFlight_.empty()) begin(call, now);
     inFlight_.push_back(std::move(invocation));
     flushSoon();
 }
@@ -295,10 +294,11 @@ void Worker::checkIdleWork(Clock::time_point now) {
         " ms of processor time between calls, more than sandbox.idle_cpu allows (" +
         std::to_string(std::lround(context_.options.idleCores * 100)) +
         " % of a core, less where many do)";
-    print(Stream::errors, nullptr,
-          "[platform] " + what +
-              "; it was ended, the next call starts another one. Stop threads, timers and processes "
-              "before the handler answers\n");
+    print(
+        Stream::errors, nullptr,
+        "[platform] " + what +
+            "; it was ended, the next call starts another one. Stop threads, timers and processes "
+            "before the handler answers\n");
     kill(WorkerEnd::Cause::killed, what);
 }
 
