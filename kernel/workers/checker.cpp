@@ -17,7 +17,8 @@ Checker::Checker(Context& context, PrewarmedPool& pool) : context_(context), poo
 Checker::~Checker() {
     context_.loop.cancel(timer_);
     for (auto& request : waiting_)
-        request.callback(base::Failure{.reason = "check_failed", .detail = "the platform is stopping"});
+        request.callback(
+            base::Failure{.reason = "check_failed", .detail = "the platform is stopping"});
 }
 
 void Checker::check(std::string file, std::string source, Callback callback) {
@@ -33,11 +34,13 @@ void Checker::next() {
     if (asked_ || waiting_.empty()) return;
     if (!worker_) {
         worker_ = pool_.take();
-        if (worker_)
+        if (worker_) {
             worker_->setOwner(*this);
-        else
+            worker_->hurry();
+        } else {
             worker_ = std::make_unique<Worker>(context_, *this, pool_.plan(),
                                                Worker::Birth{.memoryMb = 512});
+        }
     }
     arm();
     if (worker_->state() != Worker::State::waiting || !worker_->staysHere()) return;

@@ -13,6 +13,8 @@ namespace {
 constexpr auto refillDelay = 20ms;  // lets the call or the save that took one go first
 constexpr auto fullDelay = 1s;      // until a full platform is looked at again
 constexpr auto longestBackoff = std::chrono::milliseconds(30s);
+constexpr auto startPatience =
+    std::chrono::milliseconds(60s);  // with a start that gives way to calls
 }  // namespace
 
 PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan,
@@ -97,7 +99,8 @@ void PrewarmedPool::refill() {
     if (workers_.size() >= context_.options.prewarmed) return;
     const uint64_t bytes = context_.places.expected(uint64_t{memoryMb_} << 20, 0);
     if (context_.starving > 0 || !context_.places.fits(1, bytes)) return refillLater(fullDelay);
-    const Worker::Birth birth{.memoryMb = memoryMb_, .urgency = Urgency::background};
+    const Worker::Birth birth{
+        .memoryMb = memoryMb_, .startTimeout = startPatience, .urgency = Urgency::background};
     workers_.push_back(std::make_unique<Worker>(context_, *this, plan_, birth));
     if (workers_.size() < context_.options.prewarmed) refillLater(refillDelay);
 }

@@ -30,8 +30,9 @@ uint64_t beginByUs(const Invocation& call) {
 constexpr auto idleAfter = 100ms;
 // For a call that nobody waits for, while others wait behind it.
 constexpr auto cancelledMoment = 50ms;
-// Of a worker that nobody waits for: as little as Linux lets it have.
-constexpr uint32_t leastPart = UINT32_MAX;
+// Of a worker that nobody waits for. Not less: it has to come up beside a machine full of calls that
+// compute.
+constexpr uint32_t backgroundParts = 16;
 
 }  // namespace
 
@@ -43,7 +44,7 @@ Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, con
       spec_(plan.spec),
       memoryMb_(birth.memoryMb),
       startTimeout_(birth.startTimeout),
-      parts_(birth.urgency == Urgency::background ? leastPart : 1),
+      parts_(birth.urgency == Urgency::background ? backgroundParts : 1),
       decoder_(static_cast<uint32_t>(
           std::min<size_t>(protocol::maxPayload, context.options.maxResponseBytes + frameSlack))),
       lastUsed_(Clock::now()) {
@@ -135,14 +136,16 @@ void Worker::started(base::Result<sandbox::WorkerLauncher::Worker> worker) {
 void Worker::bind(TargetPtr target, uint64_t memorySeen) {
     target_ = std::move(target);
     bound_ = Clock::now();
-    share(1);
     place_.charge(std::max(
         place_.bytes(), context_.places.expected(uint64_t{target_->memoryMb} << 20, memorySeen)));
     if (launched_) armLife();
-    if (state_ == State::waiting)
-        attach();
-    else if (state_ == State::starting)
-        context_.starts.hurry(*this);
+    hurry();
+    if (state_ == State::waiting) attach();
+}
+
+void Worker::hurry() {
+    share(1);
+    if (state_ == State::starting) context_.starts.hurry(*this);
 }
 
 void Worker::attach() {
@@ -255,7 +258,6 @@ bool Worker::cancel(Invocation& invocation) {
 }
 
 void Worker::check(std::string_view file, std::string_view source) {
-    share(1);
     const size_t start = protocol::beginFrame(out_, FrameType::check, 0);
     protocol::putItem(out_, Tag::file, file);
     protocol::putItem(out_, Tag::source, source);

@@ -104,8 +104,9 @@ public:
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
-    // It computes as one of `parts` of its function; the whole of one when it is bound. One that was
-    // started in the background gives way to all others until then.
+    // Somebody waits for one that was started in the background: until now it gave way to all others.
+    void hurry();
+    // It computes as one of `parts` of its function.
     void share(uint32_t parts);
     // Lets it leave when what it has is done.
     void stop();

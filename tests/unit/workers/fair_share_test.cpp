@@ -101,7 +101,7 @@ public:
         start();
         const auto prewarmed = [&](size_t index) {
             until([&] { return launcher->workers.size() > index && launcher->workers[index]->task() != 0; }, "a start");
-            until([&] { return partsOf(*launcher->workers[index]) == UINT32_MAX; }, "the least weight");
+            until([&] { return partsOf(*launcher->workers[index]) == 16; }, "a low weight");
         };
         prewarmed(0);
         wait(call(patient()));
