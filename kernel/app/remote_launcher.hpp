@@ -22,8 +22,8 @@ public:
     void onRefused(sandbox::TaskId worker, RefusedCallback refused) override;
     void attach(sandbox::TaskId worker, const sandbox::Attachment& attachment,
                 DoneCallback done) override;
-    // A launcher's answer to this never changes: asked here.
     void share(sandbox::TaskId worker, uint32_t parts) override;
+    // A launcher's answer to this never changes: asked here.
     std::string artifactPath(sandbox::TaskId worker) const override {
         return launcher_.artifactPath(worker);
     }

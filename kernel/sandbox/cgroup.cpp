@@ -256,8 +256,7 @@ bool CgroupTree::claim() {
     if (parents_.empty()) return true;
     const std::string& first = parents_.front();
     base::UniqueFd folder(::open(first.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat held {
-    }, there{};
+    struct stat held {}, there {};
     if (!folder || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0 ||
         ::fstat(folder.get(), &held) != 0 || ::stat(first.c_str(), &there) != 0 ||
         held.st_ino != there.st_ino)

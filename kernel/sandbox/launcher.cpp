@@ -100,7 +100,8 @@ void Launcher::handle(Packet& packet) {
     // What was asked of the launcher that died is void, except for what has no answer; the kernel
     // knows and asks again.
     const bool isVoid = resuming_ && packet.kind != MessageKind::kill &&
-                        packet.kind != MessageKind::share && packet.kind != MessageKind::adopt && packet.kind != MessageKind::resume;
+                        packet.kind != MessageKind::share && packet.kind != MessageKind::adopt &&
+                        packet.kind != MessageKind::resume;
     if (isVoid) return;
     switch (packet.kind) {
         case MessageKind::start:

@@ -1,5 +1,5 @@
-// What the launcher answers. Its words are read without mistrust: it has more rights than the
-// kernel.
+// What the launcher answers. The kernel reads it without mistrust: the launcher has more rights
+// than itself. (decodeAttached reads a reclaim, too, whose path the launcher checks.)
 #include <algorithm>
 
 #include "sandbox/message_items.hpp"

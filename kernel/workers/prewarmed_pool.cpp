@@ -13,8 +13,8 @@ namespace {
 constexpr auto refillDelay = 20ms;  // lets the call or the save that took one go first
 constexpr auto fullDelay = 1s;      // until a full platform is looked at again
 constexpr auto longestBackoff = std::chrono::milliseconds(30s);
-constexpr auto startPatience =
-    std::chrono::milliseconds(60s);  // with a start that gives way to calls
+// With a start that gives way to calls; refills of other runtimes wait behind it.
+constexpr auto startPatience = std::chrono::milliseconds(30s);
 }  // namespace
 
 PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan,

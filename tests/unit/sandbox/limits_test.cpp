@@ -192,25 +192,19 @@ class LimitsTest : public CppUnit::TestFixture {
         if (platform.lacks("cpu_limit")) return;
         auto run = platform.startWorker(shellWorker("read line <&3"));
         platform.waitStarted(*run);
-        const auto weight = [&](uint32_t parts) {
+        const auto weighs = [&](uint32_t parts, const std::string& v1, const std::string& v2) {
             platform.share(run->task, parts);
             platform.share(4711, 7);  // nobody's
-            std::string now;
-            const auto isThere = [&](const char* v1, const char* v2) {
-                return waitFor([&] {
-                    now.clear();
-                    for (const auto& folder : cgroupsOf(platform.options.instance))
-                        now += readFile(folder + "/cpu.shares") + readFile(folder + "/cpu.weight");
-                    return now == v1 || now == v2;
-                });
-            };
-            CPPUNIT_ASSERT_MESSAGE(now, parts == 2   ? isThere("512\n", "50\n")
-                                        : parts == 1 ? isThere("1024\n", "100\n")
-                                                     : isThere("2\n", "1\n"));
+            return waitFor([&] {
+                std::string now;
+                for (const auto& folder : cgroupsOf(platform.options.instance))
+                    now += readFile(folder + "/cpu.shares") + readFile(folder + "/cpu.weight");
+                return now == v1 || now == v2;
+            });
         };
-        weight(2);
-        weight(UINT32_MAX);
-        weight(1);
+        CPPUNIT_ASSERT(weighs(2, "512\n", "50\n"));
+        CPPUNIT_ASSERT(weighs(UINT32_MAX, "2\n", "1\n"));
+        CPPUNIT_ASSERT(weighs(1, "1024\n", "100\n"));
     }
 
     // That of all its processes, whoever counts it.
