@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "protocol/frame.hpp"
@@ -29,7 +30,7 @@ public:
         int socket[2], output[2], errors[2];
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socket) != 0 || ::pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0 ||
             ::pipe2(errors, O_CLOEXEC | O_NONBLOCK) != 0)
-            std::abort();
+            throw std::system_error(errno, std::generic_category(), "a fake worker");
         socket_.reset(socket[1]);
         output_.reset(output[1]);
         errors_.reset(errors[1]);
@@ -47,7 +48,8 @@ public:
             memory_ = ::memfd_create("peak", MFD_CLOEXEC);
             kernel_.memoryPeak.reset(memory_);
         }
-        if (::ftruncate(memory_, 0) != 0 || ::pwrite(memory_, text.data(), text.size(), 0) < 0) std::abort();
+        if (::ftruncate(memory_, 0) != 0 || ::pwrite(memory_, text.data(), text.size(), 0) < 0)
+            throw std::system_error(errno, std::generic_category(), "a fake worker's memory");
     }
     sandbox::WorkerLauncher::Worker takeKernelEnds() { return std::move(kernel_); }
 

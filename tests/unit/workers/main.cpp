@@ -3,11 +3,14 @@
 #include <cppunit/extensions/TestFactoryRegistry.h>
 #include <cppunit/ui/text/TestRunner.h>
 
+#include <csignal>
 #include <iostream>
 
 #include "base/log.hpp"
 
 int main(int argc, char** argv) {
+    // As the platform does: a test that speaks for a worker that is gone fails, and says which it is.
+    std::signal(SIGPIPE, SIG_IGN);
     // Hostile workers are no news here.
     cf::base::setLogLevel(cf::base::LogLevel::error);
     CppUnit::TextUi::TestRunner runner;
