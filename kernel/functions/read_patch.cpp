@@ -1,10 +1,9 @@
 // Reading: JSON that a user sent, into a Patch. Every field is read on its own, so that all that is
 // wrong is named.
 #include <algorithm>
-#include <cmath>
 
 #include "base/destination.hpp"
-#include "functions/document.hpp"
+#include "functions/field_reader.hpp"
 #include "functions/file_names.hpp"
 #include "functions/json_text.hpp"
 #include "functions/registry.hpp"
@@ -19,23 +18,6 @@ using simdjson::dom::element;
 constexpr std::string_view readOnlyFields[] = {"id",         "project",    "version",
                                                "live",       "state",      "created_at",
                                                "updated_at", "created_by", "warnings"};
-
-const char* kindOf(element value) {
-    switch (value.type()) {
-        case simdjson::dom::element_type::ARRAY:
-            return "an array";
-        case simdjson::dom::element_type::OBJECT:
-            return "an object";
-        case simdjson::dom::element_type::STRING:
-            return "text";
-        case simdjson::dom::element_type::BOOL:
-            return "true or false";
-        case simdjson::dom::element_type::NULL_VALUE:
-            return "null";
-        default:
-            return "a number";
-    }
-}
 
 bool isLetter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
@@ -53,11 +35,7 @@ bool isVariableName(std::string_view name) {
                        [](char c) { return isLetter(c) || isDigit(c) || c == '_'; });
 }
 
-std::string inQuotes(std::string_view text) {
-    return "\"" + base::toValidUtf8(text.substr(0, 80)) + "\"";
-}
-
-class Reader {
+class Reader : FieldReader {
 public:
     explicit Reader(const Limits& limits) : limits_(limits) {}
 
@@ -72,20 +50,6 @@ public:
     }
 
 private:
-    void refuse(std::string pointer, std::string detail, std::string limit = {},
-                std::string observed = {}) {
-        if (patch_.limit.empty() && !limit.empty()) {
-            patch_.limit = std::move(limit);
-            patch_.observed = std::move(observed);
-        }
-        if (patch_.errors.size() < mostErrors)
-            patch_.errors.push_back({std::move(pointer), std::move(detail)});
-        else
-            ++patch_.moreErrors;
-    }
-
-    uint64_t refused() const { return patch_.errors.size() + patch_.moreErrors; }
-
     void field(std::string_view key, element value) {
         if (key == "name")
             name(value);
@@ -136,37 +100,6 @@ private:
             unknownField("", key);
     }
 
-    void unknownField(const char* parent, std::string_view key) {
-        refuse(std::string(parent) + "/" + pointerToken(base::toValidUtf8(key.substr(0, 80))),
-               "unknown field");
-    }
-
-    // Marks the field as present; true when a value of the wanted kind is to be read.
-    template <typename T>
-    bool wants(Field<T>& field, const char* pointer, element value, bool rightKind,
-               const char* wanted) {
-        field.present = true;
-        if (value.is_null()) return false;
-        if (!rightKind)
-            refuse(pointer, std::string("must be ") + wanted + ", not " + kindOf(value));
-        return rightKind;
-    }
-
-    void text(Field<std::string>& field, const char* pointer, element value, uint64_t maxBytes) {
-        if (!wants(field, pointer, value, value.is_string(), "text")) return;
-        const auto content = std::string_view(value);
-        if (content.size() > maxBytes) return tooLarge(pointer, content.size(), maxBytes);
-        if (pointer != std::string_view("/code") && content.find('\0') != content.npos)
-            return refuse(pointer, "must not hold a NUL character");
-        field.value = std::string(content);
-    }
-
-    void tooLarge(const char* pointer, uint64_t bytes, uint64_t maxBytes) {
-        refuse(pointer,
-               "is " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(maxBytes),
-               std::to_string(maxBytes) + " bytes", std::to_string(bytes) + " bytes");
-    }
-
     void name(element value) {
         text(patch_.name, "/name", value, 1024);
         if (!patch_.name.value) return;
@@ -181,37 +114,6 @@ private:
         if (patch_.handler.value && (std::ranges::any_of(*patch_.handler.value, odd) ||
                                      patch_.handler.value->find("..") != std::string::npos))
             refuse("/handler", "names a function in the code, without spaces and \"..\"");
-    }
-
-    void integer(Field<uint32_t>& field, const char* pointer, element value, uint32_t low,
-                 uint32_t high, const char* unit = "") {
-        if (!wants(field, pointer, value, value.is_number(), "a whole number")) return;
-        const double number = double(value);
-        if (number != std::floor(number)) return refuse(pointer, "must be a whole number");
-        if (number < low || number > high)
-            return outOfRange(pointer, value, std::to_string(low), std::to_string(high), unit);
-        field.value = static_cast<uint32_t>(number);
-    }
-
-    void outOfRange(const char* pointer, element value, const std::string& low,
-                    const std::string& high, const char* unit) {
-        // What has no place in 64 bits came as something else than it was sent as (base/json.hpp).
-        const bool beyond = std::abs(double(value)) >= 0x1p64;
-        const std::string observed = beyond ? "a number beyond 64 bits" : simdjson::minify(value);
-        refuse(pointer, "must be from " + low + " to " + high + unit + ", not " + observed,
-               low + "-" + high + unit, observed + (beyond ? "" : unit));
-    }
-
-    void seconds(Field<std::chrono::milliseconds>& field, const char* pointer, element value,
-                 std::chrono::milliseconds low, std::chrono::milliseconds high) {
-        if (!wants(field, pointer, value, value.is_number(), "a number of seconds")) return;
-        const double ms = double(value) * 1000;
-        // 1e-6 keeps 0.1 inside its own limit whatever binary fractions make of it.
-        if (ms < static_cast<double>(low.count()) - 1e-6 ||
-            ms > static_cast<double>(high.count()) + 1e-6)
-            return outOfRange(pointer, value, secondsText(low.count()), secondsText(high.count()),
-                              " seconds");
-        field.value = std::chrono::milliseconds(std::llround(ms));
     }
 
     void keepAlive(element value) {
@@ -417,13 +319,6 @@ private:
         }
     }
 
-    bool flag(const std::string& pointer, element value, bool& out) {
-        if (value.is_null()) return true;
-        if (!value.get(out)) return true;
-        refuse(pointer, std::string("must be true or false, not ") + kindOf(value));
-        return false;
-    }
-
     void http(element value) {
         if (!wants(patch_.http, "/http", value, value.is_object(), "an object")) return;
         HttpSettings settings;
@@ -519,7 +414,6 @@ private:
     }
 
     const Limits& limits_;
-    Patch patch_{};
 };
 
 }  // namespace
