@@ -5,6 +5,7 @@
 #include "api/function_url_event.hpp"
 #include "api/problem.hpp"
 #include "base/json.hpp"
+#include "http/guards.hpp"
 
 namespace cf::api {
 
@@ -41,10 +42,10 @@ std::string corsHeaders(const functions::HttpSettings& settings, const http::Req
 
 class UrlCall final : public HttpInvocation {
 public:
-    UrlCall(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, const LiveFunction& function, std::string_view rest)
+    UrlCall(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, const LiveFunction& function, std::string_view rest, Origin origin)
         : HttpInvocation(dependencies, std::move(exchange), function.target),
           event_(urlEvent(exchange_->request(), rest)), cors_(corsHeaders(function.http, exchange_->request(), false)),
-          corsBy_(function.http.cors ? CorsBy::platform : CorsBy::function) {
+          corsBy_(function.http.cors ? CorsBy::platform : CorsBy::function), origin_(origin) {
         event = event_;
     }
 
@@ -62,7 +63,7 @@ private:
                                    .detail = "the function ended with an exception",
                                    .hint = "its invocation record holds the error: GET /api/v1/invocations/" + std::string(idText())},
                                   outcome, cors_);
-        auto response = urlResponse(outcome.document, corsBy_);
+        auto response = urlResponse(outcome.document, corsBy_, origin_);
         if (!response) return respondProblem(response.failure(), outcome, cors_);
         response->headers.append(timingHeaders(*this, outcome).text()).append(cors_);
         exchange_->respond(response->status, response->headers, {response->body});
@@ -72,6 +73,7 @@ private:
     std::string event_;
     std::string cors_;
     CorsBy corsBy_;
+    Origin origin_;
 };
 
 }  // namespace
@@ -89,7 +91,8 @@ void FunctionUrl::handle(std::shared_ptr<http::Exchange> exchange, std::string_v
     }
     if (function->http.cors && request.method == "OPTIONS" && request.hasHeader("Access-Control-Request-Method"))
         return exchange->respond(204, corsHeaders(function->http, request, true) + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
-    auto call = std::make_unique<UrlCall>(dependencies_, std::move(exchange), *function, rest);
+    const auto origin = http::isOneOf(hosts_, request) ? Origin::own : Origin::shared;
+    auto call = std::make_unique<UrlCall>(dependencies_, std::move(exchange), *function, rest, origin);
     call->watchCaller();
     dependencies_.dispatcher.invoke(std::move(call));
 }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/http_invocation.hpp"
 
@@ -13,12 +15,14 @@ namespace cf::api {
 // Loop thread only; one per loop.
 class FunctionUrl {
 public:
-    explicit FunctionUrl(InvokeDependencies dependencies) : dependencies_(std::move(dependencies)) {}
+    // `hosts`: those that serve functions and nothing else, as in http::GuardOptions; they outlive this.
+    FunctionUrl(InvokeDependencies dependencies, const std::vector<std::string>& hosts) : dependencies_(std::move(dependencies)), hosts_(hosts) {}
     // `rest` is the path behind the name, as sent.
     void handle(std::shared_ptr<http::Exchange> exchange, std::string_view name, std::string_view rest);
 
 private:
     InvokeDependencies dependencies_;
+    const std::vector<std::string>& hosts_;
 };
 
 }  // namespace cf::api

@@ -91,6 +91,16 @@ bool isReserved(std::string_view name) {
 // Sent by the platform, or withheld. What a page may read of an answer the settings do not say.
 bool isCorsSetting(std::string_view name) { return name.starts_with("access-control-") && name != "access-control-expose-headers"; }
 
+// They speak for everything at this host and port: who answers, what is stored, to whom failures are reported.
+bool isOfWholeOrigin(std::string_view name) {
+    static constexpr std::string_view names[] = {"alt-svc", "clear-site-data", "nel", "report-to", "service-worker-allowed", "strict-transport-security"};
+    return isAmong(names, name);
+}
+
+// A page may do all that pages do, but as nobody: not with the origin that it came from.
+constexpr std::string_view sandbox =
+    "Content-Security-Policy: sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts allow-top-navigation\r\n";
+
 // Those of which a second one makes the response mean two things (RFC 9110, RFC 6266, the Fetch standard).
 bool standsOnce(std::string_view name) {
     static constexpr std::string_view names[] = {
@@ -105,14 +115,14 @@ base::Failure invalid(std::string detail) {
             .hint = "return {\"status_code\":200,\"headers\":{\"Content-Type\":\"text/plain\"},\"body\":\"...\"} or any other JSON"};
 }
 
-base::Result<std::string> headerLines(element headers, CorsBy cors, bool& hasType) {
+base::Result<std::string> headerLines(element headers, CorsBy cors, Origin origin, bool& hasType) {
     if (!headers.is_object()) return invalid("\"headers\" is not an object");
     std::string lines;
     std::set<std::string> seen;  // of those that stand once
     for (const auto field : simdjson::dom::object(headers)) {
         const std::string name = lower(field.key);
         if (!isToken(field.key)) return invalid("\"" + base::toValidUtf8(field.key.substr(0, 64)) + "\" is not a header name");
-        if (isReserved(name) || (cors == CorsBy::platform && isCorsSetting(name))) continue;
+        if (isReserved(name) || (cors == CorsBy::platform && isCorsSetting(name)) || (origin == Origin::shared && isOfWholeOrigin(name))) continue;
         std::vector<element> values;
         if (field.value.is_array())
             for (const element value : simdjson::dom::array(field.value)) values.push_back(value);
@@ -163,7 +173,7 @@ std::string urlEvent(const http::Request& request, std::string_view rest) {
     return out;
 }
 
-base::Result<UrlResponse> urlResponse(std::string_view result, CorsBy cors) {
+base::Result<UrlResponse> urlResponse(std::string_view result, CorsBy cors, Origin origin) {
     UrlResponse response;
     const std::string padded = std::string(result).append(base::jsonPadding, ' ');
     const auto json = std::string_view(padded).substr(0, result.size());
@@ -187,10 +197,11 @@ base::Result<UrlResponse> urlResponse(std::string_view result, CorsBy cors) {
     bool hasType = false;
     element field;
     if (!root["headers"].get(field) && !field.is_null()) {
-        auto lines = headerLines(field, cors, hasType);
+        auto lines = headerLines(field, cors, origin, hasType);
         if (!lines) return std::move(lines).failure();
         response.headers = std::move(*lines);
     }
+    if (origin == Origin::shared) response.headers += sandbox;
     bool encoded = false;
     if (!root["is_base64"].get(field) && !field.is_null() && field.get(encoded)) return invalid("\"is_base64\" must be true or false");
     const char* type = "text/plain; charset=utf-8";

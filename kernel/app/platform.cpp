@@ -113,6 +113,7 @@ base::Result<std::vector<std::string>> Platform::listen() {
     }
     for (size_t i = 1; i < loops_.size(); ++i) loops_.all()[i]->server->listenWith(*loops_.first().server);
     for (const auto& host : settings_.allowedHosts) guards_.allowedHosts.push_back(Poco::toLower(host));
+    for (const auto& host : settings_.functionHosts) guards_.functionHosts.push_back(Poco::toLower(host));
     return urls;
 }
 
@@ -194,7 +195,7 @@ void Platform::serveApi(HomeLoop& home) {
         record(call, outcome, source, status);
     };
     home.invoke = std::make_unique<api::InvokeResource>(invoke);
-    home.functionUrl = std::make_unique<api::FunctionUrl>(invoke);
+    home.functionUrl = std::make_unique<api::FunctionUrl>(invoke, guards_.functionHosts);
 
     api::Dependencies dependencies{.pool = *control_, .functions = *functions_, .runtimes = runtimes_};
     dependencies.records = recordReader_.get();

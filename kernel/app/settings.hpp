@@ -15,7 +15,7 @@ namespace cf::app {
 struct Settings {
     std::vector<std::string> addresses{};
     uint16_t port = 8080;
-    std::vector<std::string> allowedHosts{};
+    std::vector<std::string> allowedHosts{}, functionHosts{};
     uint32_t loops = 0;  // 0: as many as the machine's cores ask for
     uint32_t maxConnections = 0;
     uint32_t maxConnectionsPerAddress = 0;

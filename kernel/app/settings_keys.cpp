@@ -108,6 +108,7 @@ const std::vector<Key>& keys() {
         k.push_back(list("server.address", &Settings::addresses, "127.0.0.1", "IP addresses, separated by commas", false));
         k.push_back(number("server.port", &Settings::port, 8080, 0, 65'535));
         k.push_back(list("server.allowed_hosts", &Settings::allowedHosts, "", "host names, separated by commas", true));
+        k.push_back(list("server.function_hosts", &Settings::functionHosts, "", "host names, separated by commas", true));
         k.push_back({"server.loops", "auto", "auto, or 1-64", [](Settings& settings, const std::string& text) {
                          settings.loops = parse<uint32_t>(text).value_or(0);
                          return text == "auto" || (settings.loops >= 1 && settings.loops <= 64);

@@ -38,10 +38,10 @@ bool isPage(const Request& request) {
 bool isAccepted(const Request& request, std::string_view type) {
     if (!isArchiveUpload(request)) return equalsLower(type, "application/json");
     // None of them can be sent by a form of another site (the Fetch standard's safelist).
-    constexpr std::string_view archives[] = {
-        "application/zip",  "application/gzip",   "application/x-gzip",
-        "application/zstd", "application/x-tar",  "application/x-zip-compressed",
-        "application/x-gtar", "application/octet-stream"};
+    constexpr std::string_view archives[] = {"application/zip",    "application/gzip",
+                                             "application/x-gzip", "application/zstd",
+                                             "application/x-tar",  "application/x-zip-compressed",
+                                             "application/x-gtar", "application/octet-stream"};
     return std::any_of(std::begin(archives), std::end(archives),
                        [&](std::string_view known) { return equalsLower(type, known); });
 }
@@ -70,19 +70,33 @@ Sha256 sha256(std::string_view text) {
     return hash;
 }
 
+bool isOneOf(const std::vector<std::string>& hosts, const Request& request) {
+    if (hosts.empty()) return false;
+    const std::string_view host = withoutPort(request.header("Host"));
+    return std::any_of(hosts.begin(), hosts.end(),
+                       [&](const std::string& known) { return equalsLower(host, known); });
+}
+
 std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options) {
     if (options.anyHost && options.allowedHosts.empty()) return {};
-    // HTTP/1.0 without Host, as probes of load balancers send it: what rebinds a name always says it.
+    // HTTP/1.0 without Host, as probes of load balancers send it: what rebinds a name always says
+    // it.
     if (!request.hasHeader("Host")) return {};
     const std::string_view host = withoutPort(request.header("Host"));
     for (const std::string_view own : {"localhost", "127.0.0.1", "[::1]"})
         if (equalsLower(host, own)) return {};
-    for (const std::string& allowed : options.allowedHosts)
-        if (equalsLower(host, allowed)) return {};
+    if (isOneOf(options.allowedHosts, request) || isOneOf(options.functionHosts, request))
+        return {};
     return refusal(
         421, "unknown_host",
         "this platform does not answer for the host \"" + std::string(host.substr(0, 255)) + "\"",
         "add the name to server.allowed_hosts if it is meant to");
+}
+
+std::optional<Refusal> checkFunctionHost(const Request& request, const GuardOptions& options) {
+    if (isFunctionUrl(request) || !isOneOf(options.functionHosts, request)) return {};
+    return refusal(404, "not_found", "this host serves functions and nothing else",
+                   "call /function/{name}/ here, the API and the page at the platform's own name");
 }
 
 std::optional<Refusal> checkOrigin(const Request& request) {
@@ -149,6 +163,7 @@ std::optional<Refusal> checkToken(const Request& request, const GuardOptions& op
 
 std::optional<Refusal> checkAll(const Request& request, const GuardOptions& options) {
     if (auto refused = checkHost(request, options)) return refused;
+    if (auto refused = checkFunctionHost(request, options)) return refused;
     if (auto refused = checkOrigin(request)) return refused;
     if (auto refused = checkContentType(request)) return refused;
     return checkToken(request, options);

@@ -26,12 +26,19 @@ struct GuardOptions {
     // may.
     std::vector<std::string> allowedHosts{};
     bool anyHost = false;
+    // As above: hosts of function URLs, an origin of its own for browsers. Nothing else answers
+    // there.
+    std::vector<std::string> functionHosts{};
     // SHA-256 of the token that callers must show; without one nobody has to.
     std::optional<Sha256> token{};
 };
 
-// 421 unknown_host. A request without Host passes, which only HTTP/1.0 has: every browser sends one.
+// 421 unknown_host. A request without Host passes, which only HTTP/1.0 has: every browser sends
+// one.
 std::optional<Refusal> checkHost(const Request& request, const GuardOptions& options);
+// 404 not_found: something else than a function URL at one of options.functionHosts, so that pages
+// of functions have no part of the platform in their origin.
+std::optional<Refusal> checkFunctionHost(const Request& request, const GuardOptions& options);
 // 403 foreign_origin: a change that another site's page asks for. Our own page's Origin names what
 // Host names.
 std::optional<Refusal> checkOrigin(const Request& request);
@@ -44,6 +51,8 @@ std::optional<Refusal> checkToken(const Request& request, const GuardOptions& op
 std::optional<Refusal> checkAll(const Request& request, const GuardOptions& options);
 
 bool isFunctionUrl(const Request& request);
+// The request names one of `hosts`, which are as in GuardOptions.
+bool isOneOf(const std::vector<std::string>& hosts, const Request& request);
 // PUT of a function's archive: the one address of the API that takes other bodies than JSON.
 bool isArchiveUpload(const Request& request);
 Sha256 sha256(std::string_view text);

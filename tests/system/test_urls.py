@@ -5,12 +5,26 @@ from platform_fixture import SystemTest
 
 ECHO = 'def handler(event):\n    return event\n'
 ANSWER = 'import json\ndef handler(event):\n    return json.loads(event["body"])\n'
+PAGE = {'status_code': 200, 'headers': {'Content-Type': 'text/html', 'Service-Worker-Allowed': '/'}, 'body': '<script>1</script>'}
 
 
-class FunctionUrls(SystemTest):
+class Endpoints(SystemTest):
     def endpoint(self, code, runtime='python', **fields):
         http = {'enabled': True, **fields.pop('http', {})}
         return '/function/' + self.function(runtime, code, http=http, **fields)
+
+
+class FunctionUrls(Endpoints):
+    def test_a_page_of_a_function_is_nobodys(self):
+        """It comes from where the platform's page and API are, and may not speak in the name of whoever looks at it."""
+        answer = self.post(self.endpoint(ANSWER), PAGE)
+        self.assertRegex(answer.headers['Content-Security-Policy'], '^sandbox ')
+        self.assertNotIn('allow-same-origin', answer.headers['Content-Security-Policy'])
+        self.assertNotIn('Service-Worker-Allowed', answer.headers)
+        own = self.post(self.endpoint(ANSWER), {**PAGE, 'headers': {'Content-Security-Policy': 'sandbox allow-same-origin'}})
+        self.assertEqual(2, len(own.headers.get_all('Content-Security-Policy')), 'what both allow is allowed')
+        # What such a page asks for comes from the origin "null".
+        self.assertProblem(self.call('DELETE', '/api/v1/functions/nobody', headers={'Origin': 'null'}), 403, 'foreign_origin')
 
     def test_off_unless_enabled(self):
         name = self.function('python', ECHO)
@@ -122,3 +136,19 @@ class FunctionUrls(SystemTest):
             with self.subTest(runtime):
                 answer = self.get(self.endpoint(code, runtime))
                 self.assertEqual((202, 'GET'), (answer.status, answer.text))
+
+
+class FunctionHosts(Endpoints):
+    properties = {'server.function_hosts': 'functions.example.com'}
+
+    def test_they_serve_functions_and_nothing_else(self):
+        there = {'Host': 'Functions.example.com:443'}
+        url = self.endpoint(ANSWER)
+        answer = self.post(url, PAGE, there)
+        self.assertEqual((200, None, '/'), (answer.status, answer.headers['Content-Security-Policy'],
+                                            answer.headers['Service-Worker-Allowed']))
+        for path in ('/', '/api/health', '/api/health/ready', '/api/v1/functions', '/function'):
+            with self.subTest(path):
+                self.assertProblem(self.get(path, there), 404, 'not_found')
+        self.assertEqual(404, self.call('DELETE', '/api/v1' + url.replace('function', 'functions', 1), headers=there).status)
+        self.assertIn('Content-Security-Policy', self.post(url, PAGE).headers, 'at the name of the platform')

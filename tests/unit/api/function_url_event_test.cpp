@@ -12,6 +12,7 @@ class FunctionUrlEventTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(bytesAreBase64InBothDirections);
     CPPUNIT_TEST(aPlainResultPassesWhateverItsNumbers);
     CPPUNIT_TEST(aBodyThatIsNotBase64IsRefused);
+    CPPUNIT_TEST(aPageInTheOriginOfThePlatformIsNobodys);
     CPPUNIT_TEST(whatThePlatformSendsItselfIsLeftOut);
     CPPUNIT_TEST(whoseTheHeadersOfCorsAre);
     CPPUNIT_TEST(whatStandsOnceHasOneValue);
@@ -52,8 +53,25 @@ public:
         CPPUNIT_ASSERT(!own && holds(own.failure().detail, "64 bits"));
     }
 
-    static base::Result<UrlResponse> responseOf(const std::string& headers, CorsBy cors = CorsBy::function) {
-        return urlResponse(R"({"status_code":200,"body":"x","headers":{)" + headers + "}}", cors);
+    static base::Result<UrlResponse> responseOf(const std::string& headers, CorsBy cors = CorsBy::function, Origin origin = Origin::own) {
+        return urlResponse(R"({"status_code":200,"body":"x","headers":{)" + headers + "}}", cors, origin);
+    }
+
+    void aPageInTheOriginOfThePlatformIsNobodys() {
+        const std::string headers = R"("Content-Type":"text/html","Content-Security-Policy":"default-src *",)"
+                                    R"("Service-Worker-Allowed":"/","CLEAR-SITE-DATA":"*","Alt-Svc":"x","NEL":"x","Report-To":"x",)"
+                                    R"("Strict-Transport-Security":"max-age=1")";
+        const auto shared = responseOf(headers, CorsBy::function, Origin::shared);
+        CPPUNIT_ASSERT(shared);
+        CPPUNIT_ASSERT(shared->headers.starts_with(
+            "Content-Type: text/html\r\nContent-Security-Policy: default-src *\r\nContent-Security-Policy: sandbox "));
+        CPPUNIT_ASSERT(!holds(shared->headers, "allow-same-origin") && !holds(shared->headers, "escape-sandbox"));
+        for (const char* name : {"Service", "CLEAR", "Alt", "NEL", "Report", "Strict"}) CPPUNIT_ASSERT_MESSAGE(name, !holds(shared->headers, name));
+        const auto bare = urlResponse(R"({"status_code":500})");
+        CPPUNIT_ASSERT(bare && holds(bare->headers, "Content-Security-Policy: sandbox "));
+        const auto own = responseOf(headers);
+        CPPUNIT_ASSERT(own && !holds(own->headers, "sandbox"));
+        CPPUNIT_ASSERT(holds(own->headers, "Service-Worker-Allowed: /"));
     }
 
     void whatThePlatformSendsItselfIsLeftOut() {

@@ -9,6 +9,7 @@ class GuardsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(GuardsTest);
     CPPUNIT_TEST(testSha256);
     CPPUNIT_TEST(testHosts);
+    CPPUNIT_TEST(testFunctionHosts);
     CPPUNIT_TEST(testAnyHost);
     CPPUNIT_TEST(testOrigins);
     CPPUNIT_TEST(testOriginsWithoutAHost);
@@ -65,6 +66,24 @@ public:
                 said(checkHost(request("GET", "/", {{"Host", host}}), options)));
         // HTTP/1.0 alone comes so far without one.
         through(checkHost(request("GET", "/", {}), options));
+    }
+
+    void testFunctionHosts() {
+        const GuardOptions options{.functionHosts = {"functions.example.com"}};
+        const auto at = [&](const char* host, const char* method, const char* path) {
+            return said(checkAll(request(method, path, {{"Host", host}}), options));
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("through"),
+                             at("Functions.example.com:80", "GET", "/function/f/x"));
+        CPPUNIT_ASSERT_EQUAL(std::string("through"), at("localhost", "GET", "/function/f/x"));
+        CPPUNIT_ASSERT_EQUAL(std::string("through"), at("localhost", "GET", "/"));
+        for (const char* path : {"/", "/page.js", "/function", "/api/health", "/api/v1/functions"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(path, std::string("404 not_found"),
+                                         at("functions.example.com:8080", "GET", path));
+        CPPUNIT_ASSERT_EQUAL(std::string("404 not_found"),
+                             at("functions.example.com", "DELETE", "/api/v1/functions/f"));
+        CPPUNIT_ASSERT_EQUAL(std::string("421 unknown_host"),
+                             at("www.functions.example.com", "GET", "/function/f/x"));
     }
 
     void testAnyHost() {
