@@ -141,6 +141,7 @@ class ColdFunctions(SystemTest):
 
 SLEEPERS = {
     'python': SLEEP,
+    'asynchronous python': 'import asyncio\nasync def handler(seconds):\n    await asyncio.sleep(seconds)\n    return "awake"\n',
     'node': 'exports.handler = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000, "awake"));',
     'go': 'package main\n\nimport "time"\n\nfunc Handler(seconds float64) string {\n'
           '\ttime.Sleep(time.Duration(seconds * 1e9))\n\treturn "awake"\n}\n',
@@ -150,8 +151,9 @@ SLEEPERS = {
 class LongAmongShort(SystemTest):
     def test_a_long_call_holds_up_no_short_one(self):
         """Of a function whose calls have always been short, so that they wait in the sockets of busy workers."""
-        for runtime, code in SLEEPERS.items():
-            with self.subTest(runtime):
+        for language, code in SLEEPERS.items():
+            runtime = language.split()[-1]
+            with self.subTest(language):
                 name = self.function(runtime, code, 'Handler' if runtime == 'go' else 'handler')
                 self.parallel(10, lambda _: [self.result(name, 0) for _ in range(60)])
 

@@ -94,6 +94,9 @@ class _Server:
     def _next(self):
         while self._queue and len(self._tasks) < self._function.concurrency:
             id, payload = self._queue.popleft()
+            if self._function.concurrency <= 1 and serial.is_late(payload):
+                wire.send_frame(wire.NOT_BEGUN, id)  # the kernel counts on it: it runs elsewhere by now
+                continue
             # Called from an invocation that ends, too: the next begins with what the module has set, not with that.
             self._tasks[id] = self._fresh().run(self._task, self._run(id, payload), loop=self._loop)
 

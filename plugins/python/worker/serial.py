@@ -26,6 +26,11 @@ _SUSPECT = 2 * wire.DEPTH   # no shorter document is too deep
 LIMIT = wire.MAX_PAYLOAD - EXTRA
 
 
+def is_late(payload):
+    """True for a call that waited behind another one and may no longer begin (BEGIN_BY)."""
+    return payload[-16:-8] == _BEGIN_BY and monotonic() > wire.number(payload[-8:]) * 1000
+
+
 def context_maker(function):
     """A function that makes the context of an invocation from the payload of INVOKE and where its items begin."""
     common = function.common_context()

@@ -14,6 +14,11 @@ class Lent(LentCalls, ShimCase):
         return self.load('import time\ndef handler(seconds): time.sleep(seconds)\n')
 
 
+class LentToAnEventLoop(LentCalls, ShimCase):
+    def sleeper(self):
+        return self.load('import asyncio\nasync def handler(seconds): await asyncio.sleep(seconds)\n')
+
+
 class Events(ShimCase):
     def test_every_json_value_comes_and_goes(self):
         shim = self.load(ECHO)
