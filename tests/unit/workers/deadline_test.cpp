@@ -30,7 +30,7 @@ class DeadlineTest : public DispatcherFixture {
     };
     Three oneOfThemCancelled(const TargetPtr& t, bool withLast) {
         for (int i = 0; i < 40; ++i) wait(call(t));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         Three three;
         three.first = call(t, "1");
@@ -48,7 +48,7 @@ class DeadlineTest : public DispatcherFixture {
     std::pair<std::shared_ptr<Answer>, std::shared_ptr<Answer>> oneBehindTheOther(const TargetPtr& t,
                                                                                  Invocation** first = nullptr) {
         for (int i = 0; i < 40; ++i) wait(call(t));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         const auto front = call(t, "1", first);
         const auto behind = call(t, "2");
@@ -82,7 +82,7 @@ public:
         const auto t = target();
         dispatcher->commit(t);
         for (int i = 0; i < 40; ++i) wait(call(t));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         const auto first = call(t, "1"), second = call(t, "2");
         until([&] { return worker.calls.size() == 42; }, "both to be in its socket");
@@ -150,14 +150,14 @@ public:
         const auto shorter = std::make_shared<Target>(*t);
         shorter->timeout = 50ms;
         dispatcher->update(shorter);
-        bound()[0]->send(protocol::FrameType::ready, 0);
+        bound().at(0)->send(protocol::FrameType::ready, 0);
         CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), wait(answer).failure.limit);
     }
 
     void aWorkerEndsWhenAllThatItHoldsIsCancelled() {
         const auto t = oneCore();
         const auto three = oneOfThemCancelled(t, false);
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.answer(worker.calls[40], "1");
         CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(three.first).document);
         CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(three.gone).failure.reason);
@@ -168,7 +168,7 @@ public:
     // It may have begun already: whoever else waits there must not run twice for it.
     void aCancelledCallInASocketHarmsNobodyBehindIt() {
         const auto three = oneOfThemCancelled(oneCore(), true);
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         for (size_t i = 40; i < 43; ++i) worker.answer(worker.calls[i], std::to_string(i));
         CPPUNIT_ASSERT_EQUAL(std::string("42"), wait(three.last).document);
         CPPUNIT_ASSERT_EQUAL(std::string("40"), wait(three.first).document);
@@ -181,7 +181,7 @@ public:
         const auto t = oneCore();
         Invocation* leaves = nullptr;
         auto [gone, behind] = oneBehindTheOther(t, &leaves);
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         dispatcher->cancel(*leaves);
         worker.answer(worker.calls[40], "1");
         until([&] { return gone->done; }, "the end of the cancelled one");
@@ -204,7 +204,7 @@ public:
         const auto t = oneCore(1s);
         auto [late, behind] = oneBehindTheOther(t);
         const auto third = call(t, "3");
-        until([&] { return bound()[0]->calls.size() == 43; }, "all in one socket");
+        until([&] { return bound().at(0)->calls.size() == 43; }, "all in one socket");
         launcher->onKill = [](FakeWorker& worker) { worker.answer(worker.calls[40], "1"); };
         CPPUNIT_ASSERT_EQUAL(std::string("function_timeout"), wait(late).failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("worker_lost"), wait(behind).failure.reason);
@@ -214,7 +214,7 @@ public:
     void anAnswerThatLiesThereAtTheDeadlineCounts() {
         const auto t = oneCore(2s);
         auto [first, behind] = oneBehindTheOther(t);
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         // Both timers ring in the same round, this one first: no event tells of the answers before the deadline.
         loop->after(300ms, [] { std::this_thread::sleep_for(1900ms); });
         loop->after(500ms, [&] {
@@ -272,11 +272,10 @@ public:
         for (const auto& worker : launcher->workers) worker->onLoad = [](FakeWorker&) {};
         const auto t = target();
         t->initTimeout = 50ms;
-        std::optional<base::Failure> failure;
-        dispatcher->stage(t, [&](base::Result<void> result) { failure = result.failure(); });
-        until([&] { return failure.has_value(); }, "the load to be given up");
-        CPPUNIT_ASSERT_EQUAL(std::string("init_timeout"), failure->reason);
-        CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), failure->limit);
+        const auto loaded = wait(stage(t));
+        CPPUNIT_ASSERT(!loaded);
+        CPPUNIT_ASSERT_EQUAL(std::string("init_timeout"), loaded.failure().reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("50 ms"), loaded.failure().limit);
     }
 };
 

@@ -52,8 +52,8 @@ public:
         const auto second = wait(call(t));
         CPPUNIT_ASSERT(!second.cold);
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
-        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound()[0]->calls.size());
-        CPPUNIT_ASSERT(bound()[0]->calls[0] != bound()[0]->calls[1]);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, bound().at(0)->calls.size());
+        CPPUNIT_ASSERT(bound().at(0)->calls[0] != bound().at(0)->calls[1]);
     }
 
     void aPrewarmedWorkerGetsTheFunctionsMemoryAndArtifact() {
@@ -144,7 +144,7 @@ public:
         dispatcher->commit(t);
         for (int i = 0; i < 40; ++i) wait(call(t));  // now it is known to be short
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         const size_t before = worker.calls.size();
         for (int i = 0; i < 3; ++i) call(t);
@@ -158,7 +158,7 @@ public:
         t->timeout = 10s;
         dispatcher->commit(t);
         for (int i = 0; i < 40; ++i) wait(call(t));
-        FakeWorker& slow = *bound()[0];
+        FakeWorker& slow = *bound().at(0);
         slow.autoAnswer = false;
         call(t);
         until([&] { return slow.calls.size() == 41; }, "the slow call");
@@ -209,13 +209,11 @@ public:
         dispatcher->commit(one);
         const auto running = call(one), queued = call(one);
         until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the old version to run");
-        FakeWorker& old = *bound()[0];
+        FakeWorker& old = *bound().at(0);
         launcher->onStart = {};
         for (const auto& worker : launcher->workers)
             if (!worker->bound) worker->autoAnswer = true;
-        bool staged = false;
-        dispatcher->stage(target(2), [&](base::Result<void> result) { staged = static_cast<bool>(result); });
-        until([&] { return staged; }, "the new version to load");
+        CPPUNIT_ASSERT(static_cast<bool>(wait(stage(target(2)))));
         CPPUNIT_ASSERT(!running->done);
         dispatcher->commit(target(2));
         CPPUNIT_ASSERT(wait(queued).kind == Outcome::Kind::result);
@@ -240,16 +238,14 @@ public:
         launcher->onStart = fails;
         for (const auto& worker : launcher->workers)
             if (!worker->bound) fails(*worker);
-        std::optional<base::Failure> failure;
-        dispatcher->stage(target(2), [&](base::Result<void> result) {
-            if (!result) failure = result.failure();
-        });
-        until([&] { return failure.has_value(); }, "the load to fail");
-        CPPUNIT_ASSERT_EQUAL(std::string("load_failed"), failure->reason);
-        CPPUNIT_ASSERT(failure->detail.find("ImportError: no module x") != std::string::npos);
-        CPPUNIT_ASSERT_EQUAL(std::string("add it"), failure->hint);
-        CPPUNIT_ASSERT_EQUAL(size_t{1}, failure->remarks.size());
-        CPPUNIT_ASSERT_EQUAL(3u, failure->remarks[0].line);
+        const auto loaded = wait(stage(target(2)));
+        CPPUNIT_ASSERT(!loaded);
+        const auto& failure = loaded.failure();
+        CPPUNIT_ASSERT_EQUAL(std::string("load_failed"), failure.reason);
+        CPPUNIT_ASSERT(failure.detail.find("ImportError: no module x") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string("add it"), failure.hint);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, failure.remarks.size());
+        CPPUNIT_ASSERT_EQUAL(3u, failure.remarks[0].line);
         CPPUNIT_ASSERT(wait(call(one)).kind == Outcome::Kind::result);
     }
 
@@ -262,7 +258,7 @@ public:
         dispatcher->commit(t);
         const auto running = call(t), queued = call(t);
         until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the call to run");
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         dispatcher->remove("fn_1");
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(queued).failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(call(t)).failure.reason);
@@ -276,7 +272,7 @@ public:
         t->keepAlive = 0s;
         dispatcher->commit(t);
         wait(call(t));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         until([&] { return !worker.alive; }, "the idle worker to leave");
         CPPUNIT_ASSERT_EQUAL(protocol::FrameType::stop, worker.seen.back());
         CPPUNIT_ASSERT(wait(call(t)).cold);
@@ -292,7 +288,7 @@ public:
         std::vector<std::shared_ptr<Answer>> answers;
         for (int i = 0; i < 5; ++i) answers.push_back(call(t));
         until([&] { return !bound().empty() && bound()[0]->calls.size() == 5; }, "all calls on one worker");
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
         for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
     }
@@ -306,10 +302,7 @@ public:
         dispatcher->commit(one);
         for (int i = 0; i < 3; ++i) call(one);
         until([&] { return bound().size() == 3; }, "three busy workers");
-        std::optional<bool> loaded;
-        dispatcher->stage(target(2), [&](base::Result<void> result) { loaded = static_cast<bool>(result); });
-        until([&] { return loaded.has_value(); }, "the new version");
-        CPPUNIT_ASSERT(*loaded);
+        CPPUNIT_ASSERT(static_cast<bool>(wait(stage(target(2)))));
         CPPUNIT_ASSERT_EQUAL(size_t{6}, bound().size());
     }
 
@@ -320,7 +313,7 @@ public:
         one->timeout = 10s;
         dispatcher->commit(one);
         for (int i = 0; i < 40; ++i) wait(call(one));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         const auto first = call(one, "1"), second = call(one, "2"), third = call(one, "3");
         const auto gone = std::make_shared<Answer>();
@@ -337,7 +330,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("2"), wait(second).document);
         CPPUNIT_ASSERT_EQUAL(std::string("3"), wait(third).document);
         CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(gone).failure.reason);
-        CPPUNIT_ASSERT_EQUAL(std::string("/artifact/2"), bound()[0]->attached);
+        CPPUNIT_ASSERT_EQUAL(std::string("/artifact/2"), bound().at(0)->attached);
     }
 
     void aLowerMaxWorkersEndsTheSurplus() {
@@ -365,7 +358,7 @@ public:
         for (auto* worker : before) worker->answer(worker->calls[0], "1");
         CPPUNIT_ASSERT(wait(later).kind == Outcome::Kind::result);
         until([&] { return bound().size() == 1; }, "the others to leave");
-        CPPUNIT_ASSERT_EQUAL(size_t{0}, bound()[0]->killed);
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, bound().at(0)->killed);
     }
 
     void aNewNameReachesItsWorkers() {
@@ -373,7 +366,7 @@ public:
         const auto t = target();
         dispatcher->commit(t);
         wait(call(t));
-        FakeWorker& before = *bound()[0];
+        FakeWorker& before = *bound().at(0);
         auto renamed = std::make_shared<Target>(*t);
         renamed->functionName = "two";
         dispatcher->update(renamed);
@@ -391,15 +384,12 @@ public:
         dispatcher->commit(one);
         const auto held = call(one);
         until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
-        std::optional<bool> loaded;
-        dispatcher->stage(target(1, "fn_2"),
-                          [&](base::Result<void> result) { loaded = static_cast<bool>(result); });
+        const auto loaded = stage(target(1, "fn_2"));
         turn(20ms);
-        CPPUNIT_ASSERT_MESSAGE("went live untried", !loaded.has_value());
-        bound()[0]->answer(bound()[0]->calls[0], "1");
+        CPPUNIT_ASSERT_MESSAGE("went live untried", !loaded->has_value());
+        bound().at(0)->answer(bound().at(0)->calls[0], "1");
         wait(held);
-        until([&] { return loaded.has_value(); }, "its turn");
-        CPPUNIT_ASSERT(*loaded);
+        CPPUNIT_ASSERT(static_cast<bool>(wait(loaded)));
     }
 
     void nothingGoesLiveUntriedOnAFullPlatform() {
@@ -413,13 +403,12 @@ public:
         dispatcher->commit(one);
         const auto held = call(one);
         until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
-        std::optional<base::Failure> failure;
-        dispatcher->stage(target(2), [&](base::Result<void> result) { failure = result.failure(); });
-        until([&] { return failure.has_value(); }, "the save to be refused");
-        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), failure->reason);
-        bound()[0]->answer(bound()[0]->calls[0], "1");
+        const auto loaded = wait(stage(target(2)));
+        CPPUNIT_ASSERT(!loaded);
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), loaded.failure().reason);
+        bound().at(0)->answer(bound().at(0)->calls[0], "1");
         CPPUNIT_ASSERT_EQUAL(std::string("1"), wait(held).document);
-        bound()[0]->autoAnswer = true;
+        bound().at(0)->autoAnswer = true;
         CPPUNIT_ASSERT(!wait(call(one)).cold);
     }
 
@@ -435,14 +424,12 @@ public:
         const auto loadsForever = [](FakeWorker& worker) { worker.onLoad = [](FakeWorker&) {}; };
         launcher->onStart = loadsForever;
         for (const auto& worker : launcher->workers) loadsForever(*worker);
-        std::optional<base::Failure> load, check;
-        dispatcher->stage(target(2), [&](base::Result<void> result) { load = result.failure(); });
-        dispatcher->check("lua", "main.lua", "return", [&](base::Result<std::string> result) {
-            if (!result) check = result.failure();
-        });
+        const auto loaded = stage(target(2));
+        const auto checked = check();
         dispatcher->shutDown();
-        CPPUNIT_ASSERT(load.has_value() && check.has_value());
-        CPPUNIT_ASSERT_EQUAL(std::string("draining"), load->reason);
+        CPPUNIT_ASSERT(loaded->has_value() && checked->has_value());
+        CPPUNIT_ASSERT(!**loaded && !**checked);
+        CPPUNIT_ASSERT_EQUAL(std::string("draining"), (*loaded)->failure().reason);
         CPPUNIT_ASSERT(running->done && queued->done);
         CPPUNIT_ASSERT_EQUAL(std::string("draining"), running->failure.reason);
         CPPUNIT_ASSERT_EQUAL(std::string("draining"), queued->failure.reason);

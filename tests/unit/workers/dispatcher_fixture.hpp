@@ -4,6 +4,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,11 @@ struct Answer {
     std::string log{};
     uint64_t memoryPeakBytes = 0;
 };
+
+// What a save or a check was told; nothing so far. Shared with who tells: that may happen when the
+// test that asked has failed and its variables are gone.
+template <typename T>
+using Told = std::shared_ptr<std::optional<base::Result<T>>>;
 
 class KeptInvocation final : public Invocation {
 public:
@@ -53,6 +59,9 @@ public:
         };
     }
     void tearDown() override {
+        // They speak for the test's own workers, and may name calls that others never had.
+        launcher->onStart = {};
+        launcher->onKill = {};
         if (dispatcher) dispatcher->shutDown();
         turn(20ms);
         loop->discardPosted();
@@ -88,6 +97,18 @@ protected:
         dispatcher->invoke(std::move(invocation));
         return answer;
     }
+    Told<void> stage(TargetPtr t) {
+        const auto told = std::make_shared<std::optional<base::Result<void>>>();
+        dispatcher->stage(std::move(t),
+                          [told](base::Result<void> result) { *told = std::move(result); });
+        return told;
+    }
+    Told<std::string> check(const std::string& source = "return") {
+        const auto told = std::make_shared<std::optional<base::Result<std::string>>>();
+        dispatcher->check("lua", "main.lua", source,
+                          [told](base::Result<std::string> result) { *told = std::move(result); });
+        return told;
+    }
     // Turns the loop for a while.
     void turn(std::chrono::milliseconds time) {
         loop->after(time, [this] { loop->stop(); });
@@ -105,6 +126,11 @@ protected:
     Answer wait(const std::shared_ptr<Answer>& answer) {
         until([&] { return answer->done; }, "an answer");
         return *answer;
+    }
+    template <typename T>
+    base::Result<T> wait(const Told<T>& told) {
+        until([&] { return told->has_value(); }, "the end of a save or a check");
+        return **told;
     }
     // A committed target whose workers answer nothing by themselves.
     TargetPtr silent() {

@@ -71,11 +71,11 @@ public:
         start();
         const auto t = patient();
         wait(call(t));
-        const size_t told = launcher->told[bound()[0]->task()];
+        const size_t told = launcher->told[bound().at(0)->task()];
         for (int i = 0; i < 50; ++i) wait(call(t));
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bound().size());
-        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound()[0]));
-        CPPUNIT_ASSERT_EQUAL(told, launcher->told[bound()[0]->task()]);
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound().at(0)));
+        CPPUNIT_ASSERT_EQUAL(told, launcher->told[bound().at(0)->task()]);
     }
 
     // They live on for keep_alive; the one that goes on working is whole again a second later.
@@ -105,15 +105,13 @@ public:
         };
         prewarmed(0);
         wait(call(patient()));
-        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound()[0]));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*bound().at(0)));
         prewarmed(1);  // the refill
     }
 
     void whatASaveWaitsForDoesNot() {
         start();
-        bool checked = false;
-        dispatcher->check("lua", "index.lua", "return 1", [&](auto) { checked = true; });
-        until([&] { return checked; }, "the check");
+        CPPUNIT_ASSERT(static_cast<bool>(wait(check())));
         CPPUNIT_ASSERT_EQUAL(uint32_t{1}, partsOf(*launcher->workers[0]));
     }
 

@@ -82,7 +82,7 @@ public:
     void afterNativeOutputNothingWaitsInASocket() {
         const auto t = oneCore();
         for (int i = 0; i < 40; ++i) wait(call(t));
-        FakeWorker& worker = *bound()[0];
+        FakeWorker& worker = *bound().at(0);
         worker.autoAnswer = false;
         const auto speaks = call(t);
         until([&] { return worker.calls.size() == 41; }, "the call");

@@ -71,19 +71,11 @@ public:
     void aWorkerThatChecksSourcesMakesRoom() {
         options.maxWorkers = 1;
         start();
-        size_t checked = 0;
-        const auto check = [&] {
-            dispatcher->check("lua", "main.lua", "return", [&](base::Result<std::string> remarks) {
-                CPPUNIT_ASSERT(static_cast<bool>(remarks));
-                ++checked;
-            });
-        };
-        check();
-        until([&] { return checked == 1; }, "the check");
+        CPPUNIT_ASSERT(static_cast<bool>(wait(check())));
         const auto answer = call(function(0));
-        check();  // while its worker is on its way out
+        const auto second = check();  // while its worker is on its way out
         CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
-        until([&] { return checked == 2; }, "the second check");
+        CPPUNIT_ASSERT(static_cast<bool>(wait(second)));
     }
 
     void withoutMemoryACallWaitsAndIsToldWhy() {
@@ -101,7 +93,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("100 MB of memory for workers"), refused.limit);
         const auto waiting = call(function(1));
         launcher->onStart = {};
-        bound()[0]->answer(bound()[0]->calls[0], "1");
+        bound().at(0)->answer(bound().at(0)->calls[0], "1");
         CPPUNIT_ASSERT(wait(waiting).kind == Outcome::Kind::result);
         CPPUNIT_ASSERT(wait(running).kind == Outcome::Kind::result);
     }
@@ -166,7 +158,7 @@ public:
         options.maxWorkers = 4;
         start();
         wait(call(function(1)));
-        FakeWorker& steady = *bound()[0];
+        FakeWorker& steady = *bound().at(0);
         launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
         const auto flooded = function(0);
         for (int i = 0; i < 40; ++i) call(flooded);

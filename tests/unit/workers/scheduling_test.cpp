@@ -53,7 +53,7 @@ public:
         dispatcher->commit(t);
         const auto behindALongOne = [&] {
             for (int i = 0; i < 60; ++i) wait(call(t));
-            FakeWorker& worker = *bound()[0];
+            FakeWorker& worker = *bound().at(0);
             const size_t before = worker.calls.size();
             std::vector<std::shared_ptr<Answer>> all{call(t, R"("long")")};
             for (int i = 0; i < 10; ++i) all.push_back(call(t));
@@ -154,7 +154,7 @@ public:
         until(
             [&] {
                 return bound().size() == 2 &&
-                       bound()[0]->calls.size() + bound()[1]->calls.size() == 10;
+                       bound().at(0)->calls.size() + bound().at(1)->calls.size() == 10;
             },
             "two workers with all calls");
         turn(50ms);
@@ -234,7 +234,7 @@ public:
     void functionsTakeTurnsToStart() {
         options.cores = 1;
         const auto t = longFunction();
-        bound()[0]->autoAnswer = false;  // nobody helps the burst
+        bound().at(0)->autoAnswer = false;  // nobody helps the burst
         std::vector<std::shared_ptr<Answer>> burst;
         for (int i = 0; i < 20; ++i) burst.push_back(call(t));
         CPPUNIT_ASSERT(wait(callOf("fn_2")).kind == Outcome::Kind::result);
@@ -245,7 +245,7 @@ public:
     void loadsThatFailTogetherCountOnce() {
         options.cores = 8;
         const auto t = longFunction();
-        bound()[0]->autoAnswer = false;
+        bound().at(0)->autoAnswer = false;
         const auto held = call(t);
         launcher->startTime = 0ms;
         launcher->onStart = [](FakeWorker& worker) {
@@ -262,7 +262,7 @@ public:
         for (const auto& answer : waiting)
             CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
         CPPUNIT_ASSERT(Clock::now() - begun < 3s);
-        bound()[0]->answer(bound()[0]->calls.back(), "1");
+        bound().at(0)->answer(bound().at(0)->calls.back(), "1");
         wait(held);
     }
 
@@ -273,7 +273,7 @@ public:
         t->keepAlive = 0s;
         dispatcher->commit(t);
         until([&] { return bound().size() == 2; }, "two workers without a call");
-        bound()[0]->end({.exitCode = 1});
+        bound().at(0)->end({.exitCode = 1});
         until([&] { return bound().size() == 1; }, "one to be gone");
         until([&] { return bound().size() == 2; }, "another one");
         turn(1200ms);  // a look at idle workers
@@ -292,15 +292,15 @@ private:
         t->timeout = 10s;
         dispatcher->commit(t);
         wait(call(t));
-        bound()[0]->autoAnswer = false;
+        bound().at(0)->autoAnswer = false;
         for (size_t i = 1; i < 8; ++i) {
             const auto slow = call(t);
-            until([&] { return bound()[0]->calls.size() == i + 1; }, "the call");
+            until([&] { return bound().at(0)->calls.size() == i + 1; }, "the call");
             turn(3ms);
-            bound()[0]->answer(bound()[0]->calls[i], "1");
+            bound().at(0)->answer(bound().at(0)->calls[i], "1");
             wait(slow);
         }
-        bound()[0]->autoAnswer = true;
+        bound().at(0)->autoAnswer = true;
         return t;
     }
     TargetPtr shortFunctionWithTwoWorkers() {

@@ -36,9 +36,9 @@ class TakenBackTest : public DispatcherFixture {
         until([&] { return first().calls.size() == shortOnes + count; }, "all in one socket");
         return calls;
     }
-    FakeWorker& first() { return *bound()[0]; }
+    FakeWorker& first() { return *bound().at(0); }
     // The id of the n-th call of lent().
-    uint64_t id(size_t n) { return first().calls[shortOnes + n]; }
+    uint64_t id(size_t n) { return first().calls.at(shortOnes + n); }
     void notBegun(uint64_t id) { first().send(protocol::FrameType::notBegun, id); }
 
 public:
