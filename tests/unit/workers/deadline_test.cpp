@@ -1,5 +1,4 @@
 // Calls that run out of time or that nobody waits for any more, and those behind them in the same worker.
-#include <thread>
 #include <utility>
 
 #include "dispatcher_fixture.hpp"
@@ -216,7 +215,7 @@ public:
         auto [first, behind] = oneBehindTheOther(t);
         FakeWorker& worker = *bound().at(0);
         // Both timers ring in the same round, this one first: no event tells of the answers before the deadline.
-        loop->after(300ms, [] { std::this_thread::sleep_for(1900ms); });
+        loop->after(300ms, [] { passTime(1900ms); });
         loop->after(500ms, [&] {
             worker.answer(worker.calls[40], "1");
             worker.answer(worker.calls[41], "2");

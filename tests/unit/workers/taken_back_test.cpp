@@ -1,6 +1,4 @@
 // Calls that wait in a worker's socket behind one that turns out long: they run elsewhere, and once.
-#include <thread>
-
 #include "dispatcher_fixture.hpp"
 
 namespace cf::workers::test {
@@ -79,7 +77,7 @@ public:
     // The platform was busy itself: both answers lie there when it looks.
     void whatAWorkerFindsTooLateRunsAgain() {
         const auto calls = lent(3);
-        std::this_thread::sleep_for(30ms);
+        passTime(30ms);
         first().autoAnswer = true;
         first().answer(id(0), "0");
         notBegun(id(1));
