@@ -179,8 +179,9 @@ public:
         launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
         start();
         const auto flooded = function(0);
-        for (int i = 0; i < 500; ++i) call(flooded);
+        for (int i = 0; i < 100; ++i) call(flooded);
         const auto other = call(function(1));
+        for (int i = 0; i < 400; ++i) call(flooded);
         size_t answered = 0;
         until(
             [&] {
@@ -195,6 +196,7 @@ public:
             "the other function's turn");
         CPPUNIT_ASSERT(other->kind == Outcome::Kind::result);
         CPPUNIT_ASSERT_MESSAGE("the flooded function had no turn of its own", answered > 20);
+        CPPUNIT_ASSERT_MESSAGE("the other one waited for all of the flood", answered < 400);
         // And back again.
         until(
             [&] {

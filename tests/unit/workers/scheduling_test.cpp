@@ -175,7 +175,7 @@ public:
 
     void refillsComeAfterWhatCallsWaitFor() {
         options.prewarmed = 2;
-        launcher->startTime = 2ms;
+        launcher->startTime = 20ms;  // the refills are asked for while calls wait
         start();
         until([&] { return launcher->workers.size() == 2 && launcher->starting == 0; }, "two");
         std::vector<std::shared_ptr<Answer>> answers;
@@ -194,7 +194,7 @@ public:
         launcher->startTime = 30ms;
         start();
         std::vector<std::shared_ptr<Answer>> answers;
-        for (int i = 0; i < 12; ++i) {
+        for (int i = 0; i < 30; ++i) {  // the last one waits longer than two tries would take
             const auto t = target(1, "fn_" + std::to_string(i));
             t->initTimeout = 120ms;
             dispatcher->commit(t);
