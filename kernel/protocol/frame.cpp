@@ -141,10 +141,6 @@ Answer readAnswer(std::string_view payload) {
 char* FrameDecoder::space() {
     if (begin_ == end_) {
         begin_ = end_ = 0;
-        if (buffer_.size() > keptCapacity) {  // one large answer must not keep its memory for ever
-            buffer_.resize(readSize);
-            buffer_.shrink_to_fit();
-        }
     } else if (begin_ > 0 && room() < readSize) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= begin_;
@@ -162,6 +158,10 @@ FrameDecoder::State FrameDecoder::next(Frame& frame) {
     if (toSkip_ > 0) return skip(frame);
     const size_t have = end_ - begin_;
     wanted_ = headerSize;
+    if (have == 0 && buffer_.size() > keptCapacity) {  // one large answer must not keep its memory for ever
+        begin_ = end_ = 0;
+        std::string().swap(buffer_);
+    }
     if (have < headerSize) return State::needMore;
     const char* at = buffer_.data() + begin_;
     const auto size = get<uint32_t>(at);

@@ -268,8 +268,10 @@ public:
             CPPUNIT_ASSERT(state == (at < large.size() ? FrameDecoder::State::needMore
                                                        : FrameDecoder::State::frame));
         }
+        CPPUNIT_ASSERT(decoder.next(found) == FrameDecoder::State::needMore);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("whatever comes next, or nothing", size_t{0}, decoder.room());
         decoder.space();
-        CPPUNIT_ASSERT(decoder.room() < 1 << 20);
+        CPPUNIT_ASSERT(decoder.room() > 0 && decoder.room() < 1 << 20);
     }
 };
 
