@@ -56,7 +56,10 @@ void HttpInvocation::watchCaller() {
 
 void HttpInvocation::callerLeft() {
     abandoned = true;
-    if (dependencies_.onDisconnect == OnDisconnect::cancel) dependencies_.dispatcher.cancel(*this);
+    if (dependencies_.onDisconnect == OnDisconnect::cancel)
+        dependencies_.dispatcher.cancel(*this);
+    else
+        dependencies_.dispatcher.withdraw(*this);
 }
 
 int HttpInvocation::respondProblem(const base::Failure& failure, const workers::Outcome& outcome, std::string_view moreHeaders) {

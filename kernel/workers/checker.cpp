@@ -48,6 +48,10 @@ void Checker::next() {
     worker_->check(waiting_.front().file, waiting_.front().source);
 }
 
+uint64_t Checker::spareBytes() const {
+    return worker_ && worker_->staysHere() && waiting_.empty() ? worker_->place().bytes() : 0;
+}
+
 bool Checker::giveWay() {
     if (!worker_ || !worker_->staysHere() || !waiting_.empty()) return false;
     worker_->stop();

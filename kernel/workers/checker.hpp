@@ -23,6 +23,8 @@ public:
 
     // Lets an idle worker go, for a platform that is full. False: there is none.
     bool giveWay();
+    // What giveWay() would give back.
+    uint64_t spareBytes() const;
 
     void workerWaits(Worker&) override { next(); }
     void workerChecked(Worker&, std::string_view remarks) override;

@@ -124,11 +124,10 @@ void Dispatcher::passOn(InvocationPtr call) {
         return at->second.live->submit(std::move(call), Clock::now());
     }
     Outcome outcome;
-    outcome.failure = stopping_
-                          ? stoppingFailure()
-                          : base::Failure{.reason = "not_found",
-                                          .detail =
-                                              "the function was deleted while the invocation waited"};
+    outcome.failure =
+        stopping_ ? stoppingFailure()
+                  : base::Failure{.reason = "not_found",
+                                  .detail = "the function was deleted while the invocation waited"};
     call->finished(outcome);
 }
 
@@ -151,6 +150,11 @@ void Dispatcher::invoke(InvocationPtr invocation) {
     Outcome outcome;
     outcome.failure = {.reason = "not_found", .detail = "the function does not exist any more"};
     invocation->finished(outcome);
+}
+
+void Dispatcher::withdraw(Invocation& invocation) {
+    const auto at = functions_.find(invocation.target->functionId);
+    if (at != functions_.end() && at->second.live) at->second.live->withdraw(invocation);
 }
 
 void Dispatcher::cancel(Invocation& invocation) {

@@ -44,6 +44,9 @@ public:
     // Invocation::finished, possibly before this returns.
     void invoke(InvocationPtr invocation);
 
+    // The caller of an unanswered invocation is gone. One that waits is answered for and forgotten,
+    // one that runs goes on.
+    void withdraw(Invocation& invocation);
     // The caller of an unanswered invocation is gone and wants it ended. It is answered all the
     // same.
     void cancel(Invocation& invocation);
@@ -75,8 +78,10 @@ private:
     void poolEmpty(VersionPool& pool) override;
     void passOn(InvocationPtr invocation) override;
     void drain(std::unique_ptr<VersionPool> pool);
+    static Clock::duration restOf(const VersionPool& pool, size_t has);
+    bool couldMakeRoom(const VersionPool& asker, const Place* warm, uint64_t bytes) const;
     bool makeRoom(const VersionPool* asker);
-    VersionPool* mostDeserving(const VersionPool* but) const;
+    VersionPool* mostDeserving(const VersionPool* but, bool withOutsized) const;
     void servePlacesSoon();
     void servePlaces();
     void forget(const VersionPool& pool);
@@ -90,7 +95,9 @@ private:
     bool stopping_ = false;
     std::unordered_set<VersionPool*> inhabited_;  // have workers
     std::vector<VersionPool*> starving_;          // asked for a place and got none
-    bool serving_ = false;                        // places are being given out
+    std::unordered_set<const VersionPool*>
+        outsized_;          // of these: no room even if all the idle left
+    bool serving_ = false;  // places are being given out
     bool serveQueued_ = false;
     size_t takenBack_ = 0;  // places on their way from those who have many
     Clock::time_point takenBackAt_{};

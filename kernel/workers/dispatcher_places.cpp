@@ -24,14 +24,15 @@ constexpr auto takeBackWait = 100ms;
 
 std::unique_ptr<Worker> Dispatcher::provide(VersionPool& pool) {
     const Target& target = *pool.target();
+    outsized_.erase(&pool);
     const auto refuse = [&] {
         if (std::find(starving_.begin(), starving_.end(), &pool) == starving_.end())
             starving_.push_back(&pool);
         context_.starving = static_cast<uint32_t>(starving_.size());
         return nullptr;
     };
-    // Whoever came first is served first.
-    if (!serving_ && !starving_.empty()) return refuse();
+    // Whoever came first is served first, but for those that nothing could be given now.
+    if (!serving_ && starving_.size() > outsized_.size()) return refuse();
 
     const auto runtime = runtimes_.find(target.runtime);
     PrewarmedPool* prewarmed = !target.plan->notPrewarmed && runtime != runtimes_.end()
@@ -45,6 +46,10 @@ std::unique_ptr<Worker> Dispatcher::provide(VersionPool& pool) {
         const uint64_t more = warm == nullptr ? bytes : bytes - std::min(bytes, warm->bytes());
         if (context_.places.most == 0) return refuse();
         if (context_.places.fits(warm == nullptr ? 1 : 0, more)) break;
+        if (!couldMakeRoom(pool, warm, more)) {
+            outsized_.insert(&pool);
+            return refuse();
+        }
         if (!makeRoom(&pool)) return refuse();
     }
     std::unique_ptr<Worker> worker;
@@ -60,6 +65,32 @@ std::unique_ptr<Worker> Dispatcher::provide(VersionPool& pool) {
     return worker;
 }
 
+// For how long a worker of `pool` must have been idle before it makes room for a pool with `has`.
+Clock::duration Dispatcher::restOf(const VersionPool& pool, size_t has) {
+    if (has == 0) return 0s;
+    const size_t theirs = pool.places();
+    if (theirs <= 1) return lastWorkerRest;
+    return theirs > has ? Clock::duration(0s) : Clock::duration(workerRest);
+}
+
+// Whether it would help if everybody made room who can: nobody is sent away in vain, and one that
+// is too large for what the others hold keeps no smaller one from its place. Only memory is asked
+// about.
+bool Dispatcher::couldMakeRoom(const VersionPool& asker, const Place* warm, uint64_t bytes) const {
+    const auto now = Clock::now();
+    const size_t has = asker.places();
+    uint64_t spare = 0;
+    for (const VersionPool* pool : inhabited_)
+        if (pool != &asker && !pool->draining())
+            spare += pool->spare(now, restOf(*pool, has)).bytes;
+    for (const auto& [name, runtime] : runtimes_) {
+        if (runtime.checker) spare += runtime.checker->spareBytes();
+        if (runtime.prewarmed) spare += runtime.prewarmed->bytes();
+    }
+    if (warm != nullptr) spare -= std::min(spare, warm->bytes());
+    return context_.places.wouldFit(bytes, spare);
+}
+
 // The worker that was idle for the longest time makes room; one of a function that is used now only
 // for one that has less. False when nobody can. Without an asker memory has to be given back: every
 // idle worker will do.
@@ -69,14 +100,7 @@ bool Dispatcher::makeRoom(const VersionPool* asker) {
     Worker* oldest = nullptr;
     for (VersionPool* pool : inhabited_) {
         if (pool == asker || pool->draining()) continue;
-        Clock::duration rest = 0s;
-        if (has > 0) {
-            const size_t theirs = pool->places();
-            rest = theirs <= 1    ? Clock::duration(lastWorkerRest)
-                   : theirs > has ? Clock::duration(0s)
-                                  : Clock::duration(workerRest);
-        }
-        Worker* candidate = pool->leastRecentlyUsed(now, rest);
+        Worker* candidate = pool->leastRecentlyUsed(now, restOf(*pool, has));
         if (candidate != nullptr &&
             (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed()))
             oldest = candidate;
@@ -93,12 +117,12 @@ bool Dispatcher::makeRoom(const VersionPool* asker) {
 }
 
 // Of those that starve the one with the fewest workers; among equals the one that waits longest.
-VersionPool* Dispatcher::mostDeserving(const VersionPool* but) const {
+VersionPool* Dispatcher::mostDeserving(const VersionPool* but, bool withOutsized) const {
     VersionPool* best = nullptr;
     size_t fewest = 0;
     const auto now = Clock::now();
     for (VersionPool* pool : starving_) {
-        if (pool == but || !pool->waits()) continue;
+        if (pool == but || !pool->waits() || (!withOutsized && outsized_.contains(pool))) continue;
         const size_t has = pool->places();
         if (best == nullptr || has < fewest ||
             (has == fewest && pool->longestWait(now) > best->longestWait(now))) {
@@ -115,7 +139,7 @@ bool Dispatcher::takesBack(const VersionPool& pool, const Worker& worker) {
     if (takenBack_ >= starving_.size() || !worker.takesWork()) return false;
     const size_t has = pool.places();
     if (has <= pool.target()->minWorkers) return false;
-    const VersionPool* other = mostDeserving(&pool);
+    const VersionPool* other = mostDeserving(&pool, true);
     if (other == nullptr) return false;
     const size_t theirs = other->places();
     const bool hasMore = has >= theirs + 2;
@@ -140,24 +164,29 @@ void Dispatcher::servePlacesSoon() {
 void Dispatcher::servePlaces() {
     serving_ = true;
     takenBack_ = 0;
-    while (VersionPool* pool = mostDeserving(nullptr)) {
+    outsized_.clear();
+    while (VersionPool* pool = mostDeserving(nullptr, false)) {
         const size_t before = pool->workers();
         const size_t at = static_cast<size_t>(std::find(starving_.begin(), starving_.end(), pool) -
                                               starving_.begin());
         starving_.erase(starving_.begin() + static_cast<std::ptrdiff_t>(at));
         pool->grow(1);
-        // It is back on the list when there was no place for it, and then there is none for others.
+        // It is back on the list when there was no place for it, and then there is none for others,
+        // unless it was too large.
+        if (outsized_.contains(pool)) continue;
         if (std::find(starving_.begin(), starving_.end(), pool) != starving_.end()) break;
         if (pool->workers() == before) continue;  // it needs none any more
         starving_.push_back(pool);                // it may need more than one
     }
     std::erase_if(starving_, [](const VersionPool* pool) { return !pool->waits(); });
+    std::erase_if(outsized_, [](const VersionPool* pool) { return !pool->waits(); });
     context_.starving = static_cast<uint32_t>(starving_.size());
     serving_ = false;
 }
 
 void Dispatcher::forget(const VersionPool& pool) {
     std::erase(starving_, &pool);
+    outsized_.erase(&pool);
     context_.starving = static_cast<uint32_t>(starving_.size());
 }
 

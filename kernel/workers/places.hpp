@@ -31,6 +31,10 @@ struct Places {
         if (taken + more > most) return false;
         return memoryBytes == 0 || memory == 0 || memory + bytes <= memoryBytes;
     }
+    // Whether `bytes` more would fit when `spare` were given back.
+    bool wouldFit(uint64_t bytes, uint64_t spare) const {
+        return memoryBytes == 0 || memory <= spare || memory - spare + bytes <= memoryBytes;
+    }
     bool overBudget() const { return memoryBytes != 0 && memory > memoryBytes; }
     // What a new worker with this limit counts as; `seen`: the most that one of its version used.
     uint64_t expected(uint64_t limitBytes, uint64_t seenBytes) const {

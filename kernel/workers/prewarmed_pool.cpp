@@ -61,6 +61,12 @@ size_t PrewarmedPool::shrink(size_t count) {
     return given;
 }
 
+uint64_t PrewarmedPool::bytes() const {
+    uint64_t all = 0;
+    for (const auto& worker : workers_) all += worker->place().bytes();
+    return all;
+}
+
 void PrewarmedPool::workerWaits(Worker&) {
     if (failures_ > 0 && context_.options.onRuntimeTrouble)
         context_.options.onRuntimeTrouble(runtime_, "");

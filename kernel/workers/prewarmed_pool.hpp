@@ -25,6 +25,8 @@ public:
     // Gives up `count` of its workers to make room on a full platform; returns how many it could.
     size_t shrink(size_t count);
     size_t size() const { return workers_.size(); }
+    // What they take together.
+    uint64_t bytes() const;
 
     void workerWaits(Worker&) override;
     void workerGone(Worker&, WorkerEnd&&) override;

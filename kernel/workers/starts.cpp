@@ -31,8 +31,12 @@ void Starts::done(Worker& worker) {
     next();
 }
 
-// Takes the first of those whose owner has the fewest starts under way: a burst of one function does
-// not keep others waiting.
+void Starts::overdue(Worker& worker) {
+    if (take(startingCalled_, worker)) next();
+}
+
+// Takes the first of those whose owner has the fewest starts under way: a burst of one function
+// does not keep others waiting.
 Worker* Starts::fairest() {
     const auto underWay = [&](const Worker* worker) {
         return std::count_if(startingCalled_.begin(), startingCalled_.end(),

@@ -29,6 +29,9 @@ public:
     // starting.
     void done(Worker& worker);
 
+    // One that calls wait for takes too long on its way to HELLO: the next one may start beside it.
+    void overdue(Worker& worker);
+
     // Nothing starts any more.
     void close() { closed_ = true; }
 
@@ -40,7 +43,7 @@ private:
 
     size_t most_;
     bool closed_ = false;
-    bool choosing_ = false;  // next() is on the stack
+    bool choosing_ = false;                                    // next() is on the stack
     std::deque<Worker*> called_, background_;                  // wait for their turn
     std::deque<Worker*> startingCalled_, startingBackground_;  // are under way
 };

@@ -1,6 +1,7 @@
 #include "workers/version_pool.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "workers/worker_end.hpp"
 
@@ -43,7 +44,7 @@ void VersionPool::submit(InvocationPtr invocation, Clock::time_point now) {
                      .observed = std::to_string(queue_.size())});
     queue_.push_back(std::move(invocation));
     armQueue();
-    startMissing(SIZE_MAX, workers_.size());
+    startMissing(SIZE_MAX, places());
 }
 
 void VersionPool::hand(Worker& worker, InvocationPtr invocation, Clock::time_point now) {
@@ -126,7 +127,7 @@ void VersionPool::feed(Clock::time_point now) {
             continue;
         }
         Worker* worker = pick();
-        if (worker == nullptr) return startMissing(SIZE_MAX, workers_.size());
+        if (worker == nullptr) return startMissing(SIZE_MAX, places());
         InvocationPtr call = std::move(queue_.front());
         queue_.pop_front();
         hand(*worker, std::move(call), now);
@@ -138,7 +139,7 @@ void VersionPool::workerReady(Worker& worker) {
     loadFailures_ = 0;
     retryDelay_ = {};
     worker.retarget(target_);  // the settings may have changed while it loaded
-    if (preloadLeft_ > 0 && --preloadLeft_ == 0) loaded({});
+    if (preloadLeft_ > 0) preloadNext();
     if (draining_) return worker.stop();
     feed(Clock::now());
 }
@@ -154,7 +155,10 @@ void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& ou
     if (draining_) {
         if (worker.load() == 0) worker.stop();
     } else {
-        if (context_.starving > 0 && source_.takesBack(*this, worker)) worker.stop();
+        if (context_.starving > 0 && source_.takesBack(*this, worker)) {
+            gaveBackAt_ = context_.loop.now();
+            worker.stop();
+        }
         // Its answer was just timed, unless it was given up for it.
         if (!queue_.empty()) feed(std::max(worker.lastUsed(), context_.loop.now()));
         if (context_.starving > 0 && worker.load() == 0) source_.workerIdle();
@@ -163,10 +167,10 @@ void VersionPool::workerAnswered(Worker& worker, InvocationPtr call, Outcome& ou
 }
 
 void VersionPool::finish(InvocationPtr call, Outcome& outcome) {
-    if (call->begun != Clock::time_point{})
-        outcome.queued = std::max(
-            std::chrono::microseconds(0),
-            std::chrono::duration_cast<std::chrono::microseconds>(call->begun - call->received));
+    // What was never begun has waited until now.
+    const auto begun = call->begun != Clock::time_point{} ? call->begun : Clock::now();
+    outcome.queued =
+        std::max(std::chrono::microseconds(0), microsecondsSince(call->received, begun));
     call->finished(outcome);
 }
 
@@ -188,14 +192,18 @@ void VersionPool::failQueue(const base::Failure& failure) {
     for (auto& call : calls) fail(std::move(call), failure);
 }
 
-void VersionPool::cancel(Invocation& invocation) {
+bool VersionPool::withdraw(Invocation& invocation) {
     const auto at = std::find_if(queue_.begin(), queue_.end(),
                                  [&](const auto& c) { return c.get() == &invocation; });
-    if (at != queue_.end()) {
-        InvocationPtr call = std::move(*at);
-        queue_.erase(at);
-        return failGone(std::move(call));
-    }
+    if (at == queue_.end()) return false;
+    InvocationPtr call = std::move(*at);
+    queue_.erase(at);
+    failGone(std::move(call));
+    return true;
+}
+
+void VersionPool::cancel(Invocation& invocation) {
+    if (withdraw(invocation)) return;
     for (auto& worker : workers_)
         if (worker->cancel(invocation)) return;
 }
@@ -331,8 +339,8 @@ void VersionPool::retarget(TargetPtr target) {
         // done.
         if (needsNewWorkers)
             worker->stop();
-        else if (worker->state() == Worker::State::ready)
-            worker->retarget(target_);
+        else if (worker->takesWork())
+            worker->retarget(target_);  // one that leaves goes on as it was told
     }
     stopSurplus();
     feed(Clock::now());
@@ -388,6 +396,19 @@ void VersionPool::retireIdle(Clock::time_point now) {
 size_t VersionPool::places() const {
     return static_cast<size_t>(std::count_if(workers_.begin(), workers_.end(),
                                              [](const auto& w) { return w->staysHere(); }));
+}
+
+VersionPool::Spare VersionPool::spare(Clock::time_point now, Clock::duration idle) const {
+    std::vector<uint64_t> sizes;
+    for (const auto& worker : workers_)
+        if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= idle)
+            sizes.push_back(worker->place().bytes());
+    const size_t have = places();
+    const size_t most = have > target_->minWorkers ? have - target_->minWorkers : 0;
+    std::sort(sizes.begin(), sizes.end(), std::greater<>());
+    if (sizes.size() > most) sizes.resize(most);
+    return {.workers = static_cast<uint32_t>(sizes.size()),
+            .bytes = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})};
 }
 
 Worker* VersionPool::leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const {

@@ -2,6 +2,7 @@
 // worker starts, what happens when one dies. Loop thread only.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <list>
 #include <memory>
@@ -37,8 +38,8 @@ public:
 
 class VersionPool final : public WorkerOwner {
 public:
-    // Called once when every worker asked for is ready, the first one failed, none got a place in time,
-    // or the pool was drained before.
+    // Called once when every worker asked for is ready, or those that are after a second; when the
+    // first one failed, none got a place in time, or the pool was drained before.
     using LoadedCallback = std::function<void(base::Result<void>)>;
 
     VersionPool(Context& context, WorkerSource& source, TargetPtr target);
@@ -47,6 +48,8 @@ public:
     const TargetPtr& target() const { return target_; }
     // `now`: the time, which the caller mostly knows already.
     void submit(InvocationPtr invocation, Clock::time_point now);
+    // Drops it where it waits; false: it does not wait here.
+    bool withdraw(Invocation& invocation);
     // The caller does not want it any more: drops it where it waits, ends its worker where it runs.
     void cancel(Invocation& invocation);
     // Starts `count` workers before any call, and tells how it went.
@@ -67,6 +70,12 @@ public:
     void keepMinimum();
     // Starts workers for what waits, `most` of them.
     void grow(size_t most = SIZE_MAX);
+    // At most what leastRecentlyUsed() would give one after the other.
+    struct Spare {
+        uint32_t workers = 0;
+        uint64_t bytes = 0;
+    };
+    Spare spare(Clock::time_point now, Clock::duration idle) const;
     // Those that could take its place, for a platform that is full: idle for at least `idle`, and
     // unused for the longest time; null without one. Never spares fewer than min_workers.
     Worker* leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const;
@@ -76,7 +85,7 @@ public:
     // Calls, or a version that is to be live, wait, and have done so for so long.
     bool waits() const { return !draining_ && (!queue_.empty() || preloadTimer_ != 0); }
     Clock::duration longestWait(Clock::time_point now) const {
-        if (!queue_.empty()) return now - queue_.front()->received;
+        if (!queue_.empty()) return now - std::max(queue_.front()->received, gaveBackAt_);
         return preloadTimer_ != 0 ? now - preloadSince_ : Clock::duration{};
     }
     // The most memory that one of its workers used; 0: not known yet.
@@ -105,6 +114,9 @@ private:
     void startMissing(size_t most, size_t helpful);
     void startOne();
     void preloadOne();
+    void preloadMore();
+    void preloadNext();
+    size_t loadsAtOnce() const;
     void stopSurplus();
     void loadFailed(const WorkerEnd& end);
     void hand(Worker& worker, InvocationPtr invocation, Clock::time_point now);
@@ -129,17 +141,18 @@ private:
     TargetPtr target_;
     std::vector<std::unique_ptr<Worker>> workers_;
     InvocationQueue queue_;
-    size_t starting_ = 0;       // workers that are not ready yet
+    size_t starting_ = 0;  // workers that are not ready yet
     RunHistory history_;
     uint32_t parts_ = 1;  // that the function's processor time is divided into
     uint64_t memorySeen_ = 0;
+    Clock::time_point gaveBackAt_{};  // a place, so that others have their turn
     bool refused_ = false;  // there was no place when it asked last
     bool draining_ = false;
     base::TimerId queueTimer_ = 0, growTimer_ = 0;
     Clock::time_point growsAt_{};  // growTimer_
     size_t preloadLeft_ = 0;
-    base::TimerId preloadTimer_ = 0;  // runs while preload() waits for a place
-    Clock::time_point preloadSince_{};
+    base::TimerId preloadTimer_ = 0;    // runs while preload() waits for a place
+    Clock::time_point preloadSince_{};  // its beginning
     LoadedCallback loaded_;
     uint32_t loadFailures_ = 0;  // in a row
     base::Failure loadFailure_{};

@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 namespace {
 // How often those that wait are looked after.
 constexpr auto growDelay = 5ms;
+// How long a version that loads waits for more than its first workers before it may go live.
+constexpr auto preloadEnough = 1s;
 // After a failed load, doubled each time that it is tried again in vain.
 constexpr auto firstRetry = 200ms;
 constexpr auto longestRetry = 30s;
@@ -35,10 +37,12 @@ bool VersionPool::wantsStart(const Worker&) const {
 // a long one.
 void VersionPool::grow(size_t most) {
     if (preloadTimer_ != 0) return preloadOne();
-    // Workers that hang in a long call are no help to those that wait: they do not count.
+    // Workers that hang in a long call, or leave, are no help to those that wait: they do not
+    // count.
     startMissing(most, static_cast<size_t>(
-                           std::count_if(workers_.begin(), workers_.end(),
-                                         [&](const auto& worker) { return !stuck(*worker); })));
+                           std::count_if(workers_.begin(), workers_.end(), [&](const auto& worker) {
+                               return worker->staysHere() && !stuck(*worker);
+                           })));
 }
 
 // Starts workers for what waits where `helpful` ones are there or on their way.
@@ -47,7 +51,7 @@ void VersionPool::startMissing(size_t most, size_t helpful) {
     const size_t started = workers_.size() - starting_;
     // While others do the work, what did not load is tried again after a while only.
     if (loadFailures_ > 0 && started > 0 && Clock::now() < retryAt_) return armGrow(retryAt_);
-    size_t wanted = workersForQueue();
+    size_t wanted = std::min(workersForQueue(), loadsAtOnce());
     if (!history_.isLong()) {
         const size_t cores = context_.options.cores;
         wanted = std::min(wanted, helpful >= cores ? 0 : cores - helpful + starting_);
@@ -85,19 +89,43 @@ void VersionPool::startOne() {
     workers_.back()->share(parts_);
 }
 
+// Loading may compute for as long as it likes. Where many load side by side on few cores none is
+// ready in time: as many as there are cores at first, then as many as are ready, so they double.
+size_t VersionPool::loadsAtOnce() const {
+    const auto ready = std::count_if(workers_.begin(), workers_.end(),
+                                     [](const auto& w) { return w->takesWork(); });
+    return std::max<size_t>(context_.options.cores, static_cast<size_t>(ready));
+}
+
 void VersionPool::preload(size_t count, LoadedCallback callback) {
     loaded_ = std::move(callback);
     preloadLeft_ = count;
-    for (size_t i = 0; i < count; ++i) startOne();
-    preloadLeft_ = starting_;  // fewer on a full platform, but one: nothing goes live untried
-    if (preloadLeft_ > 0) return;
     preloadSince_ = Clock::now();
+    preloadMore();
+    if (preloadLeft_ > 0) return;  // fewer on a full platform, but one: nothing goes live untried
     preloadTimer_ = context_.loop.after(context_.options.preloadPatience, [this] {
         preloadTimer_ = 0;
         auto why = whyNoPlace(context_.options.preloadPatience);
         why.detail += ", so the new version could not be tried";
         loaded(std::move(why));
     });
+}
+
+void VersionPool::preloadMore() {
+    while (starting_ < preloadLeft_ && starting_ < loadsAtOnce()) {
+        startOne();
+        if (!refused_) continue;
+        preloadLeft_ = starting_;
+        return;
+    }
+}
+
+// One of them is ready.
+void VersionPool::preloadNext() {
+    if (--preloadLeft_ > 0 && Clock::now() - preloadSince_ < preloadEnough) preloadMore();
+    if (preloadLeft_ > 0 && Clock::now() - preloadSince_ < preloadEnough) return;
+    preloadLeft_ = 0;
+    loaded({});
 }
 
 // Its turn for a place has come.
@@ -117,7 +145,7 @@ void VersionPool::keepMinimum() {
     // One that does not load is tried again when it is called.
     if (draining_ || loadFailures_ > 0) return;
     const size_t have = places();
-    for (size_t i = have; i < target_->minWorkers; ++i) startOne();
+    for (size_t i = have; i < target_->minWorkers && starting_ < loadsAtOnce(); ++i) startOne();
 }
 
 void VersionPool::loadFailed(const WorkerEnd& end) {

@@ -30,9 +30,11 @@ uint64_t beginByUs(const Invocation& call) {
 constexpr auto idleAfter = 100ms;
 // For a call that nobody waits for, while others wait behind it.
 constexpr auto cancelledMoment = 50ms;
-// Of a worker that nobody waits for. Not less: it has to come up beside a machine full of calls that
-// compute.
+// Of a worker that nobody waits for. Not less: it has to come up beside a machine full of calls
+// that compute.
 constexpr uint32_t backgroundParts = 16;
+// A start that takes longer keeps no other from its turn.
+constexpr auto longestTurn = 1s;
 
 }  // namespace
 
@@ -57,16 +59,30 @@ Worker::Worker(Context& context, WorkerOwner& owner, const LaunchPlan& plan, con
 void Worker::launch() {
     launched_ = true;
     armLife();
+    armTurn();
     const sandbox::WorkerSpec spec = std::exchange(spec_, {});
     std::weak_ptr<bool> alive = alive_;
     context_.launcher.startWorker(
         spec,
-        [this, alive](base::Result<sandbox::WorkerLauncher::Worker> worker) {
-            if (!alive.expired()) started(std::move(worker));
+        [this, alive, &launcher = context_.launcher](auto worker) {
+            if (!alive.expired())
+                started(std::move(worker));
+            else if (worker)  // given up meanwhile, and nobody else would end it
+                launcher.kill(worker->task);
         },
         [this, alive](const sandbox::Ended& end) {
             if (!alive.expired()) ended(end);
         });
+}
+
+// Programs that a function's variables make load before HELLO run for as long as they like, and
+// others wait for their turn to start.
+void Worker::armTurn() {
+    context_.loop.cancel(turn_);
+    turn_ = context_.loop.after(longestTurn, [this] {
+        turn_ = 0;
+        context_.starts.overdue(*this);
+    });
 }
 
 // Its time runs only while it is at work itself: not while it waits for its turn to start.
@@ -88,9 +104,8 @@ void Worker::armLife() {
 }
 
 Worker::~Worker() {
-    context_.loop.cancel(deadline_);
-    context_.loop.cancel(life_);
-    context_.loop.cancel(dying_);
+    for (const auto timer : {deadline_, life_, dying_, turn_, silence_})
+        context_.loop.cancel(timer);
     if (flushQueued_) std::erase(context_.unflushed, this);
     context_.starts.done(*this);
     --context_.workers;
@@ -145,7 +160,9 @@ void Worker::bind(TargetPtr target, uint64_t memorySeen) {
 
 void Worker::hurry() {
     share(1);
-    if (state_ == State::starting) context_.starts.hurry(*this);
+    if (state_ != State::starting) return;
+    context_.starts.hurry(*this);
+    if (launched_ && !saidHello_) armTurn();
 }
 
 void Worker::attach() {

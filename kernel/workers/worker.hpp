@@ -95,16 +95,19 @@ public:
     // Takes new settings of the same version; they count from the next invocation on.
     void retarget(TargetPtr target) { target_ = std::move(target); }
     // Hands over an invocation; ready workers only. It is written at the end of the loop's round.
-    // `now`: the time, which the caller mostly knows already. Behind others it is taken back when it
-    // was not begun within `patience`, where the worker will not begin it later (returnsCalls()).
+    // `now`: the time, which the caller mostly knows already. Behind others it is taken back when
+    // it was not begun within `patience`, where the worker will not begin it later
+    // (returnsCalls()).
     void send(InvocationPtr invocation, Clock::time_point now, Clock::duration patience);
     // Ends the worker of an invocation that nobody waits for, or tells it where others run beside.
-    // With others behind it in the socket it is given a moment to end by itself; one that waits there
-    // may have begun already: the worker ends only once all that it has is of this kind. False: not here.
+    // With others behind it in the socket it is given a moment to end by itself; one that waits
+    // there may have begun already: the worker ends only once all that it has is of this kind.
+    // False: not here.
     bool cancel(Invocation& invocation);
     // Asks it to parse a source (CHECK); waiting workers only, never bound afterwards.
     void check(std::string_view file, std::string_view source);
-    // Somebody waits for one that was started in the background: until now it gave way to all others.
+    // Somebody waits for one that was started in the background: until now it gave way to all
+    // others.
     void hurry();
     // It computes as one of `parts` of its function.
     void share(uint32_t parts);
@@ -148,6 +151,7 @@ private:
     void started(base::Result<sandbox::WorkerLauncher::Worker> worker);
     void ended(const sandbox::Ended& ended);
     void armLife();
+    void armTurn();
     void attach();
     void sendLoad();
     void onSocket(uint32_t events);
@@ -171,6 +175,8 @@ private:
     void print(Stream stream, Invocation* invocation, std::string_view text);
     Invocation* printing();
     void onRefused(std::string_view line);
+    void listenLess();
+    uint32_t wantedEvents() const;
     void flushSoon();
     void flush();
     void begin(Invocation& call, Clock::time_point now);
@@ -202,8 +208,10 @@ private:
     base::UniqueFd socket_, output_, errors_, pidfd_, memoryPeak_;
     std::unique_ptr<Watch> socketWatch_, outputWatch_, errorsWatch_;
     protocol::FrameDecoder decoder_;
-    std::string out_;      // for its socket, from sent_ on
+    std::string out_;  // for its socket, from sent_ on
     size_t sent_ = 0;
+    uint32_t chatter_ = 0;               // frames since the last look that were no answers
+    Clock::time_point chattersUntil_{};  // when its frames of no answer would have been earned
     bool flushQueued_ = false;
     bool wantsWrite_ = false;
     bool leaving_ = false;
@@ -218,7 +226,7 @@ private:
     std::vector<uint64_t> takenBack_;  // calls of which NOT_BEGUN is still to come
     Clock::time_point lastUsed_{}, bound_{};
     std::chrono::microseconds initTime_{0};
-    base::TimerId deadline_ = 0, life_ = 0, dying_ = 0;
+    base::TimerId deadline_ = 0, life_ = 0, dying_ = 0, turn_ = 0, silence_ = 0;
     Clock::time_point ringsAt_{};  // deadline_
     std::string lastErrors_;
     std::string loadError_;

@@ -25,6 +25,8 @@ constexpr std::chrono::milliseconds lateRefusal{200};
 // How far a worker's idea of CLOCK_MONOTONIC may be ahead: it found out when it started, perhaps on
 // a full machine.
 constexpr std::chrono::milliseconds clockTolerance{10};
+constexpr std::chrono::microseconds chatterCost{20};        // 50 000 a second
+constexpr uint32_t chatterBurst = 8192, leastBurst = 1024;  // of a function, of a worker
 constexpr size_t pipeRead = 16 * 1024;
 constexpr int pipeReads = 4;  // as much as a pipe holds (pipe(7))
 
@@ -58,6 +60,10 @@ void Worker::flush() {
             else
                 out_.clear();
             sent_ = 0;
+        } else if (sent_ > keptOut && sent_ > out_.size() / 2) {
+            out_.erase(0,
+                       sent_);  // a socket that never drains must not keep all that went through it
+            sent_ = 0;
         }
     } else if (put < 0 && errno != EAGAIN && errno != EINTR) {
         return;  // it is gone; the end of the socket tells the rest
@@ -65,8 +71,32 @@ void Worker::flush() {
     const bool wants = !out_.empty();
     if (wants != wantsWrite_) {
         wantsWrite_ = wants;
-        socketWatch_->change(wants ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        socketWatch_->change(wantedEvents());
     }
+}
+
+uint32_t Worker::wantedEvents() const {
+    uint32_t events = 0;
+    if (silence_ == 0) events |= EPOLLIN;
+    if (wantsWrite_) events |= EPOLLOUT;
+    return events;
+}
+
+// Every frame costs the loop that all functions share. The workers of a function may send so many
+// a second together that are no answers, a burst of them ahead; what is more waits in the socket,
+// and the worker with it.
+void Worker::listenLess() {
+    const auto now = context_.loop.now();
+    const auto each = chatterCost * parts_;
+    const auto ahead = each * std::max(chatterBurst / parts_, leastBurst);
+    chattersUntil_ = std::max(chattersUntil_, now - ahead) + each * chatter_;
+    chatter_ = 0;
+    if (chattersUntil_ <= now || silence_ != 0 || !socketWatch_) return;
+    silence_ = context_.loop.at(chattersUntil_, [this] {
+        silence_ = 0;
+        if (socketWatch_) socketWatch_->change(wantedEvents());
+    });
+    socketWatch_->change(wantedEvents());
 }
 
 void Worker::onSocket(uint32_t events) {
@@ -77,6 +107,7 @@ void Worker::onSocket(uint32_t events) {
     if (got > 0) {
         decoder_.filled(static_cast<size_t>(got));
         readFrames();
+        if (chatter_ > 0 && state_ != State::dying) listenLess();
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
         emptyPipes();
         const bool asked = leaving_ && inFlight_.empty();
@@ -124,6 +155,7 @@ bool Worker::onFrame(const Frame& frame) {
         case FrameType::error:
             return onAnswer(frame);
         case FrameType::log:
+            ++chatter_;
             return onLogFrame(frame);
         case FrameType::notBegun:
             return onNotBegun(frame.id);
@@ -153,6 +185,7 @@ bool Worker::onFrame(const Frame& frame) {
             owner_->workerChecked(*this, frame.payload);
             return true;
         case FrameType::cache:
+            ++chatter_;
             return true;
         default:
             return broken("a frame that a worker may not send");
@@ -173,6 +206,7 @@ bool Worker::onHello(std::string_view payload) {
     state_ = State::waiting;
     sampleMemory(true);
     context_.starts.done(*this);
+    context_.loop.cancel(std::exchange(turn_, 0));
     if (target_) {
         attach();
     } else {
@@ -276,8 +310,8 @@ bool Worker::onNotBegun(uint64_t id) {
     return state_ != State::dying;
 }
 
-// Whose native output it is. With several calls in its hands, those that were given up and may still
-// run among them, nobody knows, and it may be another caller's secret.
+// Whose native output it is. With several calls in its hands, those that were given up and may
+// still run among them, nobody knows, and it may be another caller's secret.
 Invocation* Worker::printing() {
     return inFlight_.size() == 1 && cancelled_.empty() ? inFlight_.front().get() : nullptr;
 }

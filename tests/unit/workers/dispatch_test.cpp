@@ -1,4 +1,5 @@
-// How invocations find workers: warm first, prewarmed next, queue with bounds, versions that follow each other.
+// How invocations find workers: warm first, prewarmed next, queue with bounds, versions that follow
+// each other.
 #include "dispatcher_fixture.hpp"
 #include "workers/shared_plans.hpp"
 
@@ -6,7 +7,9 @@ namespace CppUnit {
 template <>
 struct assertion_traits<cf::protocol::FrameType> {
     static bool equal(cf::protocol::FrameType a, cf::protocol::FrameType b) { return a == b; }
-    static std::string toString(cf::protocol::FrameType t) { return std::to_string(static_cast<int>(t)); }
+    static std::string toString(cf::protocol::FrameType t) {
+        return std::to_string(static_cast<int>(t));
+    }
 };
 }  // namespace CppUnit
 
@@ -38,9 +41,31 @@ class DispatchTest : public DispatcherFixture {
     CPPUNIT_TEST(nothingGoesLiveUntriedOnAFullPlatform);
     CPPUNIT_TEST(theEndAnswersEverybodyWhoWaits);
     CPPUNIT_TEST(equalPlansAreKeptOnce);
+    CPPUNIT_TEST(whoIsGoneLeavesTheQueueAtOnce);
     CPPUNIT_TEST_SUITE_END();
 
 public:
+    void whoIsGoneLeavesTheQueueAtOnce() {
+        options.queueSize = 2;
+        const auto t = oneCore();
+        launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
+        Invocation *first = nullptr, *second = nullptr, *third = nullptr;
+        const auto runs = call(t, "1", &first);
+        FakeWorker& worker = running();
+        const auto gone = call(t, "2", &second), stays = call(t, "3", &third);
+        CPPUNIT_ASSERT_EQUAL(std::string("queue_full"), wait(call(t)).failure.reason);
+        dispatcher->withdraw(*first);  // it goes on
+        dispatcher->withdraw(*second);
+        CPPUNIT_ASSERT_EQUAL(std::string("client_gone"), wait(gone).failure.reason);
+        const auto last = call(t, "4");
+        for (size_t i = 0; i < 3; ++i) {
+            until([&] { return worker.calls.size() > i; }, "the next call");
+            worker.answer(worker.calls[i], "1");
+        }
+        for (const auto& answer : {runs, stays, last})
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+    }
+
     void firstCallIsColdAndTheNextOneReusesItsWorker() {
         start();
         const auto t = target();
@@ -79,7 +104,8 @@ public:
         t->maxWorkers = 1;
         dispatcher->commit(t);
         const auto running = call(t);
-        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; }, "the first call to run");
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; },
+              "the first call to run");
         const auto one = call(t), two = call(t), three = call(t);
         CPPUNIT_ASSERT(three->done);
         CPPUNIT_ASSERT_EQUAL(std::string("queue_full"), three->failure.reason);
@@ -96,9 +122,11 @@ public:
         t->timeout = 5s;
         dispatcher->commit(t);
         const auto running = call(t);
-        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; }, "the first call to run");
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 1; },
+              "the first call to run");
         const auto waiting = wait(call(t));
         CPPUNIT_ASSERT_EQUAL(std::string("queue_timeout"), waiting.failure.reason);
+        CPPUNIT_ASSERT(waiting.queued >= 30ms);
         CPPUNIT_ASSERT(!running->done);
     }
 
@@ -109,7 +137,8 @@ public:
         dispatcher->commit(t);
         std::vector<std::shared_ptr<Answer>> answers;
         for (int i = 0; i < 10; ++i) answers.push_back(call(t));
-        for (const auto& answer : answers) CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        for (const auto& answer : answers)
+            CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
         CPPUNIT_ASSERT(launcher->workers.size() <= options.cores);
     }
 
@@ -148,7 +177,8 @@ public:
         worker.autoAnswer = false;
         const size_t before = worker.calls.size();
         for (int i = 0; i < 3; ++i) call(t);
-        until([&] { return worker.calls.size() == before + 3; }, "all three in the socket of one worker");
+        until([&] { return worker.calls.size() == before + 3; },
+              "all three in the socket of one worker");
     }
 
     void nothingWaitsBehindACallThatTurnedOutLong() {
@@ -177,7 +207,8 @@ public:
         one->timeout = 10s;
         dispatcher->commit(one);
         call(one);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the only worker to be busy");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "the only worker to be busy");
         const auto two = target();
         two->functionId = "fn_2";
         dispatcher->commit(two);
@@ -208,7 +239,8 @@ public:
         one->maxWorkers = 1;
         dispatcher->commit(one);
         const auto running = call(one), queued = call(one);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the old version to run");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "the old version to run");
         FakeWorker& old = *bound().at(0);
         launcher->onStart = {};
         for (const auto& worker : launcher->workers)
@@ -231,7 +263,8 @@ public:
         const auto fails = [](FakeWorker& worker) {
             worker.onLoad = [](FakeWorker& w) {
                 w.send(protocol::FrameType::loadFailed, 0, [](std::string& out) {
-                    out += R"({"type":"ImportError","message":"no module x","file":"main.lua","line":3,"hint":"add it"})";
+                    out +=
+                        R"({"type":"ImportError","message":"no module x","file":"main.lua","line":3,"hint":"add it"})";
                 });
             };
         };
@@ -257,7 +290,8 @@ public:
         t->maxWorkers = 1;
         dispatcher->commit(t);
         const auto running = call(t), queued = call(t);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "the call to run");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "the call to run");
         FakeWorker& worker = *bound().at(0);
         dispatcher->remove("fn_1");
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), wait(queued).failure.reason);
@@ -287,10 +321,12 @@ public:
         dispatcher->commit(t);
         std::vector<std::shared_ptr<Answer>> answers;
         for (int i = 0; i < 5; ++i) answers.push_back(call(t));
-        until([&] { return !bound().empty() && bound()[0]->calls.size() == 5; }, "all calls on one worker");
+        until([&] { return !bound().empty() && bound()[0]->calls.size() == 5; },
+              "all calls on one worker");
         FakeWorker& worker = *bound().at(0);
         for (size_t i = 5; i-- > 0;) worker.answer(worker.calls[i], std::to_string(i));
-        for (size_t i = 0; i < 5; ++i) CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
+        for (size_t i = 0; i < 5; ++i)
+            CPPUNIT_ASSERT_EQUAL(std::to_string(i), wait(answers[i]).document);
     }
 
     void aNewVersionLoadsAsManyWorkersAsAreBusy() {
@@ -383,7 +419,8 @@ public:
         one->timeout = 10s;
         dispatcher->commit(one);
         const auto held = call(one);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "a busy worker");
         const auto loaded = stage(target(1, "fn_2"));
         turn(20ms);
         CPPUNIT_ASSERT_MESSAGE("went live untried", !loaded->has_value());
@@ -402,7 +439,8 @@ public:
         one->timeout = 10s;
         dispatcher->commit(one);
         const auto held = call(one);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "a busy worker");
         const auto loaded = wait(stage(target(2)));
         CPPUNIT_ASSERT(!loaded);
         CPPUNIT_ASSERT_EQUAL(std::string("platform_full"), loaded.failure().reason);
@@ -420,7 +458,8 @@ public:
         t->maxWorkers = 1;
         dispatcher->commit(t);
         const auto running = call(t), queued = call(t);
-        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; }, "a busy worker");
+        until([&] { return bound().size() == 1 && bound()[0]->calls.size() == 1; },
+              "a busy worker");
         const auto loadsForever = [](FakeWorker& worker) { worker.onLoad = [](FakeWorker&) {}; };
         launcher->onStart = loadsForever;
         for (const auto& worker : launcher->workers) loadsForever(*worker);

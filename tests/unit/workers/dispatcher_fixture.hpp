@@ -24,6 +24,7 @@ struct Answer {
     bool cold = false;
     std::string log{};
     uint64_t memoryPeakBytes = 0;
+    std::chrono::microseconds queued{};
 };
 
 // What a save or a check was told; nothing so far. Shared with who tells: that may happen when the
@@ -37,7 +38,7 @@ public:
     void finished(const Outcome& outcome) override {
         CPPUNIT_ASSERT_MESSAGE("an invocation was answered twice", !answer_->done);
         *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, log,
-                     outcome.memoryPeakBytes};
+                     outcome.memoryPeakBytes, outcome.queued};
     }
 
 private:
@@ -111,7 +112,7 @@ protected:
         return told;
     }
     // Turns the loop for a while.
-    void turn(std::chrono::milliseconds time) {
+    void turn(std::chrono::microseconds time) {
         loop->after(time, [this] { loop->stop(); });
         loop->run();
     }

@@ -92,6 +92,7 @@ public:
     bool autoAnswer = true;           // answers INVOKE with the event
     std::function<bool(std::string_view event)> holds{};  // does not answer these by itself
     bool stopping = false;
+    bool lingers = false;             // stays where it was asked to leave
     size_t killed = 0;
     size_t answers = 0;
     size_t load() const { return calls.size() - answers; }
@@ -109,7 +110,7 @@ public:
 private:
     // What STOP asks for: finish what runs, then leave.
     void leaveWhenDone() {
-        if (stopping && answers >= calls.size()) end({.exitCode = 0});
+        if (stopping && !lingers && answers >= calls.size()) end({.exitCode = 0});
     }
 
     void read() {
@@ -165,7 +166,7 @@ public:
         FakeWorker& worker = *workers.back();
         if (onStart) onStart(worker);
         mostStarting = std::max(mostStarting, ++starting);
-        loop_.post([this, &worker, started] {
+        const auto accept = [this, &worker, started] {
             started(worker.takeKernelEnds());
             const auto greet = [this, &worker] {
                 --starting;
@@ -173,7 +174,9 @@ public:
             };
             if (startTime.count() == 0) greet();
             else loop_.after(startTime, greet);
-        });
+        };
+        if (acceptTime.count() == 0) loop_.post(accept);
+        else loop_.after(acceptTime, accept);
     }
     void attach(sandbox::TaskId task, const sandbox::Attachment& attachment, DoneCallback done) override {
         workers[task - 1]->attached = attachment.artifactDir;
@@ -199,7 +202,8 @@ public:
     std::map<sandbox::TaskId, uint32_t> shares{};  // what was said last
     std::map<sandbox::TaskId, size_t> told{};      // how often
     bool hello = true;
-    std::chrono::milliseconds startTime{0};  // from start to HELLO
+    std::chrono::milliseconds acceptTime{0};  // until it says that it has started
+    std::chrono::milliseconds startTime{0};   // from then to HELLO
     size_t starting = 0, mostStarting = 0;   // at once
     bool refuse = false;
     bool obeysKill = true;

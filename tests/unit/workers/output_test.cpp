@@ -12,9 +12,37 @@ class OutputTest : public DispatcherFixture {
     CPPUNIT_TEST(printedTextIsAttributedAndCut);
     CPPUNIT_TEST(refusedConnectionsAreNamed);
     CPPUNIT_TEST(refusedConnectionsAreNamedAFewTimes);
+    CPPUNIT_TEST(aFloodOfLinesIsReadSlowly);
     CPPUNIT_TEST_SUITE_END();
 
 public:
+    // Frames cost the loop that serves every function.
+    void aFloodOfLinesIsReadSlowly() {
+        const auto t = std::make_shared<Target>(*silent());
+        t->timeout = 10s;
+        dispatcher->update(t);
+        const auto answer = call(t);
+        FakeWorker& worker = running();
+        std::string frames;
+        for (int i = 0; i < 500; ++i) {
+            const size_t at =
+                protocol::beginFrame(frames, protocol::FrameType::log, worker.calls[0]);
+            protocol::putItem(frames, protocol::Tag::stream, uint64_t{1});
+            protocol::putItem(frames, protocol::Tag::text, std::string_view("\n"));
+            protocol::endFrame(frames, at);
+        }
+        for (int i = 0; i < 26; ++i) {
+            worker.raw(frames);
+            turn(100us);
+        }
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(logged.size()) + " lines", logged.size() < 10'500);
+        worker.answer(worker.calls[0], "1");
+        const auto begun = Clock::now();
+        CPPUNIT_ASSERT(wait(answer).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT(Clock::now() - begun > 10ms && Clock::now() - begun < 500ms);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("they wait, and none is lost", size_t{13'000}, logged.size());
+    }
+
     void nativeOutputBelongsToTheCallBeforeItsAnswer() {
         const auto t = std::make_shared<Target>(*silent());
         t->maxWorkers = 1;
@@ -141,7 +169,8 @@ public:
         wait(answer);
         CPPUNIT_ASSERT(logged.size() > RefusalLines::maxOfSecond);
         CPPUNIT_ASSERT(logged.size() <= RefusalLines::maxOfCall + 1);
-        CPPUNIT_ASSERT(logged.at(RefusalLines::maxOfSecond).find("more connections were refused") != std::string::npos);
+        CPPUNIT_ASSERT(logged.at(RefusalLines::maxOfSecond).find("more connections were refused") !=
+                       std::string::npos);
         RefusalLines lines;
         size_t said = 0;
         for (auto now = Clock::time_point{} + 1h; now < Clock::time_point{} + 2h; now += 200ms)

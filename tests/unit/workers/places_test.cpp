@@ -17,6 +17,7 @@ class PlacesTest : public DispatcherFixture {
     CPPUNIT_TEST(withoutMemoryACallWaitsAndIsToldWhy);
     CPPUNIT_TEST(whatNobodyMeasuresCountsAsItsLimit);
     CPPUNIT_TEST(aWorkerLargerThanTheBudgetRunsAlone);
+    CPPUNIT_TEST(whatFitsNowhereMakesNobodyLeaveOrWait);
     CPPUNIT_TEST(workersThatGrewMakeRoomWhenTheyAreIdle);
     CPPUNIT_TEST(aFloodedFunctionGivesWorkersBack);
     CPPUNIT_TEST(aFloodedFunctionDoesNotTakeTheLastWorkerOfABusyOne);
@@ -116,6 +117,34 @@ public:
         CPPUNIT_ASSERT(wait(call(large)).kind == Outcome::Kind::result);
     }
 
+    void whatFitsNowhereMakesNobodyLeaveOrWait() {
+        options.memoryBytes = 300 * megabyte;
+        launcher->onStart = [](FakeWorker& worker) {
+            worker.uses(120 * megabyte);
+            worker.autoAnswer = false;
+        };
+        start();
+        const auto held = call(function(0));
+        FakeWorker& busy = running();
+        eachUses(10);
+        for (int i = 1; i <= 3; ++i) wait(call(function(i)));
+        const auto large = target(1, "fn_large");
+        large->memoryMb = 880;  // a new one counts as a quarter
+        large->timeout = 20s;
+        large->minWorkers = 1;
+        dispatcher->commit(large);
+        turn(1500ms);
+        const auto waits = call(large);
+        turn(50ms);
+        CPPUNIT_ASSERT(!waits->done);
+        for (int i = 1; i <= 5; ++i)
+            CPPUNIT_ASSERT(wait(call(function(i))).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("somebody was sent away in vain", size_t{6}, bound().size());
+        busy.answer(busy.calls.at(0), "1");
+        wait(held);
+        CPPUNIT_ASSERT(wait(waits).kind == Outcome::Kind::result);
+    }
+
     void workersThatGrewMakeRoomWhenTheyAreIdle() {
         options.memoryBytes = 200 * megabyte;
         eachUses(30);
@@ -179,9 +208,8 @@ public:
         launcher->onStart = [](FakeWorker& worker) { worker.autoAnswer = false; };
         start();
         const auto flooded = function(0);
-        for (int i = 0; i < 100; ++i) call(flooded);
+        for (int i = 0; i < 500; ++i) call(flooded);
         const auto other = call(function(1));
-        for (int i = 0; i < 400; ++i) call(flooded);
         size_t answered = 0;
         until(
             [&] {
