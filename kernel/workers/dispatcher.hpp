@@ -80,6 +80,8 @@ private:
     void drain(std::unique_ptr<VersionPool> pool);
     static Clock::duration restOf(const VersionPool& pool, size_t has);
     bool couldMakeRoom(const VersionPool& asker, const Place* warm, uint64_t bytes) const;
+    static size_t keptBy(const VersionPool& pool, bool reserves);
+    Worker* longestIdle(const VersionPool* asker, bool reserves) const;
     bool makeRoom(const VersionPool* asker);
     VersionPool* mostDeserving(const VersionPool* but, bool withOutsized) const;
     void servePlacesSoon();

@@ -73,16 +73,23 @@ Clock::duration Dispatcher::restOf(const VersionPool& pool, size_t has) {
     return theirs > has ? Clock::duration(0s) : Clock::duration(workerRest);
 }
 
-// Whether it would help if everybody made room who can: nobody is sent away in vain, and one that
-// is too large for what the others hold keeps no smaller one from its place. Only memory is asked
-// about.
+// How many workers a pool keeps whoever asks. One that is asked on behalf of a function without any
+// gives from its min_workers, too, but for the first: what one function keeps in reserve stops no
+// other.
+size_t Dispatcher::keptBy(const VersionPool& pool, bool reserves) {
+    const size_t least = pool.target()->minWorkers;
+    return reserves ? std::min<size_t>(least, 1) : least;
+}
+
+// Whether it would help if everybody made room who can: nobody is sent away in vain, and one that is too
+// large for what the others hold keeps no smaller one from its place. Only memory is asked about.
 bool Dispatcher::couldMakeRoom(const VersionPool& asker, const Place* warm, uint64_t bytes) const {
     const auto now = Clock::now();
     const size_t has = asker.places();
     uint64_t spare = 0;
     for (const VersionPool* pool : inhabited_)
         if (pool != &asker && !pool->draining())
-            spare += pool->spare(now, restOf(*pool, has)).bytes;
+            spare += pool->spare(now, restOf(*pool, has), keptBy(*pool, has == 0)).bytes;
     for (const auto& [name, runtime] : runtimes_) {
         if (runtime.checker) spare += runtime.checker->spareBytes();
         if (runtime.prewarmed) spare += runtime.prewarmed->bytes();
@@ -91,28 +98,32 @@ bool Dispatcher::couldMakeRoom(const VersionPool& asker, const Place* warm, uint
     return context_.places.wouldFit(bytes, spare);
 }
 
-// The worker that was idle for the longest time makes room; one of a function that is used now only
-// for one that has less. False when nobody can. Without an asker memory has to be given back: every
-// idle worker will do.
-bool Dispatcher::makeRoom(const VersionPool* asker) {
+Worker* Dispatcher::longestIdle(const VersionPool* asker, bool reserves) const {
     const auto now = Clock::now();
     const size_t has = asker == nullptr ? 0 : asker->places();
     Worker* oldest = nullptr;
     for (VersionPool* pool : inhabited_) {
         if (pool == asker || pool->draining()) continue;
-        Worker* candidate = pool->leastRecentlyUsed(now, restOf(*pool, has));
+        Worker* candidate =
+            pool->leastRecentlyUsed(now, restOf(*pool, has), keptBy(*pool, reserves));
         if (candidate != nullptr &&
             (oldest == nullptr || candidate->lastUsed() < oldest->lastUsed()))
             oldest = candidate;
     }
-    if (oldest != nullptr) {
-        oldest->stop();
-        return true;
-    }
+    return oldest;
+}
+
+// The worker that was idle for the longest time makes room; one of a function that is used now only
+// for one that has less. False when nobody can. Without an asker memory has to be given back: every
+// idle worker will do.
+bool Dispatcher::makeRoom(const VersionPool* asker) {
+    if (Worker* oldest = longestIdle(asker, false)) return oldest->stop(), true;
     for (auto& [name, runtime] : runtimes_)
         if (runtime.checker && runtime.checker->giveWay()) return true;
     for (auto& [name, runtime] : runtimes_)
         if (runtime.prewarmed && runtime.prewarmed->shrink(1) > 0) return true;
+    if (asker == nullptr || asker->places() > 0) return false;
+    if (Worker* oldest = longestIdle(asker, true)) return oldest->stop(), true;
     return false;
 }
 

@@ -398,26 +398,26 @@ size_t VersionPool::places() const {
                                              [](const auto& w) { return w->staysHere(); }));
 }
 
-VersionPool::Spare VersionPool::spare(Clock::time_point now, Clock::duration idle) const {
+VersionPool::Spare VersionPool::spare(Clock::time_point now, Clock::duration idle, size_t keep) const {
     std::vector<uint64_t> sizes;
     for (const auto& worker : workers_)
         if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= idle)
             sizes.push_back(worker->place().bytes());
     const size_t have = places();
-    const size_t most = have > target_->minWorkers ? have - target_->minWorkers : 0;
+    const size_t most = have > keep ? have - keep : 0;
     std::sort(sizes.begin(), sizes.end(), std::greater<>());
     if (sizes.size() > most) sizes.resize(most);
     return {.workers = static_cast<uint32_t>(sizes.size()),
             .bytes = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0})};
 }
 
-Worker* VersionPool::leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const {
+Worker* VersionPool::leastRecentlyUsed(Clock::time_point now, Clock::duration idle, size_t keep) const {
     Worker* oldest = nullptr;
     for (const auto& worker : workers_)
         if (worker->takesWork() && worker->load() == 0 && now - worker->lastUsed() >= idle &&
             (oldest == nullptr || worker->lastUsed() < oldest->lastUsed()))
             oldest = worker.get();
-    return oldest != nullptr && places() > target_->minWorkers ? oldest : nullptr;
+    return oldest != nullptr && places() > keep ? oldest : nullptr;
 }
 
 }  // namespace cf::workers

@@ -75,10 +75,10 @@ public:
         uint32_t workers = 0;
         uint64_t bytes = 0;
     };
-    Spare spare(Clock::time_point now, Clock::duration idle) const;
+    Spare spare(Clock::time_point now, Clock::duration idle, size_t keep) const;
     // Those that could take its place, for a platform that is full: idle for at least `idle`, and
-    // unused for the longest time; null without one. Never spares fewer than min_workers.
-    Worker* leastRecentlyUsed(Clock::time_point now, Clock::duration idle) const;
+    // unused for the longest time; null without one. `keep` workers stay in any case.
+    Worker* leastRecentlyUsed(Clock::time_point now, Clock::duration idle, size_t keep) const;
 
     // Workers that hold a place and go on to.
     size_t places() const;

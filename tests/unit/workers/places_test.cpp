@@ -13,6 +13,7 @@ class PlacesTest : public DispatcherFixture {
     CPPUNIT_TEST(aWorkerCountsAsWhatItUsed);
     CPPUNIT_TEST(memoryIsMadeByTheLongestIdleWorkers);
     CPPUNIT_TEST(minWorkersAreSpared);
+    CPPUNIT_TEST(reservesOfOneFunctionStopNoOther);
     CPPUNIT_TEST(aWorkerThatChecksSourcesMakesRoom);
     CPPUNIT_TEST(withoutMemoryACallWaitsAndIsToldWhy);
     CPPUNIT_TEST(whatNobodyMeasuresCountsAsItsLimit);
@@ -67,6 +68,20 @@ public:
         until([&] { return bound().size() == 2; }, "a worker to make room");
         CPPUNIT_ASSERT(launcher->workers[0]->alive);
         CPPUNIT_ASSERT(!launcher->workers[1]->alive);
+    }
+
+    void reservesOfOneFunctionStopNoOther() {
+        options.maxWorkers = 4;
+        start();
+        const auto hog = target(1, "fn_hog");
+        hog->minWorkers = 20;
+        dispatcher->commit(hog);
+        until([&] { return bound().size() == 4; }, "all places to be taken");
+        for (int i = 0; i < 3; ++i)
+            CPPUNIT_ASSERT(wait(call(function(i))).kind == Outcome::Kind::result);
+        turn(3s);  // looks for what is missing of min_workers
+        CPPUNIT_ASSERT(wait(call(function(3))).kind == Outcome::Kind::result);
+        CPPUNIT_ASSERT(wait(call(hog)).kind == Outcome::Kind::result);
     }
 
     void aWorkerThatChecksSourcesMakesRoom() {
