@@ -11,6 +11,7 @@
 #include <Poco/String.h>
 
 #include "api/problem.hpp"
+#include "app/error_lines.hpp"
 #include "app/forwarding.hpp"
 #include "app/machine_memory.hpp"
 #include "app/remote_launcher.hpp"
@@ -286,6 +287,8 @@ base::Result<void> Platform::loadFunctions() {
     functions::ServiceOptions options;
     options.dataDir = data_.path() + "/.cloudfunction";
     options.limits.codeBytes = settings_.maxCodeBytes;
+    // More are never there: a function lives on one loop, which has its part.
+    options.limits.maxMinWorkers = std::min<uint32_t>(options.limits.maxMinWorkers, settings_.maxWorkers / static_cast<uint32_t>(loops_.size()));
     options.limits.files = settings_.maxFiles;
     options.layers = {settings_.buildCacheAge, settings_.buildCacheBytes};
     options.lockAge = settings_.buildLockAge;
@@ -346,6 +349,12 @@ void Platform::handle(HomeLoop& home, std::shared_ptr<http::Exchange> exchange) 
 void Platform::record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
     using Kind = workers::Outcome::Kind;
     if (!call.log.empty() && call.log.back() != '\n') logs_->finish(call.target->functionId, call.idText());
+    simdjson::dom::parser parser;
+    simdjson::dom::element error;
+    const bool hasError = outcome.kind == Kind::error && !parser.parse(outcome.document.data(), outcome.document.size()).get(error);
+    // The caller of a function URL does not see it, and that of a call may not keep it.
+    const std::string lines = hasError ? errorLines(error) : std::string{};
+    if (hasError) logs_->write(call.target->functionId, call.idText(), telemetry::LogStream::errors, lines);
     if (!recorder_) return;
     if (outcome.kind == Kind::result && !recorder_->wantsSuccess()) return recorder_->skipped();
     telemetry::InvocationRecord entry;
@@ -364,18 +373,17 @@ void Platform::record(const workers::Invocation& call, const workers::Outcome& o
     entry.run = outcome.run;
     entry.memoryPeakBytes = outcome.memoryPeakBytes;
     entry.cold = outcome.cold;
-    entry.log = call.log;
-    entry.logDropped = call.logDropped;
+    const size_t room = telemetry::InvocationRecord::logLimit - lines.size();
+    entry.log = call.log.substr(0, room);
+    if (!lines.empty() && !entry.log.empty() && entry.log.back() != '\n') entry.log += '\n';
+    entry.log += lines;
+    entry.logDropped = call.logDropped + (call.log.size() > room ? call.log.size() - room : 0);
     if (outcome.kind == Kind::failure) {
         entry.reason = outcome.failure.reason;
         entry.errorMessage = outcome.failure.detail;
-    } else if (outcome.kind == Kind::error) {
-        simdjson::dom::parser parser;
-        simdjson::dom::element document;
-        if (!parser.parse(outcome.document.data(), outcome.document.size()).get(document)) {
-            entry.errorType = textOf(document, "type");
-            entry.errorMessage = textOf(document, "message").substr(0, telemetry::InvocationRecord::messageLimit);
-        }
+    } else if (hasError) {
+        entry.errorType = textOf(error, "type");
+        entry.errorMessage = textOf(error, "message").substr(0, telemetry::InvocationRecord::messageLimit);
     }
     recorder_->record(std::move(entry));
 }

@@ -18,6 +18,7 @@ struct Limits {
     uint32_t minMemoryMb = 32;
     uint32_t maxMemoryMb = 10'240;
     uint32_t maxConcurrency = 1000;
+    uint32_t maxMinWorkers = 1000;  // kept of one function
     uint32_t maxWorkers = 1000;  // of one function
     std::chrono::seconds maxKeepAlive{86'400};
     uint64_t codeBytes = 10ull << 20;  // all files together

@@ -80,7 +80,7 @@ private:
         else if (key == "concurrency")
             integer(patch_.concurrency, "/concurrency", value, 1, limits_.maxConcurrency);
         else if (key == "min_workers")
-            integer(patch_.minWorkers, "/min_workers", value, 0, limits_.maxWorkers);
+            integer(patch_.minWorkers, "/min_workers", value, 0, limits_.maxMinWorkers);
         else if (key == "max_workers")
             integer(patch_.maxWorkers, "/max_workers", value, 0, limits_.maxWorkers);
         else if (key == "keep_alive")

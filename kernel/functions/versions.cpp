@@ -28,6 +28,7 @@ void failLoaded(Builds::Outcome& outcome, Failure why) {
     outcome.version.artifactKey.clear();
     outcome.version.locks.clear();
     outcome.version.failure = asBuildFailure(std::move(why));
+    std::ranges::copy(outcome.version.failure->remarks, std::back_inserter(outcome.version.remarks));
     outcome.shown.log(outcome.version.failure->detail);
     outcome.version.failure->buildLog = outcome.shown.tail();
 }

@@ -31,6 +31,12 @@ class BadBodies(SystemTest):
                     self.assertEqual([f'/{field}'], [error['pointer'] for error in document['errors']])
                     self.assertRegex(document['errors'][0]['detail'], '[0-9]')
 
+    def test_reserves_beyond_the_platform(self):
+        answer = self.post(FUNCTIONS, {'name': 'a', 'runtime': 'python', 'code': CODE, 'min_workers': 257})
+        document = self.assertProblem(answer, 422, 'invalid_function')
+        self.assertEqual(['/min_workers'], [error['pointer'] for error in document['errors']])
+        self.assertEqual('0-256', document['limit'])
+
     def test_a_body_that_is_no_object(self):
         for body in ('[]', '1', 'null', '"text"'):
             with self.subTest(body):

@@ -11,7 +11,30 @@ PRINT = {
 }
 
 
+THROW = {
+    'python': 'def inner():\n    raise ValueError("not today")\ndef handler(event):\n    print("before", end="")\n    inner()\n',
+    'node': 'function inner() { throw new TypeError("not today"); }\n'
+            'function handler(event) { process.stdout.write("before"); inner(); }\n',
+    'go': 'func inner() { panic("not today") }\nfunc handler(event interface{}) interface{} {\n    fmt.Print("before")\n    inner()\n'
+          '    return nil\n}\n',
+}
+
+
 class Logs(SystemTest):
+    def test_what_a_handler_throws_is_in_its_log(self):
+        """The caller of a function URL is told nothing but where to look."""
+        for runtime, code in THROW.items():
+            with self.subTest(runtime):
+                name = self.function(runtime, code, http={'enabled': True})
+                answer = self.get(f'/function/{name}')
+                self.assertProblem(answer, 500, 'function_error')
+                self.assertNotIn('not today', answer.text)
+                id = answer.headers['X-Invocation-Id']
+                path = f'/api/v1/functions/{name}/logs?invocation_id={id}'
+                lines = wait_until(lambda: self.get(path).json['lines'], 'log lines')
+                for log in (str(lines), str(self.record(id)['logs'])):
+                    self.assertRegex(log, 'before.*not today.*inner')
+
     def record(self, invocation_id):
         def found():
             answer = self.get(f'/api/v1/invocations/{invocation_id}')

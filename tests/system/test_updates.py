@@ -69,6 +69,10 @@ class UpdateUnderLoad(SystemTest):
         self.assertEqual(422, answer.status, answer)
         self.assertIn('RuntimeError', answer.text)
         self.assertEqual(0, self.result(name))
+        # Whoever did not wait for the answer finds the place there.
+        version = self.get(f'{FUNCTIONS}/{name}/versions/2').json
+        self.assertEqual('failed', version['state'])
+        self.assertEqual([('main.py', 1)], [(remark['file'], remark['line']) for remark in version['diagnostics']])
 
 
 class DeleteWhileRunning(SystemTest):
