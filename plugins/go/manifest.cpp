@@ -60,31 +60,40 @@ func analyze(input Input) (Output, error) {
 }
 )go"},
     {"webhook", "Webhook", "receive", R"go(type Hook struct {
-	Body      string `json:"body"`
-	Signature string `json:"signature"` // hex of HMAC-SHA256 over body
+	Headers  map[string]interface{} `json:"headers"` // their names are in small letters
+	Body     string                 `json:"body"`
+	IsBase64 bool                   `json:"is_base64"`
 }
 
-type Receipt struct {
-	Accepted bool   `json:"accepted"`
-	Action   string `json:"action"`
-}
-
-// Set the environment variable WEBHOOK_SECRET to what the sender signs with.
-func receive(hook Hook) (Receipt, error) {
-	mac := hmac.New(sha256.New, []byte(os.Getenv("WEBHOOK_SECRET")))
-	mac.Write([]byte(hook.Body))
-	signature, err := hex.DecodeString(hook.Signature)
-	if err != nil || !hmac.Equal(signature, mac.Sum(nil)) {
-		return Receipt{}, errors.New("the signature does not match")
+// Takes what GitHub and its like deliver, at the function's own URL: /function/<name>
+// Save the function with "http": {"enabled": true}, and with the secret that sender and receiver share as the
+// environment variable WEBHOOK_SECRET. Have the sender send JSON.
+func receive(hook Hook) (interface{}, error) {
+	secret := os.Getenv("WEBHOOK_SECRET")
+	if secret == "" { // one that everybody knows
+		return nil, errors.New("set WEBHOOK_SECRET in the environment of the function")
 	}
-	var body struct {
+	body := []byte(hook.Body)
+	if hook.IsBase64 {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(hook.Body); err != nil {
+			return nil, err
+		}
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	given, _ := hook.Headers["x-hub-signature-256"].(string)
+	if !hmac.Equal([]byte(given), []byte("sha256="+hex.EncodeToString(mac.Sum(nil)))) {
+		return map[string]interface{}{"status_code": 401, "body": "the signature does not match"}, nil
+	}
+	var delivery struct {
 		Action string `json:"action"`
 	}
-	if err := json.Unmarshal([]byte(hook.Body), &body); err != nil {
-		return Receipt{}, fmt.Errorf("the body is not JSON: %w", err)
+	if err := json.Unmarshal(body, &delivery); err != nil {
+		return nil, fmt.Errorf("the body is not JSON: %w", err)
 	}
-	fmt.Println("received", body.Action)
-	return Receipt{Accepted: true, Action: body.Action}, nil
+	fmt.Println("accepted", delivery.Action)
+	return map[string]interface{}{"accepted": true, "action": delivery.Action}, nil
 }
 )go"},
     {"scheduled-job", "Scheduled job", "run", R"go(type Report struct {

@@ -1,4 +1,5 @@
 """What the platform says about itself."""
+import hmac
 import os
 import re
 import time
@@ -111,6 +112,32 @@ class Runtimes(SystemTest):
                                          template.get('handler', runtime['default_handler']))
                     answer = self.invoke(name, template.get('event', {}), expect=None)
                     self.assertEqual(200, answer.status, answer)
+
+    def test_webhooks_accept_what_is_signed_and_nothing_else(self):
+        for runtime in self.get('/api/v1/runtimes').json['runtimes']:
+            template = next(one for one in runtime['templates'] if one['name'] == 'webhook')
+            with self.subTest(runtime['name']):
+                save = lambda **fields: self.function(runtime['name'], template['code'], template['handler'],
+                                                      http={'enabled': True}, **fields)
+                name = save(environment={'WEBHOOK_SECRET': 'hush'})
+
+                def deliver(body, key='hush', to=name, **headers):
+                    signature = 'sha256=' + hmac.new(key.encode(), body, 'sha256').hexdigest()
+                    return self.post('/function/' + to, body, {'X-Hub-Signature-256': signature, **headers})
+
+                # Spaces, order and escapes are the sender's own.
+                body = '{ "b": 1,\t"action":"opened", "text": "\u00fc \\u00fc" }\n'.encode()
+                answer = deliver(body)
+                self.assertEqual((200, {'accepted': True, 'action': 'opened'}), (answer.status, answer.json))
+                latin = {'Content-Type': 'application/octet-stream'}
+                self.assertEqual(200, deliver(body, **latin).status)
+                for forged in (deliver(body, 'other'), deliver(body, ''), deliver(body, **{'X-Hub-Signature-256': None}),
+                               deliver(body, **{'X-Hub-Signature-256': 'sha256='}),
+                               deliver(b'\xff', 'other', **latin)):
+                    self.assertEqual(401, forged.status, forged)
+                for settings in ({}, {'WEBHOOK_SECRET': ''}):
+                    answer = deliver(body, '', save(environment=settings))
+                    self.assertEqual(500, answer.status, answer)
 
 
 class Page(SystemTest):
