@@ -211,10 +211,26 @@ func compact(text string) string {
 	return out.String()
 }
 
-// Context returns a context.Context that ends at the invocation's deadline, or when the caller gives up. Its values
-// are those of Values, by their names.
+// timeToAnswer is what a handler has left for its answer when its context ends.
+func timeToAnswer(remaining time.Duration) time.Duration {
+	margin := remaining / 20
+	if margin < 50*time.Millisecond {
+		margin = 50 * time.Millisecond
+	}
+	if margin > 500*time.Millisecond {
+		margin = 500 * time.Millisecond
+	}
+	if margin > remaining/4 {
+		margin = remaining / 4
+	}
+	return margin
+}
+
+// Context returns a context.Context that ends a little before the invocation's deadline, so that a handler that waits for
+// its end can still answer, or when the caller gives up. Its values are those of Values, by their names.
 func (c *Call) Context() context.Context {
-	deadline := time.Now().Add(time.Duration(c.remainingMs) * time.Millisecond)
+	remaining := time.Duration(c.remainingMs) * time.Millisecond
+	deadline := time.Now().Add(remaining - timeToAnswer(remaining))
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	if c.remainingMs == 0 {
 		cancel()

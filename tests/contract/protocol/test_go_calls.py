@@ -255,3 +255,10 @@ cases(globals())
 
 if __name__ == '__main__':
     unittest.main()
+    def test_the_context_leaves_time_to_answer(self):
+        shim = self.loaded('func handler(ctx context.Context) int64 {\n\tdeadline, _ := ctx.Deadline()\n'
+                           '\treturn time.Until(deadline).Milliseconds()\n}')
+        for remaining, margin in ((100000, 500), (4000, 200), (500, 50), (100, 25)):
+            self.assertLessEqual(shim.invoke(remaining_ms=remaining).value, remaining - margin)
+        self.assertGreater(shim.invoke(remaining_ms=100000).value, 50000)
+
