@@ -130,6 +130,9 @@ func runAll(cmd *exec.Cmd) (string, error) {
 	return string(text) + fmt.Sprintf("\n(%v)", err), nil
 }
 
+// What the compiler adds to a place that a //line directive moved: where the generated file has it.
+var moved = regexp.MustCompile(`(:\d+(?::\d+)?)\[[^\[\]\n]+:\d+(?::\d+)?\]`)
+
 var located = regexp.MustCompile(`^(?:vet: )?([^:\s][^:]*):(\d+)(?::(\d+))?: (.*)$`)
 
 // translate turns the output of go build into remarks on the user's files. Remarks on generated code are consequences
@@ -137,11 +140,12 @@ var located = regexp.MustCompile(`^(?:vet: )?([^:\s][^:]*):(\d+)(?::(\d+))?: (.*
 func (t *tree) translate(text, dir string) []remark {
 	var remarks, generated []remark
 	last := &remarks
+	text = moved.ReplaceAllString(text, "$1")
 	for _, line := range strings.Split(text, "\n") {
 		match := located.FindStringSubmatch(strings.TrimPrefix(strings.TrimSpace(line), "go: "))
 		if strings.HasPrefix(line, "\t") && len(*last) > 0 {
 			previous := &(*last)[len(*last)-1]
-			previous.message += "; " + strings.TrimSpace(line)
+			previous.message += "; " + strings.TrimPrefix(strings.ReplaceAll(strings.TrimSpace(line), dir+"/", ""), "./")
 			continue
 		}
 		if match == nil {

@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -59,10 +63,51 @@ func (t *tree) explainModules(text string) []remark {
 	said := condense(text)
 	module, _ := t.moduleOf(said)
 	place := t.placeOf(module, said)
+	if closing, found := t.closesCircle(said); found {
+		place = closing
+	}
 	if place.message = t.reword(said); place.message == said {
 		return nil
 	}
 	return []remark{place}
+}
+
+var (
+	circle      = regexp.MustCompile(`: import cycle not allowed`)
+	circleParts = regexp.MustCompile(`(?:^|\s)(?:package|imports) ([^\s:]+)`)
+)
+
+// closesCircle finds the import that closes a circle of packages: of the one named last, in the one named before it.
+func (t *tree) closesCircle(said string) (remark, bool) {
+	end := circle.FindStringIndex(said)
+	if end == nil {
+		return remark{}, false
+	}
+	parts := circleParts.FindAllStringSubmatch(said[:end[0]], -1)
+	if len(parts) < 2 {
+		return remark{}, false
+	}
+	importer, imported := parts[len(parts)-2][1], parts[len(parts)-1][1]
+	if importer != t.module && !strings.HasPrefix(importer, t.module+"/") {
+		return remark{}, false
+	}
+	folder := strings.TrimPrefix(strings.TrimPrefix(importer, t.module), "/")
+	names, _ := filepath.Glob(filepath.Join(t.dir, filepath.FromSlash(folder), "*.go"))
+	for _, path := range names {
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, path, nil, parser.ImportsOnly)
+		if err != nil || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		for _, spec := range parsed.Imports {
+			if spec.Path.Value == strconv.Quote(imported) {
+				at := files.PositionFor(spec.Path.Pos(), false)
+				name := strings.TrimPrefix(path, t.dir+"/")
+				return remark{file: name, line: at.Line, column: t.columnIn(name, at.Line, at.Column)}, true
+			}
+		}
+	}
+	return remark{}, false
 }
 
 // reword explains a sentence of the go command; one that is not known stays as it is.

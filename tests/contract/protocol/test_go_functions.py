@@ -284,6 +284,23 @@ class Files(Base):
                  'sub/sub.go': 'package sub\n\nvar N int = "x"\n'}
         self.assertEqual(('error', 'sub/sub.go', 3, 13), self.refused(files)[0][:4])
 
+    def test_the_other_place_of_an_error_is_the_users_too(self):
+        error, = self.refused('func handler() {}\n\nfunc handler() {}\n')
+        self.assertEqual('handler redeclared in this block; main.go:1:6: other declaration of handler', error[4])
+        error, = self.refused({'go.mod': 'module x.example/shop\n', 'main.go': 'package main\n\nfunc handler() {}\n',
+                               'util.go': 'package main\n\nfunc handler() {}\n'})
+        self.assertEqual(('util.go', 3, 6), error[1:4])
+        self.assertEqual('handler redeclared in this block; main.go:3:6: other declaration of handler', error[4])
+
+    def test_packages_that_import_each_other(self):
+        for module in 'function', 'x.example/shop':
+            error, = self.refused({
+                'go.mod': f'module {module}\n', 'main.go': f'package main\n\nimport "{module}/a"\n\nfunc handler() int {{ return a.A() }}\n',
+                'a/a.go': f'package a\n\nimport "{module}/b"\n\nfunc A() int {{ return b.B() }}\n',
+                'b/b.go': f'package b\n\nimport (\n\t"fmt"\n\t/* ü */ "{module}/a"\n)\n\nfunc B() int {{\n\tfmt.Println()\n\treturn a.A()\n}}\n'})
+            self.assertEqual(('b/b.go', 5, 10), error[1:4])
+            self.assertIn('in a circle', error[4])
+
     def test_package_line_keeps_its_columns(self):
         errors = self.refused('package x; func handler() int { return "a" }\n')
         self.assertEqual(('error', 'main.go', 1, 40), errors[0][:4])
