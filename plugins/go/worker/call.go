@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"reflect"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -106,16 +105,8 @@ func (c *Call) Decode(target interface{}) bool {
 	if err == nil {
 		return true
 	}
-	var mismatch *json.UnmarshalTypeError
-	if !errors.As(err, &mismatch) {
-		return c.refuse("the event cannot be read: "+strings.TrimPrefix(err.Error(), "json: "), "")
-	}
-	place, goType := "event", strings.TrimPrefix(mismatch.Type.String(), "main.")
-	if mismatch.Field != "" {
-		place += "." + mismatch.Field
-	}
-	return c.refuse(place+" is a JSON "+mismatch.Value+", which does not fit the Go type "+goType,
-		"Send "+place+" as JSON that fits "+goType+", or change the type that the handler takes.")
+	c.failed = ofEvent(event, reflect.TypeOf(target).Elem(), err)
+	return false
 }
 
 func (c *Call) refuse(message, hint string) bool {
@@ -128,7 +119,7 @@ func (c *Call) Return(result interface{}, err error) {
 	if err != nil {
 		c.failed = ofError(err)
 	} else if c.reply, err = appendJSON(c.reply, result, 0); err != nil {
-		c.failed = ofResult(err)
+		c.failed = ofResult(err, result)
 	}
 }
 

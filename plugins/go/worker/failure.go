@@ -47,10 +47,16 @@ func ofError(err error) *document {
 	return &document{Type: typeName(err, "error"), Message: messageOf(err)}
 }
 
-func ofResult(err error) *document {
+func ofResult(err error, result interface{}) *document {
 	message := strings.TrimPrefix(err.Error(), "json: ")
 	if unsupported, ok := err.(*json.UnsupportedTypeError); ok {
 		message = "it contains a value of the Go type " + unsupported.Type.String() + ", which JSON does not have"
+	}
+	if unsupported, ok := err.(*json.UnsupportedValueError); ok && isFloat(unsupported.Value.Kind()) {
+		message = "it contains the number " + unsupported.Str + ", which JSON does not have"
+	}
+	if place := placeOfRefused(result); place != "" && err != errTooDeep {
+		message += " (" + place + ")"
 	}
 	return &document{
 		Type:    "ResultNotJson",

@@ -58,6 +58,31 @@ class Answers(Base):
         self.assertIn('event.Inner.N', self.error(source, {'Inner': {'N': 'x'}})['message'])
         self.assertIn('Event', self.error(source, b'[1]')['message'])
 
+    def test_the_place_in_an_event_that_does_not_fit(self):
+        source = ('type Base struct{ Since time.Time }\n\ntype Item struct {\n\tQty int `json:"qty"`\n\tDue *time.Time\n}\n\n'
+                  'type Event struct {\n\tBase\n\tItems []Item `json:"items"`\n\tBy map[string][2]Item\n\tWait time.Duration\n}\n\n'
+                  'func handler(e Event) {}\n')
+        for event, place, kind in (({'items': [{'qty': 1}, {'qty': 'x'}]}, 'event.items[1].qty', 'int'),
+                                   ({'items': [{}, {'Due': '2024-13-01'}]}, 'event.items[1].Due', 'time.Time'),
+                                   ({'Since': 5, 'items': []}, 'event.Since', 'time.Time'),
+                                   ({'By': {'a b': [{}, {'QTY': 1.5}]}}, 'event.By.a b[1].QTY', 'int'),
+                                   ({'Wait': '5s'}, 'event.Wait', 'time.Duration'), ({'items': {}}, 'event.items', '[]Item')):
+            document = self.error(source, event)
+            self.assertEqual('EventNotDecodable', document['type'])
+            self.assertTrue(document['message'].startswith(place + ' '), document)
+            self.assertIn('the Go type ' + kind, document['message'])
+            self.assertIn(place, document['hint'])
+        self.assertIn('2006-01-02T15:04:05Z', self.error(source, {'Since': 'yesterday'})['hint'])
+
+    def test_the_place_in_a_result_that_is_not_json(self):
+        source = ('type Row struct {\n\tPrice float64 `json:"price"`\n\tDone chan int `json:"-"`\n}\n\n'
+                  'func handler(e map[string]interface{}) interface{} {\n\tif e["typed"] == true {\n'
+                  '\t\treturn map[string]interface{}{"a": 1, "rows": []Row{{Price: 1}, {Price: math.NaN()}}}\n\t}\n'
+                  '\treturn map[string]interface{}{"a": 1, "list": []interface{}{1.5, math.Inf(-1)}}\n}\n')
+        self.assertIn('the number -Inf, which JSON does not have (result.list[1])', self.error(source, {})['message'])
+        self.assertIn('the number NaN, which JSON does not have (result.rows[1].price)', self.error(source, {'typed': True})['message'])
+        self.assertIn('(result.c)', self.error('func handler() interface{} { return map[string]interface{}{"c": func() {}} }')['message'])
+
     def test_result_that_is_not_json(self):
         for expression, why in (('make(chan int)', 'chan int'), ('func() {}', 'func()'), ('math.NaN()', 'NaN'), ('math.Inf(1)', '+Inf'),
                                 ('map[string]interface{}{"a": []interface{}{math.NaN()}}', 'NaN'),
@@ -238,6 +263,13 @@ class Life(Base):
         shim = self.loaded('func handler(ctx context.Context) string {\n\t<-ctx.Done()\n\treturn ctx.Err().Error()\n}')
         self.assertEqual('context deadline exceeded', shim.invoke(remaining_ms=50).value)
 
+    def test_the_context_leaves_time_to_answer(self):
+        shim = self.loaded('func handler(ctx context.Context) int64 {\n\tdeadline, _ := ctx.Deadline()\n'
+                           '\treturn time.Until(deadline).Milliseconds()\n}')
+        for remaining, margin in ((100000, 500), (4000, 200), (500, 50), (100, 25)):
+            self.assertLessEqual(shim.invoke(remaining_ms=remaining).value, remaining - margin)
+        self.assertGreater(shim.invoke(remaining_ms=100000).value, 50000)
+
     def test_text_of_a_lone_call_among_many_is_attributed(self):
         shim = self.loaded('func handler() { fmt.Println("alone") }', concurrency=10)
         self.assertEqual('alone\n', shim.invoke().text())
@@ -255,10 +287,3 @@ cases(globals())
 
 if __name__ == '__main__':
     unittest.main()
-    def test_the_context_leaves_time_to_answer(self):
-        shim = self.loaded('func handler(ctx context.Context) int64 {\n\tdeadline, _ := ctx.Deadline()\n'
-                           '\treturn time.Until(deadline).Milliseconds()\n}')
-        for remaining, margin in ((100000, 500), (4000, 200), (500, 50), (100, 25)):
-            self.assertLessEqual(shim.invoke(remaining_ms=remaining).value, remaining - margin)
-        self.assertGreater(shim.invoke(remaining_ms=100000).value, 50000)
-
