@@ -43,7 +43,10 @@ function capture(invocation) {
         owner.low,
         owner.high,
         2,
-        toBuffer('\n[output cut: one invocation may print ' + LIMIT / 1024 + ' KiB]\n'),
+        toBuffer(
+          (bytes[size - 1] === 10 ? '' : '\n') +
+            `[output cut: one invocation may print ${LIMIT / 1024} KiB]\n`,
+        ),
       );
     }
   }

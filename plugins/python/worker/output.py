@@ -58,8 +58,9 @@ def _emit(stream, id, text):
     data = text.encode('utf-8', 'backslashreplace')
     spent[id] = after = before + len(data) + OVERHEAD
     if after >= limit:
-        data = data[:max(0, limit - before)] + (
-            b'\n[output cut: more than %d KiB%s]\n' % (limit // 1024, b'' if id else b' in a second'))
+        data = data[:max(0, limit - before)]
+        data += b'%s[output cut: more than %d KiB%s]\n' % (
+            b'' if data.endswith(b'\n') else b'\n', limit // 1024, b'' if id else b' in a second')
     _send[0](stream, id, data)
 
 

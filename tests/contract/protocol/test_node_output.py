@@ -133,6 +133,11 @@ class Output(Base):
             self.assertLess(len(answer.text()), 1100000)
             self.assertEqual(kind != 'nothing', 'output cut' in answer.text(2))
 
+    def test_no_empty_line_before_it_is_cut(self):
+        shim = self.loaded('const handler = (size) => process.stdout.write(("x".repeat(size - 1) + "\\n").repeat(3));')
+        for size, start in ((1 << 19, '['), (1 << 20, '['), ((1 << 20) - 1, '\n[')):
+            self.assertTrue(shim.invoke(str(size).encode()).text(2).startswith(start + 'output cut'), size)
+
     def test_output_of_any_bytes(self):
         shim = self.loaded('const handler = () => { process.stdout.write(Buffer.from([0, 27, 255, 10])); };')
         self.assertEqual([(1, b'\x00\x1b\xff\n')], shim.invoke().logs)

@@ -87,6 +87,11 @@ class Output(ShimCase):
             self.assertGreater(len(answer.text()), 900 * 1024)
             self.assertIn('[output cut', answer.text()[-100:])
 
+    def test_no_empty_line_before_output_is_cut(self):
+        shim = self.load('def handler(event):\n    for n in range(50000): print("x" * event)\n')
+        for size in (b'1', b'1000'):
+            self.assertRegex(shim.invoke(size).text()[-200:], r'x\n\[output cut: more than 1024 KiB\]\n$')
+
     def test_long_lines_are_cut(self):
         shim = self.load('def handler(event):\n    print("x" * event); print("next")\n')
         text = shim.invoke(b'1000000').text()
