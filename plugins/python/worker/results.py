@@ -103,6 +103,10 @@ def _look_at_key(key, path):
 def _general_hint(value):
     if hasattr(value, '__dataclass_fields__'):
         return 'return dataclasses.asdict(value)'
+    if hasattr(value, 'model_dump'):  # pydantic, and since version 2 under this name
+        return "return value.model_dump(mode='json')"
+    if hasattr(value, '__fields__') and hasattr(value, 'dict'):
+        return 'return value.dict()'
     if hasattr(value, '__await__'):
         return 'write `await` before it'
     return 'return a dict, list, text, number, True, False or None'

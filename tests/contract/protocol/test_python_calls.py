@@ -296,6 +296,18 @@ class Results(ShimCase):
                 self.assertIn('more than 250 levels', answer.document['message'])
         self.assertTrue(shim.invoke(['list', 1, [{'text': '}{]['}] * 10000]).ok)
 
+    def test_what_models_are_told(self):
+        shim = self.load("""
+            class New:
+                def model_dump(self, mode='python'): return {}
+            class Old:
+                __fields__ = {}
+                def dict(self): return {}
+            def handler(event): return {'model': New() if event else Old()}
+        """)
+        for event, hint in ((b'1', "return value.model_dump(mode='json')"), (b'0', 'return value.dict()')):
+            self.assertEqual(hint, shim.invoke(event).document['hint'])
+
     def test_hostile_classes(self):
         shim = self.load('class D(dict):\n    def items(self): raise RuntimeError("no")\n'
                          'def handler(event): return D(a=1)\n')
