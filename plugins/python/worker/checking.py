@@ -23,6 +23,11 @@ def _text(source):
 
 
 def remarks(file, source):
+    zero = source.find(b'\0')
+    if zero >= 0:  # the compiler says no place
+        begin = source.rfind(b'\n', 0, zero) + 1
+        return [_remark(file, source.count(b'\n', 0, zero) + 1, len(source[begin:zero].decode('utf-8', 'replace')) + 1,
+                        'source code cannot contain null bytes', 'error', 'SyntaxError')]
     source = _text(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')

@@ -192,6 +192,17 @@ def _is_asynchronous(handler):
     return bool(getattr(getattr(function, '__code__', None), 'co_flags', 0) & _CO_COROUTINE)
 
 
+def _definition(handler):
+    """{file, line} of a handler in one of the function's own files, or nothing."""
+    while isinstance(handler, Partial):
+        handler = handler.func
+    code = getattr(_function(handler)[0], '__code__', None)
+    root = part('errors').root
+    if code is None or not code.co_filename.startswith(root):
+        return {}
+    return {'file': code.co_filename[len(root):], 'line': code.co_firstlineno}
+
+
 def _arity(handler):
     """How many of event and context it is called with. Its own signature decides, not that of what it wraps: a decorator
     may add arguments and take some away."""
@@ -206,7 +217,7 @@ def _arity(handler):
             what = ('%d arguments' % least) if least > 2 else 'the keyword argument "%s"' % missing[0]
             name = getattr(function, '__name__', 'handler')
             raise Refused('HandlerSignature', 'the handler "%s" needs %s, but it is called with event and context'
-                          % (name, what), 'write `def %s(event, context):`' % name)
+                          % (name, what), 'write `def %s(event, context):`' % name, **_definition(function))
     elif isinstance(handler, Partial) or not hasattr(handler, '__wrapped__'):
         return _inspected(handler)
     return max(least, min(_most(handler), 2))
@@ -252,7 +263,7 @@ def _inspected(handler):
     if passes_on:
         return 2
     raise Refused('HandlerSignature', 'the handler cannot be called with event and context: it takes %s' % signature,
-                  'write `def handler(event, context):`')
+                  'write `def handler(event, context):`', **_definition(handler))
 
 
 def load(payload):

@@ -170,6 +170,15 @@ class Arguments(ShimCase):
             with self.subTest(source):
                 self.assertEqual(self.refuse(source + '\n')['type'], 'HandlerSignature')
 
+    def test_what_cannot_be_called_has_a_place(self):
+        for definition in ('def handler(a, b, c): pass', 'def handler(event, *, key): pass',
+                           'from functools import partial\nhandler = partial(lambda a, b, c, d: 1, 1)'):
+            files = {'main.py': 'x = 1\nfrom lib import handler\n', 'lib.py': '# ...\n\n' + definition + '\n'}
+            with self.subTest(definition):
+                document = self.refuse(files)
+                self.assertEqual(('HandlerSignature', 'lib.py', 3 + definition.count('\n')),
+                                 (document['type'], document['file'], document['line']))
+
 
 class Loading(ShimCase):
     def test_syntax_error(self):
@@ -310,6 +319,11 @@ class Checks(ShimCase):
                 remarks = shim.check('a.py', source)
                 self.assertEqual(remarks[0]['severity'], 'error')
         self.assertEqual(shim.check('a.py', ECHO), [])
+
+    def test_where_a_null_byte_is(self):
+        remark, = self.start().check('a.py', 'a = 1\nb = "ü\0"\n')
+        self.assertEqual((2, 7, 'error'), (remark['line'], remark['column'], remark['severity']))
+        self.assertIn('null byte', remark['message'])
 
     def test_nothing_runs(self):
         shim = self.start()
