@@ -57,14 +57,22 @@ std::string_view takeOperator(std::string_view& rest) {
     return {};
 }
 
+// How to ask for one version, after something that is not how: with the version itself where one
+// was given.
+std::string pinned(const std::string& name, std::string_view version) {
+    version = trimmed(version);
+    const bool given = !version.empty() && isAlphanumeric(version.front());
+    return given ? name + "==" + std::string{version}
+                 : name + ", or " + name + "==1.2 for a version";
+}
+
 // Takes ">=1,<2" off the front; what is wrong, or nothing.
 std::string takeSpecifiers(std::string_view& rest, const std::string& name) {
     while (true) {
         rest = trimmed(rest);
         if (takeOperator(rest).empty()) {
             if (!rest.empty() && rest.front() == '=')
-                return "\"=\" compares nothing: write " + name +
-                       "==" + std::string{trimmed(rest.substr(1))};
+                return "\"=\" compares nothing: write " + pinned(name, rest.substr(1));
             return "a version needs a comparison, such as " + name + "==1.2 or " + name + ">=1,<2";
         }
         rest = trimmed(rest);
@@ -140,9 +148,10 @@ private:
     }
 
     static constexpr std::array<std::string_view, 12> variables = {
-        "python_version", "python_full_version", "os_name", "sys_platform", "platform_release",
-        "platform_system", "platform_version", "platform_machine",
-        "platform_python_implementation", "implementation_name", "implementation_version", "extra"};
+        "python_version",      "python_full_version",    "os_name",
+        "sys_platform",        "platform_release",       "platform_system",
+        "platform_version",    "platform_machine",       "platform_python_implementation",
+        "implementation_name", "implementation_version", "extra"};
     std::string_view x_rest;
 };
 
@@ -373,8 +382,8 @@ std::string readRequirement(std::string_view text, Requirement& requirement) {
         if (!wrong.empty()) return quoted(text) + ": " + wrong;
     }
     if (!rest.empty() && rest.front() == '@')
-        return quoted(text) + ": \"@\" is not how a version is chosen here; write " + name +
-               "==" + std::string{trimmed(rest.substr(1))};
+        return quoted(text) + ": \"@\" is not how a version is chosen here; write " +
+               pinned(name, rest.substr(1));
     if (!rest.empty() && rest.front() == '(') {
         const auto close = rest.find(')');
         if (close == std::string_view::npos) return quoted(text) + ": \"(\" is not closed by \")\"";

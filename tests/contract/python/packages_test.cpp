@@ -269,6 +269,16 @@ public:
                                          write({wrong}, name, content));
             CPPUNIT_ASSERT(std::string{x_error.message}.size() > 10);
         }
+        // What is advised can be written.
+        for (const auto& [wrong, advice] :
+             std::map<std::string, std::string>{{"ms@", "write ms, or ms==1.2 for a version"},
+                                                {"ms=", "write ms, or ms==1.2"},
+                                                {"ms@^2", "write ms, or ms==1.2"},
+                                                {"ms@1.0", "write ms==1.0"}}) {
+            CPPUNIT_ASSERT_EQUAL(cf_status{CF_INVALID}, write({wrong}, name, content));
+            CPPUNIT_ASSERT_MESSAGE(x_error.message,
+                                   std::string{x_error.message}.find(advice) != std::string::npos);
+        }
     }
 
 private:
