@@ -54,6 +54,18 @@ int signalIn(std::string_view errors) {
     return rest.starts_with("Aborted") ? SIGABRT : 0;
 }
 
+// The text behind `Fatal Python error: name: `, with which Python gives up.
+std::string fatalErrorIn(std::string_view errors) {
+    constexpr std::string_view opening = "Fatal Python error: ";
+    const auto begin = errors.find(opening);
+    if (begin == std::string_view::npos) return "it gave no reason";
+    auto rest = errors.substr(begin + opening.size());
+    rest = rest.substr(0, rest.find('\n'));
+    if (const auto colon = rest.find(": "); colon != std::string_view::npos)
+        rest.remove_prefix(colon + 2);
+    return std::string{rest};
+}
+
 bool has(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
@@ -68,6 +80,20 @@ bool explainExit(const cloudfunction::Exit& end, std::string& message, std::stri
         hint =
             "its own files are not all where it looks for them; set executor.python.path to "
             "another interpreter";
+        return true;
+    }
+    // What Python refuses before it begins is a variable of the function's: no other may say how it
+    // begins.
+    if (has(errors, "Python runtime state: preinitialized") ||
+        has(errors, "Python runtime state: core initialized")) {
+        message = "Python did not start: " + fatalErrorIn(errors);
+        hint = "see the variables in the function's environment";
+        return true;
+    }
+    if (has(errors, "OSError(9, 'Bad file descriptor')") && has(errors, "lost sys.stderr")) {
+        message = "the worker lost its connection to the platform: file descriptor 3 was closed";
+        hint =
+            "leave descriptor 3 open; os.close, os.closerange and what makes daemons may close it";
         return true;
     }
     if (has(errors, "stack overflow")) {

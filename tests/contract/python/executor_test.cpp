@@ -349,6 +349,16 @@ public:
         CPPUNIT_ASSERT(explain(1, 0, "ModuleNotFoundError: No module named 'encodings'")
                            .find("cannot start") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string{}, explain(-1, 9, ""));
+        for (const int signal : {0, 9})
+            CPPUNIT_ASSERT_EQUAL(
+                std::string{
+                    "Python did not start: PYTHONHASHSEED must be \"random\" or an integer"},
+                explain(signal == 0 ? 1 : -1, signal,
+                        "Fatal Python error: config_init_hash_seed: PYTHONHASHSEED must be "
+                        "\"random\" or an integer\nPython runtime state: preinitialized\n\n"));
+        CPPUNIT_ASSERT(
+            explain(-1, 9, "object repr     : OSError(9, 'Bad file descriptor')\nlost sys.stderr\n")
+                .find("descriptor 3 was closed") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string{"the interpreter crashed (bus error) in main.py, line 1"},
                              explain(-1, 9,
                                      "Fatal Python error: Bus error\n\n"
