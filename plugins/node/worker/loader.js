@@ -100,6 +100,56 @@ function pick(exported, found, name) {
   return candidates.find((candidate) => typeof candidate === 'function');
 }
 
+// Where the name is defined, as {file, line, column}; {} where that is not known.
+function definition(file, entry, name, transpiled) {
+  try {
+    const place = transpiled ? null : require('./places').definitionOf(file, name);
+    return place ? { file: entry, ...place } : {};
+  } catch (_) {
+    return {};
+  }
+}
+
+function notFound(file, entry, name, transpiled, exported, value) {
+  // null: what stands for a handler that a bundle has none of.
+  if (value !== undefined && value !== null) {
+    const fault = new Fault(
+      'HandlerNotFound',
+      `"${name}" in ${entry} is of type ${typeof value}, not a function`,
+      `write: function ${name}(event, context) { ... }`,
+    );
+    Object.assign(fault.fault, definition(file, entry, name, transpiled));
+    return fault;
+  }
+  const names = Object.keys(exported || {}).filter(
+    (key) => typeof exported[key] === 'function' && key !== ALIAS,
+  );
+  try {
+    if (!transpiled) names.push(...require('./places').functionsIn(file));
+  } catch (_) {
+    /* those that are exported will do */
+  }
+  return new Fault(
+    'HandlerNotFound',
+    `there is no function named ${name} in ${entry}`,
+    names.length > 0
+      ? `functions in ${entry}: ${[...new Set(names)].join(', ')}`
+      : `add: function ${name}(event, context) { ... }`,
+  );
+}
+
+// A callback would never be heard: the answer is what the handler returns.
+function refuseCallback(file, entry, name, transpiled, count) {
+  const fault = new Fault(
+    'HandlerSignature',
+    `the handler ${name} takes ${count} parameters, but it is called with event and context: ` +
+      'there is no callback',
+    'return the value, or a promise of it: async function handler(event, context) { ... }',
+  );
+  Object.assign(fault.fault, definition(file, entry, name, transpiled));
+  return fault;
+}
+
 // Resolves to the handler; rejects with what user code threw, or with a Fault in words.
 async function load(folder, handler) {
   setRoot(folder);
@@ -116,17 +166,12 @@ async function load(folder, handler) {
     ({ exports: exported, found } = loadScript(file, name));
   }
   const chosen = pick(exported, found, name);
-  if (chosen) return chosen;
-  const names = Object.keys(exported || {}).filter(
-    (key) => typeof exported[key] === 'function' && key !== ALIAS,
-  );
-  throw new Fault(
-    'HandlerNotFound',
-    `there is no function named ${name} in ${entry}`,
-    names.length > 0
-      ? `functions exported: ${names.join(', ')}`
-      : `add: function ${name}(event, context) { ... }`,
-  );
+  if (!chosen) {
+    const own = exported === null || exported === undefined ? undefined : exported[name];
+    throw notFound(file, entry, name, transpiled, exported, own === undefined ? found : own);
+  }
+  if (chosen.length > 2) throw refuseCallback(file, entry, name, transpiled, chosen.length);
+  return chosen;
 }
 
 module.exports = { load, loadScript };

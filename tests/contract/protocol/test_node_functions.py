@@ -98,6 +98,33 @@ class Loading(Base):
         self.assertIn('main', document['hint'])
         self.assertEqual('HandlerNotFound', self.failure('const handler = 5;')['type'])
 
+    def test_handler_not_found_lists_what_is_there(self):
+        source = ('function first() {}\nasync function* second() {}\nconst third = async (a) => 1, x = 5;\n'
+                  'var fourth = function () {};\nlet y = 1;\nclass Z {\n  inner() {}\n}\nexports.fifth = () => 1;\n')
+        for files in ({'index.js': source}, {'index.mjs': source.replace('exports.fifth', 'export const fifth')}):
+            document = self.failure(files)
+            names = document['hint'].partition(': ')[2].split(', ')
+            self.assertEqual({'first', 'second', 'third', 'fourth', 'fifth'}, set(names), document)
+
+    def test_handler_that_is_no_function(self):
+        for name, source in (('index.js', '\nexports.handler = 5;\nfunction other() {}'), ('index.js', '\n  const x = 1,\nhandler = 5;'),
+                             ('index.js', '\nconst handler = 5;'), ('index.mjs', '\nexport const handler = 5;')):
+            document = self.failure({name: source})
+            self.assertEqual('HandlerNotFound', document['type'])
+            self.assertIn('of type number, not a function', document['message'])
+            if 'x =' not in source:
+                self.assertEqual((name, 2, source.index('handler')), (document['file'], document['line'], document['column']))
+            os.remove(os.path.join(self.folder, name))
+
+    def test_callbacks_are_refused(self):
+        for source in ('\nexports.handler = (event, context, callback) => setTimeout(() => callback(null, "done"));',
+                       '\nasync function handler(event, context, callback) {}', '\nmodule.exports = { handler(a, b, c, d) {} };'):
+            document = self.failure(source)
+            self.assertEqual(('HandlerSignature', 'index.js', 2), (document['type'], document['file'], document['line']))
+            self.assertIn('callback', document['message'])
+            self.assertIn('promise', document['hint'])
+        self.assertEqual(1, self.loaded('exports.handler = (event, context, more = 1) => more;').invoke().value)
+
     def test_handler_that_is_no_name(self):
         for handler in ('a b', '1x', 'x;process.exit()', 'index.', '../../etc/passwd.x', ''):
             with self.subTest(handler):
