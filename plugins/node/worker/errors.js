@@ -2,6 +2,7 @@
 // Error documents: {type, message, stack, file, line, column, hint} of whatever user code threw.
 // Nothing in here may throw in turn, whatever the thrown value's getters do.
 const { inspect, types } = require('util');
+const { fileURLToPath } = require('url');
 const wire = require('./wire');
 
 const stringify = JSON.stringify;
@@ -113,14 +114,35 @@ function packageOf(request) {
   return request.split('/', request[0] === '@' ? 2 : 1).join('/');
 }
 
+// What the code itself calls a file or package that an import does not find. Node.js says the file's
+// whole path, and no line: an import has no frame in the stack.
+function importedAs(document, target, importer) {
+  try {
+    if (importer) {
+      const file = importer.startsWith('file:') ? fileURLToPath(importer) : importer;
+      const found = require('./places').importOf(file, target);
+      if (found && file.startsWith(root) && document.line === undefined) {
+        Object.assign(document, { file: plain(file), line: found.line, column: found.column });
+      }
+      if (found) return found.request;
+    }
+  } catch (_) {
+    /* the path as Node.js has it */
+  }
+  return plain(target);
+}
+
 // Adds type and hint where the error is one of those that everybody meets once.
 function explain(document, error) {
-  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(document.message);
+  const missing = /^Cannot find (?:module|package) '([^']+)'(?: imported from (.+))?/.exec(
+    document.message,
+  );
   if (missing && /MODULE_NOT_FOUND$/.test(String(error.code))) {
-    const name = plain(missing[1]);
+    const isFile = /^[./]/.test(missing[1]);
+    const name = importedAs(document, missing[1], missing[2]);
     document.type = 'ModuleNotFound';
     document.message = `Cannot find module '${name}'`;
-    document.hint = /^[./]/.test(missing[1])
+    document.hint = isFile
       ? 'the function has no such file; names are relative to the file that asks'
       : `add it to the function: "dependencies": ["${packageOf(name)}"] beside its code, or a line in ` +
         `"dependencies" of its package.json; its source under files as node_modules/${packageOf(name)}/ works too`;

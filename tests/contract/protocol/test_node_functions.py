@@ -160,6 +160,21 @@ class Loading(Base):
         self.assertEqual('ModuleNotFound', document['type'])
         self.assertNotIn(self.folder, json.dumps(document))
 
+    def test_a_missing_import_has_its_place_and_its_own_name(self):
+        for request in ('./nope.mjs', './lib/../nope.mjs', 'left-pad', 'left-pad/sub.js', '@a/b'):
+            module = f'// "{request}"\n\nimport x from "{request}";\nexport const handler = 1;'
+            later = f'\nexport async function handler() {{\n  await import("{request}");\n}}\n'
+            for name, source, column in (('index.mjs', module, 15), ('index.mjs', later, 16),
+                                         ('index.js', later.replace('export ', ''), 16)):
+                with self.subTest(request, name=name, source=source):
+                    self.write({name: source})
+                    shim = self.shim()
+                    answer = shim.load(self.folder, 'handler')
+                    document = (shim.invoke() if answer.ok else answer).document
+                    os.remove(os.path.join(self.folder, name))
+                    self.assertEqual(('ModuleNotFound', f"Cannot find module '{request}'", name, 3, column),
+                                     tuple(document.get(key) for key in ('type', 'message', 'file', 'line', 'column')), document)
+
     def test_exit_while_loading(self):
         document = self.failure('process.exit(3);')
         self.assertEqual('ExitedWhileLoading', document['type'])
