@@ -261,6 +261,34 @@ function resultFault(error) {
   return fault;
 }
 
+// What JSON.stringify shows nothing of, though there is something: as a fault; null for all else
+// that is {} in JSON.
+function hiddenFault(result) {
+  try {
+    let kind = '';
+    let hint = '';
+    if (typeof result.toJSON === 'function') return null;
+    if (isError(result)) {
+      kind = `an error (${typeOf(result)}: ${result.message})`;
+      hint = 'throw it, or return { error: error.message }';
+    } else if (types.isMap(result)) {
+      kind = 'a Map';
+      hint = 'return Object.fromEntries(map) or [...map]';
+    } else if (typeof result[Symbol.asyncIterator] === 'function') {
+      kind = 'an asynchronous generator';
+      hint = 'collect what it gives: for await (const one of generator) list.push(one)';
+    } else if (typeof result[Symbol.iterator] === 'function') {
+      if (types.isSet(result)) kind = 'a Set';
+      else kind = types.isGeneratorObject(result) ? 'a generator' : 'an iterable object';
+      hint = 'return [...value]';
+    }
+    if (kind === '') return null;
+    return new Fault('ResultNotJson', `the result is ${kind}, which JSON has no form for`, hint);
+  } catch (_) {
+    return null;
+  }
+}
+
 function notJson(reason) {
   return new Fault(
     'ResultNotJson',
@@ -288,6 +316,7 @@ function tooLarge() {
 module.exports = {
   Fault,
   documentOf,
+  hiddenFault,
   notJson,
   plain,
   rejectionError,

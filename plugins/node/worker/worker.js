@@ -11,6 +11,7 @@ const wire = require('./wire');
 const {
   Fault,
   documentOf,
+  hiddenFault,
   notJson,
   rejectionError,
   resultFault,
@@ -139,6 +140,12 @@ function succeed(invocation, result) {
       return;
     }
     text = 'null';
+  } else if (text === '{}') {
+    const fault = hiddenFault(result);
+    if (fault !== null) {
+      fail(invocation, fault);
+      return;
+    }
   }
   const problem = writeAnswer(TYPE.RESULT, invocation.low, invocation.high, text, elapsed);
   if (problem === '') finish(invocation);

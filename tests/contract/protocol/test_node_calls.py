@@ -90,6 +90,25 @@ class Invoking(Base):
                 self.assertIn(word, answer.document['message'])
                 self.assertTrue(answer.document['hint'])
 
+    def test_results_of_which_json_shows_nothing(self):
+        shim = self.loaded('const handler = (text) => eval(text);')
+        for expression, word, hint in (('new Map([[1, 2]])', 'a Map', 'Object.fromEntries'), ('new Set()', 'a Set', '[...value]'),
+                                       ('(function* () { yield 1; })()', 'a generator', '[...value]'),
+                                       ('(async function* () { yield 1; })()', 'asynchronous generator', 'for await'),
+                                       ('Promise.resolve(new Map())', 'a Map', ''), ('new TypeError("no")', 'TypeError: no', 'throw it')):
+            document = shim.invoke(json.dumps(expression).encode()).document
+            self.assertEqual('ResultNotJson', document['type'])
+            self.assertIn(word, document['message'])
+            self.assertIn(hint, document['hint'])
+        for expression in ('({})', 'Object.create(null)', 'new (class Point {})()', '({ a: undefined })',
+                           'Object.assign(new Map(), { toJSON: () => ({}) })'):
+            self.assertEqual({}, shim.invoke(json.dumps(expression).encode()).value, expression)
+
+    def test_files_that_cannot_be_written_are_explained(self):
+        shim = self.loaded('const handler = (code) => { throw Object.assign(new Error(code + ": no"), { code }); };')
+        for code, hint in (('EROFS', 'only /tmp is writable'), ('EFBIG', "the sandbox's limit"), ('ENOSPC', '/tmp is full')):
+            self.assertIn(hint, shim.invoke(json.dumps(code).encode()).document['hint'])
+
     def test_errors_of_toJSON_and_getters_are_the_functions_own(self):
         shim = self.loaded('''const cases = [
             () => ({ toJSON() { return new Date("nonsense").toISOString(); } }),
