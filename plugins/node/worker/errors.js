@@ -2,6 +2,7 @@
 // Error documents: {type, message, stack, file, line, column, hint} of whatever user code threw.
 // Nothing in here may throw in turn, whatever the thrown value's getters do.
 const { inspect, types } = require('util');
+const { readFileSync, statfsSync } = require('fs');
 const { fileURLToPath } = require('url');
 const wire = require('./wire');
 
@@ -109,6 +110,27 @@ function causesOf(error) {
 const ESM_HINT =
   'the file is an ES module: use import, or createRequire(import.meta.url) of the module "module"';
 
+function roomOfTmp() {
+  try {
+    const { blocks, bsize } = statfsSync('/tmp'); // of Node.js 18.15
+    return `, it has room for ${Math.floor((blocks * bsize) / 1048576)} MB`;
+  } catch (_) {
+    return '';
+  }
+}
+
+// Of a file that grew too large: how large one may be.
+function largestFile() {
+  let limit = '';
+  try {
+    const [, bytes] = /^Max file size +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+    limit = ` of ${Math.floor(Number(bytes) / 1048576)} MB`;
+  } catch (_) {
+    /* without the number */
+  }
+  return `the file reached the sandbox's limit${limit} for one file: write less`;
+}
+
 // "@scope/name/sub/file" and "name/sub" to what is installed: "@scope/name", "name".
 function packageOf(request) {
   return request.split('/', request[0] === '@' ? 2 : 1).join('/');
@@ -158,6 +180,12 @@ function explain(document, error) {
   ) {
     document.message = document.message.split('\n')[0];
     document.hint = ESM_HINT;
+  } else if (error.code === 'EROFS') {
+    document.hint = 'only /tmp is writable';
+  } else if (error.code === 'EFBIG') {
+    document.hint = largestFile();
+  } else if (error.code === 'ENOSPC') {
+    document.hint = `/tmp is full${roomOfTmp()}: remove what earlier calls left there, or write less`;
   } else if (document.type === 'RangeError' && /call stack/.test(document.message)) {
     document.hint = 'a function calls itself without end, or data is nested too deeply';
   }

@@ -189,9 +189,32 @@ def _hint(error, result):
             sys.getrecursionlimit())
     if isinstance(error, OSError) and error.errno == 30:
         return 'only /tmp is writable'
+    if isinstance(error, OSError) and error.errno == 27:
+        return _largest_file()
+    if isinstance(error, OSError) and error.errno == 28:
+        return '/tmp is full%s: remove what earlier calls left there, or write less' % _room_of_tmp()
     if result['type'] == 'CancelledError':
         return 'the handler awaited a task or future that was cancelled; the caller did not cancel the invocation'
     return ''
+
+
+def _room_of_tmp():
+    import os
+    try:
+        tmp = os.statvfs('/tmp')
+    except OSError:
+        return ''
+    return ', it has room for %d MB' % (tmp.f_blocks * tmp.f_frsize // 1048576)
+
+
+def _largest_file():
+    try:
+        import resource
+        size, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        limit = ' of %d MB' % (size // 1048576) if size > 0 else ''
+    except (ImportError, OSError, AttributeError):  # the user may have a module of that name
+        limit = ''
+    return "the file reached the sandbox's limit%s for one file: write less" % limit
 
 
 def _missing_module(name):

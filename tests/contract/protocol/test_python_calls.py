@@ -296,6 +296,17 @@ class Results(ShimCase):
                 self.assertIn('more than 250 levels', answer.document['message'])
         self.assertTrue(shim.invoke(['list', 1, [{'text': '}{]['}] * 10000]).ok)
 
+    def test_files_that_cannot_be_written_are_explained(self):
+        shim = self.load("""
+            import resource
+            def handler(event):
+                if event == 27:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+                raise OSError(event, 'no')
+        """)
+        for number, hint in ((b'30', 'only /tmp is writable'), (b'28', '/tmp is full, it has room for '), (b'27', 'limit of 2 MB')):
+            self.assertIn(hint, shim.invoke(number).document['hint'])
+
     def test_what_models_are_told(self):
         shim = self.load("""
             class New:
