@@ -137,7 +137,8 @@ private:
 
     void report(const Remark& remark) {
         job_.report(remark);
-        fail(remark.file + ":" + std::to_string(remark.line) + ": " + remark.message);
+        fail(remark.file + (remark.line > 0 ? ":" + std::to_string(remark.line) : "") + ": " +
+             remark.message);
     }
 
     void fail(const std::string& message) {

@@ -219,7 +219,9 @@ std::string Esbuild::codeOf(std::string_view file, cloudfunction::ToolRun run) {
         return std::move(run.output);
     }
     for (const auto& remark : remarks) {
-        if (!remark.warning) throw Failed(CF_INVALID, std::string(file) + ": " + remark.message);
+        if (remark.warning) continue;
+        const std::string place = remark.file.empty() ? std::string(file) : remark.file;
+        throw Failed(CF_INVALID, place + ": " + remark.message);
     }
     throw Failed(CF_FAILED, "esbuild failed on " + std::string(file) + ": " +
                                 (run.errors.empty() ? "it said nothing" : run.errors));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "json_mistake.hpp"
 #include "lock.hpp"
 #include "npm.hpp"
 #include "npm_report.hpp"
@@ -237,9 +238,16 @@ Packages providePackages(const Job& job, const FunctionInfo& function, const Too
         job.mount(artifactDir, artifactDir, CF_MOUNT_READ_ONLY);
         return installation.run();
     } catch (const Failed& failure) {
-        if (failure.status == CF_INVALID && failure.message.starts_with("package.json "))
-            job.report(
-                {.file = "package.json", .line = 1, .column = 1, .message = failure.message});
+        if (failure.status == CF_INVALID && failure.message.starts_with("package.json ")) {
+            cloudfunction::Remark remark{
+                .file = "package.json", .line = 1, .column = 1, .message = failure.message};
+            if (const auto mistake = findJsonMistake(manifest->content)) {
+                remark.line = mistake->line;
+                remark.column = mistake->column;
+                remark.message += ": " + mistake->words;
+            }
+            job.report(remark);
+        }
         throw;
     }
 }

@@ -85,6 +85,10 @@ function placeInModule(source, file) {
 }
 
 function remark(file, error, place) {
+  if (error.name === 'RangeError') {
+    // The parser's own stack: V8 says where in Node.js that was.
+    return { ...remark(file, { name: 'SyntaxError', message: 'the source is nested too deep' }, null) };
+  }
   return {
     file,
     line: place ? place.line : 0,

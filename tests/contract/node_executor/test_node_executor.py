@@ -313,6 +313,29 @@ class TypeScript(NodeExecutor):
                                   for config in ({}, {'tsconfig.json': '{}'}))
                 self.assertEqual(alone, project)
 
+    def test_a_broken_configuration_is_blamed_on_itself(self):
+        with self.assertRaises(Refused) as caught:
+            self.build({'tsconfig.json': '{"compilerOptions": {]}', 'index.ts': 'export const handler = () => 1;'})
+        self.assertIn('tsconfig.json: ', str(caught.exception))
+        self.assertNotIn('index.ts', str(caught.exception))
+
+    def test_where_package_json_stops_being_json(self):
+        for text, line, column, words in (
+                ('{"dependencies":{"ms":"^2",}}', 1, 27, 'a comma with nothing behind it'),
+                ('{\n  "ü": 1, "a": 2\n  "b": 3\n}', 3, 3, 'a comma is missing'), ('{"a" 1}', 1, 6, 'a colon is missing'),
+                ('{"a": [1, 2,\n]}', 1, 12, 'a comma with nothing behind it'), ("{'a': 1}", 1, 2, 'double quotes'),
+                ('{"a": 1} x', 1, 10, 'unexpected x'), ('{"a": }', 1, 7, 'a value is missing'), ('{\n"a": {"b": 1}\n', 3, 1, 'a { is never closed'),
+                ('{"a": "b}\n', 1, 7, 'never closed'), ('{\n  // why\n  "a": 1}', 2, 3, 'a comment'), ('{"a": undefined}', 1, 7, 'unexpected undefined')):
+            with self.subTest(text):
+                error, = self.refused({'package.json': text, 'index.js': 'exports.handler = () => 1;'})
+                self.assertEqual(('package.json', line, column), error[:3], error)
+                self.assertIn(words, error[4])
+
+    def test_a_source_that_is_nested_too_deep_has_no_line(self):
+        with self.assertRaises(Refused) as caught:
+            self.build({'index.js': 'let x;\n' + 'x=(' * 20000})
+        self.assertIn('index.js: SyntaxError: the source is nested too deep', str(caught.exception))
+
     def test_jsx(self):
         files = {'index.tsx': 'const React = { createElement: (t: string, p: unknown, ...c: string[]) => [t, c] };\n'
                               'export const handler = () => <b>x</b>;'}

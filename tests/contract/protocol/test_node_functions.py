@@ -268,6 +268,11 @@ class Checking(Base):
         self.assertEqual([(1, 8)], [e[:2] for e in self.errors('\tlet x y')])
         self.assertEqual(1, len(self.errors('function f() {')))
 
+    def test_what_is_nested_too_deep_for_the_parser(self):
+        deep = 'const a = 1;\nlet x; ' + 'x=(' * 20000
+        for source in (deep, 'import "fs";\n' + deep, 'export ' + deep):
+            self.assertEqual([(0, 0, 'SyntaxError: the source is nested too deep')], self.errors(source))
+
     def test_modules(self):
         for source in ('import fs from "fs";', 'export const a = 1;', 'const a = 1;\nexport { a };', 'await 1;',
                        'console.log(import.meta.url)', 'export default async () => 1', 'import "fs"; function handler() {}'):
