@@ -1,6 +1,8 @@
 #include "launch.hpp"
 
 #include <algorithm>
+#include <csignal>
+#include <cstring>
 
 namespace node_executor {
 
@@ -85,6 +87,16 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
     }
     if (const size_t fatal = errors.find("FATAL ERROR: "); fatal != std::string_view::npos) {
         message = "Node.js gave up: " + lineAt(errors, fatal);
+        return true;
+    }
+    const bool aborted = exit.signal == SIGABRT ||
+                         errors.find("node::Abort(") != std::string_view::npos ||
+                         errors.find("Native stack trace") != std::string_view::npos;
+    if (aborted || exit.signal == SIGSEGV || exit.signal == SIGBUS || exit.signal == SIGILL) {
+        message = aborted ? "the function's process was aborted (SIGABRT)"
+                          : std::string("Node.js crashed (") + ::strsignal(exit.signal) + ")";
+        hint = aborted ? "process.abort or a package's native code did that; throw an error instead"
+                       : "a package's native code is at fault, most likely";
         return true;
     }
     if (exit.exitCode == 9 || errors.find("in NODE_OPTIONS") != std::string_view::npos) {

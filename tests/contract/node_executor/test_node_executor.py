@@ -399,6 +399,15 @@ class Launch(NodeExecutor):
         message, _ = self.plugin.describe_exit(7, 0, '')
         self.assertIn('code 7', message)
         self.assertIsNone(self.plugin.describe_exit(-1, 9, ''))
+        trace = '----- Native stack trace -----\n\n 1: 0xb8d0a3 node::Abort() [node]\n 2: 0xc5 [node]\n'
+        for signal, errors in ((6, trace), (6, ''), (9, trace)):
+            message, hint = self.plugin.describe_exit(-1, signal, errors)
+            self.assertIn('aborted', message)
+            self.assertNotIn('0x', message)
+            self.assertIn('process.abort', hint)
+        message, hint = self.plugin.describe_exit(-1, 11, '')
+        self.assertIn('Segmentation fault', message)
+        self.assertIn('native code', hint)
 
 
 if __name__ == '__main__':
