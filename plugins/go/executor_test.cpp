@@ -78,6 +78,12 @@ class GoExecutorTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(contains(explained(7, 0, "bye\n"), "exit code 7"));
         CPPUNIT_ASSERT(contains(explained(2, 0, "panic: lost" + trace), "a panic outside of the handler ended the program: lost"));
         CPPUNIT_ASSERT(contains(explained(-1, 9, "fatal error: concurrent map writes" + trace), "concurrent map writes"));
+        const std::string init = "panic: lost\n\ngoroutine 1 [running]:\nstrings.Repeat({0x5095d3?, 0x0?}, 0x0?)\n\tstrings/strings.go:628 +0x56f\n"
+                                 "main.init.func1(...)\n\tx.example/shop/main.go:12\nmain.init()\n\tx.example/shop/main.go:1 +0x5a\n";
+        CPPUNIT_ASSERT_EQUAL(std::string("a panic outside of the handler ended the program: lost (main.go, line 12)"), explained(2, 0, init));
+        const std::string generated = "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [select (no cases)]:\n"
+                                      "main.cloudfunction__invoke(0x1)\n\tfunction/cloudfunction__main.go:8 +0x1d\nmain.main()\n\tm.go:1 +0x1\n";
+        CPPUNIT_ASSERT(!contains(explained(2, 0, generated), ".go"));
         std::string deep = "main.g(0x1)\n\tmain.go:1 +0x1\ngoroutine 5 [idle]:\n";
         for (int i = 0; i < 20; ++i) deep += "main.deep(0x" + std::to_string(i) + ")\n\tmain.go:1 +0x1d\n";
         CPPUNIT_ASSERT(contains(explained(2, 0, deep), "recursion"));

@@ -39,6 +39,27 @@ size_t mostRepeatedFrame(std::string_view text) {
     return most;
 }
 
+// ` (main.go, line 3)`: the first place of a traceback in the function's own package; empty when there is none. What lies in
+// its folders looks like any other package.
+std::string placeIn(std::string_view text) {
+    bool own = false;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view line = text.substr(at, end - at);
+        at = end + 1;
+        if (own && line.substr(0, 1) == "\t") {
+            const size_t colon = line.rfind(".go:");
+            if (colon == std::string_view::npos) continue;
+            const size_t slash = line.rfind('/', colon), begin = slash == std::string_view::npos ? 1 : slash + 1;
+            const std::string_view number = line.substr(colon + 4);
+            return " (" + std::string(line.substr(begin, colon + 3 - begin)) + ", line " +
+                   std::string(number.substr(0, number.find_first_not_of("0123456789"))) + ")";
+        }
+        own = line.substr(0, 5) == "main." && !contains(line, "main.cloudfunction__") && line.substr(0, 10) != "main.main(";
+    }
+    return {};
+}
+
 std::string fatalHint(const std::string& what) {
     if (what == "stack overflow") return "A function calls itself without end, or too deep for the memory limit.";
     if (contains(what, "out of memory") || contains(what, "cannot allocate memory"))
@@ -59,10 +80,10 @@ bool explainExit(const cloudfunction::Exit& exit, std::string& message, std::str
     // the worker by then. A traceback alone is proof too: only the end of a long one is known here.
     const bool gaveUp = contains(text, " +0x") && (exit.exitCode == 2 || contains(text, "goroutine "));
     if (gaveUp && !fatal.empty()) {
-        message = "Go's runtime ended the program: " + fatal;
+        message = "Go's runtime ended the program: " + fatal + placeIn(text);
         hint = fatalHint(fatal);
     } else if (gaveUp && !panic.empty()) {
-        message = "a panic outside of the handler ended the program: " + panic;
+        message = "a panic outside of the handler ended the program: " + panic + placeIn(text);
         hint = "A panic in a goroutine of your own, or in init, ends the whole program: recover inside the goroutine.";
     } else if (gaveUp && mostRepeatedFrame(text) >= deepRecursion) {
         message = "the program ended deep in a recursion, most likely by a stack overflow";
