@@ -54,6 +54,10 @@ public:
     void plan(const FunctionInfo* /*function*/, const Plan& plan) override {
         plan.set(CF_PLAN_EXEC, 1);
         plan.argument("main");
+        plan.environment("PATH", "/usr/local/bin:/usr/bin:/bin");
+        plan.environment("HOME", "/tmp");
+        plan.environment("TMPDIR", "/tmp");
+        plan.environment("LANG", "C.UTF-8");
         plan.set(CF_PLAN_CONCURRENCY, maxConcurrency);
     }
 

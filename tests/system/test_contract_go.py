@@ -83,6 +83,16 @@ func handler() interface{} {
 }
 ''', environment={'COLOR': 'blue', 'TZ': 'Asia/Shanghai'}))
 
+    def test_the_environment_of_every_function(self):
+        code = 'func handler() []string { return []string{os.Getenv("HOME"), os.TempDir(), os.Getenv("PATH"), os.Getenv("LANG")} }'
+        self.assertEqual(['/tmp', '/tmp', '/usr/local/bin:/usr/bin:/bin', 'C.UTF-8'], self.result(self.function('go', code)))
+        own = self.function('go', code, environment={'HOME': '/', 'LANG': 'de_DE.UTF-8'})
+        self.assertEqual(['/', '/tmp', '/usr/local/bin:/usr/bin:/bin', 'de_DE.UTF-8'], self.result(own))
+
+    def test_a_panic_while_loading_names_its_line(self):
+        answer = self.create('go', 'var x = func() int {\n\tpanic("no")\n}()\n\nfunc handler() int { return x }')
+        self.assertIn('no (main.go, line 2)', answer.text)
+
     def test_several_files(self):
         self.needs('go')
         created = self.create('go', files={
