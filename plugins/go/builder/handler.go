@@ -85,7 +85,7 @@ func (t *tree) findHandler(name string) (*handler, []remark) {
 		message = name + " cannot be the handler: Go calls it by itself"
 	}
 	if sort.Strings(others); len(others) > 0 {
-		message += "; there is " + strings.Join(others, ", ")
+		message += "; functions: " + strings.Join(others, ", ")
 	}
 	place := remark{message: message}
 	if len(t.files) == 1 {

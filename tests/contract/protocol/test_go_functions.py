@@ -213,7 +213,7 @@ class Forms(Base):
 
     def test_no_such_handler(self):
         errors = self.refused('func other() {}\nfunc Third() {}\n')
-        self.assertIn('no function named "handler"; there is Third, other', errors[0][4])
+        self.assertIn('no function named "handler"; functions: Third, other', errors[0][4])
 
 
 class Files(Base):
