@@ -1,5 +1,6 @@
 // Versions: built, loaded, switched to, kept as failed, dropped.
 #include <algorithm>
+#include <sstream>
 
 #include "base/log.hpp"
 #include "functions/service_state.hpp"
@@ -24,9 +25,11 @@ Failure asBuildFailure(Failure failure) {
 
 // What was built and does not load has failed.
 void failLoaded(Builds::Outcome& outcome, Failure why) {
+    std::string line;
     outcome.version.state = VersionState::failed;
     outcome.version.artifactKey.clear();
     outcome.version.locks.clear();
+    for (std::istringstream lines(why.buildLog); std::getline(lines, line);) outcome.shown.log(line);
     outcome.version.failure = asBuildFailure(std::move(why));
     std::ranges::copy(outcome.version.failure->remarks, std::back_inserter(outcome.version.remarks));
     outcome.shown.log(outcome.version.failure->detail);

@@ -157,7 +157,9 @@ void VersionPool::loadFailed(const WorkerEnd& end) {
     }
     if (loaded_) {
         preloadLeft_ = 0;
-        loaded(loadFailure_);
+        auto why = loadFailure_;
+        why.buildLog = base::toValidUtf8(end.printed);  // for whoever saves; callers are not told
+        loaded(std::move(why));
     }
     const bool hopeless = std::none_of(workers_.begin(), workers_.end(),
                                        [](const auto& w) { return w->takesWork(); });

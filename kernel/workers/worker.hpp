@@ -46,6 +46,7 @@ struct WorkerEnd {
     std::string detail{};  // a sentence
     std::string hint{};
     std::string loadError{};  // the error document of a LOAD_FAILED
+    std::string printed{};    // the end of what it printed, of one that was never ready
     uint64_t memoryPeakBytes = 0;
     std::vector<InvocationPtr> begun{};     // in its hands when it ended
     std::vector<InvocationPtr> notBegun{};  // only waiting in its socket
@@ -230,6 +231,7 @@ private:
     Clock::time_point ringsAt_{};  // deadline_
     std::string lastErrors_;
     std::string loadError_;
+    std::string printed_;  // until it is ready
     RefusalLines refusalLines_;
     char lastCall_[base::ulidSize]{};  // whom it answered last
     uint64_t memoryPeakBytes_ = 0;

@@ -230,6 +230,7 @@ void Worker::finishDying() {
     end.cause = cause_;
     end.detail = causeDetail_;
     end.loadError = std::move(loadError_);
+    end.printed = std::move(printed_);
     end.memoryPeakBytes = std::max(memoryPeakBytes_, ended_.memoryPeakBytes);
     const bool unexplained =
         cause_ == WorkerEnd::Cause::crashed || cause_ == WorkerEnd::Cause::notStarted;

@@ -19,6 +19,7 @@ using protocol::Tag;
 namespace {
 
 constexpr size_t keptErrors = 8 * 1024;
+constexpr size_t keptPrinted = 2 * 1024;
 constexpr size_t keptOut = 64 * 1024;  // a large event must not keep its memory for ever
 constexpr size_t maxErrorDocument = 64 * 1024;
 constexpr std::chrono::milliseconds lateRefusal{200};
@@ -29,6 +30,11 @@ constexpr std::chrono::microseconds chatterCost{20};        // 50 000 a second
 constexpr uint32_t chatterBurst = 8192, leastBurst = 1024;  // of a function, of a worker
 constexpr size_t pipeRead = 16 * 1024;
 constexpr int pipeReads = 4;  // as much as a pipe holds (pipe(7))
+
+void keepEnd(std::string& kept, std::string_view text, size_t most) {
+    kept.append(text.substr(text.size() > most ? text.size() - most : 0));
+    if (kept.size() > most) kept.erase(0, kept.size() - most);
+}
 
 }  // namespace
 
@@ -165,6 +171,7 @@ bool Worker::onFrame(const Frame& frame) {
             if (state_ != State::loading || !saidHello_) return broken("READY without LOAD");
             state_ = State::ready;
             initTime_ = microsecondsSince(bound_, Clock::now());
+            std::string().swap(printed_);
             context_.loop.cancel(life_);
             life_ = 0;
             sampleMemory(true);
@@ -339,11 +346,9 @@ bool Worker::onLogFrame(const Frame& frame) {
 
 void Worker::print(Stream stream, Invocation* invocation, std::string_view text) {
     if (text.empty()) return;
-    if (stream == Stream::errors) {
-        lastErrors_.append(text.substr(text.size() > keptErrors ? text.size() - keptErrors : 0));
-        if (lastErrors_.size() > keptErrors) lastErrors_.erase(0, lastErrors_.size() - keptErrors);
-    }
+    if (stream == Stream::errors) keepEnd(lastErrors_, text, keptErrors);
     if (!target_) return;
+    if (initTime_.count() == 0) keepEnd(printed_, text, keptPrinted);
     if (invocation != nullptr) {
         const size_t room =
             Invocation::maxLogBytes - std::min(Invocation::maxLogBytes, invocation->log.size());

@@ -65,9 +65,11 @@ class UpdateUnderLoad(SystemTest):
 
     def test_code_that_does_not_load_changes_nothing(self):
         name = self.function('python', CODE['python'] % 0)
-        answer = self.call('PATCH', f'{FUNCTIONS}/{name}', {'code': 'raise RuntimeError("no")\n' + CODE['python'] % 1})
+        code = 'print("looks around"); raise RuntimeError("no")\n' + CODE['python'] % 1
+        answer = self.call('PATCH', f'{FUNCTIONS}/{name}', {'code': code})
         self.assertEqual(422, answer.status, answer)
         self.assertIn('RuntimeError', answer.text)
+        self.assertIn('looks around\n', answer.json['build_log'])
         self.assertEqual(0, self.result(name))
         # Whoever did not wait for the answer finds the place there.
         version = self.get(f'{FUNCTIONS}/{name}/versions/2').json
