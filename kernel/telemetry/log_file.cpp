@@ -40,7 +40,7 @@ bool rotate(const std::string& file, int active, off_t size, const LogRetention&
     if (retention.files > 1) {
         const std::string half = file + ".new";
         const base::UniqueFd copy(
-            ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+            ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, logFileMode));
         if (copy && copyAll(active, copy.get(), size)) {
             for (uint32_t n = retention.files - 1; n > 1; --n)
                 ::rename(numbered(file, n - 1).c_str(), numbered(file, n).c_str());
@@ -71,7 +71,7 @@ std::string readWhole(const std::string& file) {
 
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention) {
     const base::UniqueFd fd(
-        ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+        ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, logFileMode));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return false;
     off_t size = info.st_size;

@@ -3,6 +3,8 @@
 // on. Callers see to it that one thread works on a file at a time.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -10,6 +12,8 @@
 #include <string_view>
 
 namespace cf::telemetry {
+
+constexpr mode_t logFileMode = 0640;
 
 struct LogRetention {
     uint64_t fileBytes = 10u << 20;  // of one file

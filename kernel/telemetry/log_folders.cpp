@@ -9,6 +9,7 @@
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "telemetry/log_file.hpp"
 
 namespace cf::telemetry {
 
@@ -44,8 +45,12 @@ void LogFolders::look() {
         if (std::string target = targetOf(at->path()); !target.empty())
             linksThere_.emplace(at->path().filename(), std::move(target));
     for (fs::directory_iterator at(workDir_ + "/.by-id", error), end; !error && at != end;
-         at.increment(error))
+         at.increment(error)) {
         foldersThere_.insert(at->path().filename());
+        // Earlier releases left them open to everybody.
+        std::error_code ignored;
+        fs::permissions(at->path(), fs::perms::others_all, fs::perm_options::remove, ignored);
+    }
 }
 
 void LogFolders::begin(const std::vector<std::pair<std::string, std::string>>& functions) {
@@ -89,10 +94,13 @@ std::vector<std::string> LogFolders::ids() const {
 
 void LogFolders::makeFolder(const std::string& id) const {
     std::error_code error;
-    fs::create_directories(workDir_ + "/.by-id/" + id + "/logs", error);
+    const std::string folder = workDir_ + "/.by-id/" + id;
+    fs::create_directory(workDir_ + "/.by-id", error);
+    ::mkdir(folder.c_str(), 0750);
+    ::mkdir((folder + "/logs").c_str(), 0750);
     // There from the beginning, so that a `tail -f` that starts before the first call sees it.
     const base::UniqueFd empty(
-        ::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+        ::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, logFileMode));
     if (!empty)
         base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
 }

@@ -1,6 +1,7 @@
 // Where functions' logs lie: <workdir>/.by-id/<function id>/logs/function.log, and a link
 // <workdir>/<function name> to the folder, so that `tail -f functions/*/logs/*.log` shows every
-// function by its name and a rename moves nothing. Not thread-safe.
+// function by its name and a rename moves nothing. What functions print may be personal: folders
+// and files are for the platform's user and group, whoever may enter `workdir`. Not thread-safe.
 #pragma once
 
 #include <string>

@@ -22,6 +22,7 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(oneInvocation);
     CPPUNIT_TEST(linesAreJoined);
     CPPUNIT_TEST(aLineWithoutAnEndIsWritten);
+    CPPUNIT_TEST(othersReadNothing);
     CPPUNIT_TEST(renaming);
     CPPUNIT_TEST(namesChangeHands);
     CPPUNIT_TEST(removing);
@@ -110,6 +111,25 @@ public:
         writer_->flush();
         CPPUNIT_ASSERT(written().ends_with(" 01D stdout 12345\n" + written().substr(written().rfind('\n', written().size() - 2) + 1)));
         CPPUNIT_ASSERT(written().ends_with(" 01E stdout 6\n"));
+    }
+
+    void othersReadNothing() {
+        const mode_t umask = ::umask(0);
+        fs::create_directories(*folder_ / ".by-id/fn_old/logs");  // of an earlier release
+        open({.retention = {.fileBytes = 100}});
+        logs_->begin({{"fn_1", "hello"}, {"fn_old", "old"}});
+        for (int i = 0; i < 2; ++i) {
+            logs_->write("fn_1", "01A", LogStream::output, "a line of some length\n");
+            logs_->write("fn_old", "01B", LogStream::output, "printed\n");
+            writer_->flush();
+        }
+        ::umask(umask);
+        CPPUNIT_ASSERT_EQUAL(0750u, modeOf(".by-id/fn_1"));
+        CPPUNIT_ASSERT_EQUAL(0750u, modeOf(".by-id/fn_1/logs"));
+        CPPUNIT_ASSERT_EQUAL(0640u, modeOf(".by-id/fn_1/logs/function.log"));
+        CPPUNIT_ASSERT_EQUAL(0640u, modeOf(".by-id/fn_1/logs/function.log.1"));
+        CPPUNIT_ASSERT_EQUAL(0770u, modeOf(".by-id/fn_old"));
+        CPPUNIT_ASSERT_EQUAL(0640u, modeOf(".by-id/fn_old/logs/function.log"));
     }
 
     void renaming() {
@@ -224,6 +244,11 @@ public:
     }
 
 private:
+    unsigned modeOf(const char* path) {
+        struct stat info {};
+        CPPUNIT_ASSERT_EQUAL(0, ::stat((*folder_ / path).c_str(), &info));
+        return info.st_mode & 07777;
+    }
     void open(telemetry::FunctionLogsOptions options) {
         writer_.reset();
         logs_.reset();
