@@ -46,6 +46,18 @@ bool isAccepted(const Request& request, std::string_view type) {
                        [&](std::string_view known) { return equalsLower(type, known); });
 }
 
+// Archives say by their first bytes how they are packed.
+std::optional<Refusal> checkEncoding(const Request& request, std::string_view coding) {
+    if (coding.empty() || isArchiveUpload(request)) return {};
+    Refusal refused =
+        refusal(415, "unsupported_media_type",
+                "the body is said to be encoded as \"" + std::string(coding.substr(0, 100)) +
+                    "\" (Content-Encoding), which is not understood here",
+                "send the JSON as it is, without Content-Encoding");
+    refused.headers = "Accept-Encoding: identity\r\n";
+    return refused;
+}
+
 bool equalInConstantTime(const Sha256& a, const Sha256& b) {
     uint8_t difference = 0;
     for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
@@ -124,10 +136,15 @@ std::optional<Refusal> checkOrigin(const Request& request) {
 std::optional<Refusal> checkContentType(const Request& request) {
     if (!isChange(request) || isFunctionUrl(request) || request.body.empty()) return {};
     size_t types = 0;
-    std::string_view type;
+    std::string_view type, coding;
     for (const Header& field : request.headers)
-        if (equalsIgnoringCase(field.name, "Content-Type") && ++types == 1) type = field.value;
-    if (types == 1 && isAccepted(request, trimmed(type.substr(0, type.find(';'))))) return {};
+        if (equalsIgnoringCase(field.name, "Content-Type") && ++types == 1)
+            type = field.value;
+        else if (equalsIgnoringCase(field.name, "Content-Encoding") &&
+                 !equalsLower(trimmed(field.value), "identity"))
+            coding = field.value;
+    if (types == 1 && isAccepted(request, trimmed(type.substr(0, type.find(';')))))
+        return checkEncoding(request, coding);
     return refusal(415, "unsupported_media_type",
                    types == 0  ? std::string("the request does not say what its body is")
                    : types > 1 ? std::string("the request says more than once what its body is")

@@ -42,7 +42,7 @@ std::optional<Refusal> checkFunctionHost(const Request& request, const GuardOpti
 // 403 foreign_origin: a change that another site's page asks for. Our own page's Origin names what
 // Host names.
 std::optional<Refusal> checkOrigin(const Request& request);
-// 415 unsupported_media_type: a change with a body that is not application/json.
+// 415 unsupported_media_type: a change with a body that is not application/json, or is compressed.
 std::optional<Refusal> checkContentType(const Request& request);
 // 401 unauthorized with WWW-Authenticate. The web page's files and /api/health/ready need no token.
 std::optional<Refusal> checkToken(const Request& request, const GuardOptions& options);

@@ -1,4 +1,6 @@
 """Who may call: other web pages, DNS rebinding and strangers are kept out."""
+import gzip
+import json
 import re
 import socket
 import urllib.parse
@@ -26,6 +28,12 @@ class Guards(SystemTest):
                 self.assertProblem(self.attempt({'Content-Type': content_type}), 415, 'unsupported_media_type')
         self.needs('python')
         self.assertEqual(201, self.attempt({'Content-Type': 'application/json; charset=utf-8'}).status)
+
+    def test_compressed_bodies(self):
+        name = self.unique()
+        answer = self.call('PUT', f'{FUNCTIONS}/{name}', gzip.compress(json.dumps(FUNCTION).encode()), {'Content-Encoding': 'gzip'})
+        self.assertIn('gzip', self.assertProblem(answer, 415, 'unsupported_media_type')['detail'])
+        self.assertEqual('identity', answer.headers['Accept-Encoding'])
 
     def test_invocations_need_json(self):
         name = self.function(**FUNCTION)

@@ -15,6 +15,7 @@ class GuardsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testOriginsWithoutAHost);
     CPPUNIT_TEST(testOriginsOfReads);
     CPPUNIT_TEST(testContentTypes);
+    CPPUNIT_TEST(testEncodings);
     CPPUNIT_TEST(testFunctionUrls);
     CPPUNIT_TEST(testTokens);
     CPPUNIT_TEST(testOpenPaths);
@@ -132,6 +133,26 @@ public:
             through(checkOrigin(request(
                 method, "/",
                 {{"Host", "a"}, {"Origin", "http://b"}, {"Sec-Fetch-Site", "cross-site"}})));
+    }
+
+    void testEncodings() {
+        const auto encoded = [&](const char* path, const char* coding, const char* body) {
+            return checkContentType(request(
+                "PUT", path, {{"Content-Type", "application/json"}, {"content-encoding", coding}},
+                body));
+        };
+        const auto refused = encoded("/api/v1/functions/x", "gzip", "\x1f\x8b");
+        CPPUNIT_ASSERT_EQUAL(std::string("415 unsupported_media_type"), said(refused));
+        CPPUNIT_ASSERT(refused->failure.detail.find("\"gzip\"") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string("Accept-Encoding: identity\r\n"), refused->headers);
+        for (const char* plain : {"identity", " Identity ", ""})
+            through(encoded("/api/v1/functions/x", plain, "{}"));
+        // A function may understand what the platform does not.
+        through(encoded("/function/x", "gzip", "\x1f\x8b"));
+        through(encoded("/api/v1/functions/x", "gzip", ""));
+        through(checkContentType(request(
+            "PUT", "/api/v1/functions/x/archive",
+            {{"Content-Type", "application/x-tar"}, {"Content-Encoding", "gzip"}}, "\x1f\x8b")));
     }
 
     void testContentTypes() {
