@@ -8,6 +8,7 @@
 
 #include "app/properties_file.hpp"
 #include "app/settings_keys.hpp"
+#include "base/nearest.hpp"
 
 namespace cf::app {
 
@@ -47,23 +48,10 @@ std::string keyOfVariable(const std::string& name) {
 }
 
 // The key that was probably meant.
-std::string nearest(const std::string& wrong) {
-    std::string best;
-    size_t bestDistance = 4;
-    for (const Key& key : keys()) {
-        std::vector<size_t> row(key.name.size() + 1);
-        for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-        for (size_t i = 1; i <= wrong.size(); ++i) {
-            size_t diagonal = std::exchange(row[0], i);
-            for (size_t j = 1; j < row.size(); ++j)
-                diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + (wrong[i - 1] != key.name[j - 1])}));
-        }
-        if (row.back() < bestDistance) {
-            bestDistance = row.back();
-            best = key.name;
-        }
-    }
-    return best;
+std::string meantBy(const std::string& wrong) {
+    std::vector<std::string_view> known;
+    for (const Key& key : keys()) known.push_back(key.name);
+    return std::string(base::nearest(wrong, known));
 }
 
 }  // namespace
@@ -91,7 +79,7 @@ SettingsResult readSettings(const std::string& file) {
         const bool family = (key.rfind(companionPrefix, 0) == 0 && key.size() > companionPrefix.size()) ||
                             (key.rfind(executorPrefix, 0) == 0 && key.find('.', executorPrefix.size()) != std::string::npos);
         if (!known && !family) {
-            const std::string meant = nearest(key);
+            const std::string meant = meantBy(key);
             result.errors.push_back(source + ": unknown property \"" + key + "\"" + (meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
             return;
         }

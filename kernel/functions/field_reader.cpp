@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/nearest.hpp"
 #include "functions/json_text.hpp"
 
 namespace cf::functions {
@@ -39,9 +40,21 @@ void FieldReader::refuse(std::string pointer, std::string detail, std::string li
         ++patch_.moreErrors;
 }
 
-void FieldReader::unknownField(const char* parent, std::string_view key) {
+void FieldReader::unknownField(const char* parent, std::string_view key,
+                               const std::vector<std::string_view>& known) {
+    std::string detail = "unknown field";
+    if (patch_.errors.size() < mostErrors) {
+        if (const auto meant = base::nearest(key, known); !meant.empty()) {
+            detail += "; did you mean " + inQuotes(meant) + "?";
+        } else if (listed_ != parent) {
+            listed_ = parent;
+            detail += "; known fields are ";
+            for (const auto name : known)
+                detail.append(name == known.front() ? "" : ", ").append(name);
+        }
+    }
     refuse(std::string(parent) + "/" + pointerToken(base::toValidUtf8(key.substr(0, 80))),
-           "unknown field");
+           std::move(detail));
 }
 
 void FieldReader::text(Field<std::string>& field, const char* pointer, element value,

@@ -2,6 +2,9 @@
 // is made of.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "functions/document.hpp"
 
 namespace cf::functions {
@@ -24,7 +27,9 @@ protected:
                 std::string observed = {});
     uint64_t refused() const { return patch_.errors.size() + patch_.moreErrors; }
 
-    void unknownField(const char* parent, std::string_view key);
+    // `known`: the fields that `parent` has. Says which of them was meant, or which there are.
+    void unknownField(const char* parent, std::string_view key,
+                      const std::vector<std::string_view>& known);
     void tooLarge(const char* pointer, uint64_t bytes, uint64_t maxBytes);
 
     // Marks the field as present; true when a value of the wanted kind is to be read.
@@ -50,6 +55,8 @@ protected:
     Patch patch_{};
 
 private:
+    std::string_view listed_{"-"};  // parent whose fields were listed last: once is enough
+
     void outOfRange(const char* pointer, element value, const std::string& low,
                     const std::string& high, const char* unit);
 };

@@ -50,54 +50,68 @@ public:
     }
 
 private:
+    struct Known {
+        std::string_view name;
+        void (*read)(Reader& reader, element value);
+    };
+
     void field(std::string_view key, element value) {
-        if (key == "name")
-            name(value);
-        else if (key == "description")
-            text(patch_.description, "/description", value, limits_.descriptionBytes);
-        else if (key == "runtime")
-            text(patch_.runtime, "/runtime", value, 64);
-        else if (key == "handler")
-            handler(value);
-        else if (key == "code")
-            text(patch_.code, "/code", value, limits_.codeBytes);
-        else if (key == "files")
-            files(value);
-        else if (key == "archive")
-            archive(value);
-        else if (key == "environment")
-            environment(value);
-        else if (key == "network")
-            network(value);
-        else if (key == "timeout")
-            seconds(patch_.timeout, "/timeout", value, limits_.minTimeout, limits_.maxTimeout);
-        else if (key == "init_timeout")
-            seconds(patch_.initTimeout, "/init_timeout", value, limits_.minTimeout,
-                    limits_.maxTimeout);
-        else if (key == "memory")
-            integer(patch_.memoryMb, "/memory", value, limits_.minMemoryMb, limits_.maxMemoryMb,
-                    " MB");
-        else if (key == "concurrency")
-            integer(patch_.concurrency, "/concurrency", value, 1, limits_.maxConcurrency);
-        else if (key == "min_workers")
-            integer(patch_.minWorkers, "/min_workers", value, 0, limits_.maxMinWorkers);
-        else if (key == "max_workers")
-            integer(patch_.maxWorkers, "/max_workers", value, 0, limits_.maxWorkers);
-        else if (key == "keep_alive")
-            keepAlive(value);
-        else if (key == "http")
-            http(value);
-        else if (key == "labels")
-            labels(value);
-        else if (key == "dependencies")
-            dependencies(value);
-        else if (key == "locks")
-            locks(value);
-        else if (std::find(std::begin(readOnlyFields), std::end(readOnlyFields), key) !=
-                 std::end(readOnlyFields))
-            patch_.readOnly.emplace_back(key, simdjson::minify(value));
-        else
-            unknownField("", key);
+        static constexpr Known fields[] = {
+            {"name", [](Reader& r, element v) { r.name(v); }},
+            {"description",
+             [](Reader& r, element v) {
+                 r.text(r.patch_.description, "/description", v, r.limits_.descriptionBytes);
+             }},
+            {"runtime", [](Reader& r, element v) { r.text(r.patch_.runtime, "/runtime", v, 64); }},
+            {"handler", [](Reader& r, element v) { r.handler(v); }},
+            {"code",
+             [](Reader& r, element v) { r.text(r.patch_.code, "/code", v, r.limits_.codeBytes); }},
+            {"files", [](Reader& r, element v) { r.files(v); }},
+            {"archive", [](Reader& r, element v) { r.archive(v); }},
+            {"dependencies", [](Reader& r, element v) { r.dependencies(v); }},
+            {"locks", [](Reader& r, element v) { r.locks(v); }},
+            {"environment", [](Reader& r, element v) { r.environment(v); }},
+            {"network", [](Reader& r, element v) { r.network(v); }},
+            {"timeout",
+             [](Reader& r, element v) {
+                 r.seconds(r.patch_.timeout, "/timeout", v, r.limits_.minTimeout,
+                           r.limits_.maxTimeout);
+             }},
+            {"init_timeout",
+             [](Reader& r, element v) {
+                 r.seconds(r.patch_.initTimeout, "/init_timeout", v, r.limits_.minTimeout,
+                           r.limits_.maxTimeout);
+             }},
+            {"memory",
+             [](Reader& r, element v) {
+                 r.integer(r.patch_.memoryMb, "/memory", v, r.limits_.minMemoryMb,
+                           r.limits_.maxMemoryMb, " MB");
+             }},
+            {"concurrency",
+             [](Reader& r, element v) {
+                 r.integer(r.patch_.concurrency, "/concurrency", v, 1, r.limits_.maxConcurrency);
+             }},
+            {"min_workers",
+             [](Reader& r, element v) {
+                 r.integer(r.patch_.minWorkers, "/min_workers", v, 0, r.limits_.maxMinWorkers);
+             }},
+            {"max_workers",
+             [](Reader& r, element v) {
+                 r.integer(r.patch_.maxWorkers, "/max_workers", v, 0, r.limits_.maxWorkers);
+             }},
+            {"keep_alive", [](Reader& r, element v) { r.keepAlive(v); }},
+            {"http", [](Reader& r, element v) { r.http(v); }},
+            {"labels", [](Reader& r, element v) { r.labels(v); }}};
+        const auto found = std::ranges::find(fields, key, &Known::name);
+        if (found != std::end(fields)) return found->read(*this, value);
+        if (std::ranges::find(readOnlyFields, key) != std::end(readOnlyFields))
+            return void(patch_.readOnly.emplace_back(key, simdjson::minify(value)));
+        static const std::vector<std::string_view> names = [] {
+            std::vector<std::string_view> all;
+            for (const Known& known : fields) all.push_back(known.name);
+            return all;
+        }();
+        unknownField("", key, names);
     }
 
     void name(element value) {
@@ -287,7 +301,7 @@ private:
             } else if (key == "allow") {
                 destinations(content, rules.allow);
             } else {
-                unknownField("/network", key);
+                unknownField("/network", key, {"mode", "allow"});
             }
         }
         if (rules.mode == NetworkMode::none && !rules.allow.empty())
@@ -328,7 +342,7 @@ private:
             else if (key == "cors")
                 settings.cors = cors(content);
             else
-                unknownField("/http", key);
+                unknownField("/http", key, {"enabled", "cors"});
         }
         patch_.http.value = std::move(settings);
     }
@@ -356,7 +370,8 @@ private:
                 integer(age, pointer.c_str(), content, 0, 86'400, " seconds");
                 cors.maxAgeSeconds = age.value.value_or(Cors{}.maxAgeSeconds);
             } else
-                unknownField("/http/cors", key);
+                unknownField("/http/cors", key,
+                             {"origins", "methods", "headers", "credentials", "max_age"});
         }
         const bool anyOrigin = cors.origins.empty() || std::ranges::count(cors.origins, "*") != 0;
         if (cors.credentials && anyOrigin)

@@ -88,6 +88,10 @@ class BadBodies(SystemTest):
         self.assertIn('cobol', str(document))
         self.assertIn('python', str(document), 'says which there are')
 
+    def test_the_field_that_was_meant(self):
+        document = self.assertProblem(self.create('python', CODE, timeot=5), 422, 'invalid_function')
+        self.assertEqual('unknown field; did you mean "timeout"?', document['errors'][0]['detail'])
+
     def test_missing_fields(self):
         document = self.assertProblem(self.post(FUNCTIONS, {}), 422, 'invalid_function')
         self.assertLessEqual({'/name', '/runtime'}, {e['pointer'] for e in document['errors']})

@@ -14,6 +14,7 @@ class ValidationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(refusesEachWrongField);
     CPPUNIT_TEST(acceptsTheEdges);
     CPPUNIT_TEST(namesEverythingAtOnce);
+    CPPUNIT_TEST(saysWhichFieldWasMeant);
     CPPUNIT_TEST(listsSoManyAndSaysHowManyMore);
     CPPUNIT_TEST(tellsLimitAndObserved);
     CPPUNIT_TEST(refusesUnsafeFileNames);
@@ -144,6 +145,25 @@ class ValidationTest : public CppUnit::TestFixture {
         const std::vector<std::string> wanted{"/code", "/colour",  "/handler", "/memory",
                                               "/name", "/runtime", "/timeout"};
         CPPUNIT_ASSERT_MESSAGE(why(result), wanted == found);
+    }
+
+    void saysWhichFieldWasMeant() {
+        const auto said = [](const std::string& members) {
+            const auto result = draft(document(members));
+            std::string all;
+            for (const auto& field : result.failure().fields) all += field.detail + "\n";
+            return all;
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("unknown field; did you mean \"timeout\"?\n"),
+                             said("'timeot':5"));
+        CPPUNIT_ASSERT_EQUAL(std::string("unknown field; known fields are mode, allow\n"),
+                             said("'network':{'ports':[1]}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("unknown field; did you mean \"max_age\"?\n"),
+                             said("'http':{'cors':{'maxage':1}}"));
+        // Once is enough.
+        const std::string two = said("'colour':1,'shape':2");
+        CPPUNIT_ASSERT(two.starts_with("unknown field; known fields are name, description, "));
+        CPPUNIT_ASSERT(two.ends_with(", labels\nunknown field\n"));
     }
 
     void listsSoManyAndSaysHowManyMore() {
