@@ -125,8 +125,12 @@ std::vector<std::string> Catalog::names() const {
     std::vector<std::string> names;
     const auto all = executors();
     for (const auto& executor : *all)
-        for (const Runtime& runtime : executor->facts().manifest.runtimes)
-            names.push_back(runtime.name);
+        for (const Runtime& runtime : executor->facts().manifest.runtimes) {
+            std::string& name = names.emplace_back(runtime.name);
+            for (const Alias& alias : runtime.aliases)
+                (name += &alias == &runtime.aliases.front() ? " (or " : ", ") += alias.name;
+            if (!runtime.aliases.empty()) name += ')';
+        }
     std::sort(names.begin(), names.end());
     return names;
 }

@@ -30,7 +30,8 @@ public:
     // By runtime name or alias, exactly as typed. The executor may be unavailable.
     std::optional<Found> find(std::string_view nameOrAlias) const;
     std::shared_ptr<const Executor> byId(std::string_view executorId) const;  // null: there is none
-    std::vector<std::string> names() const;  // of runtimes, without aliases, sorted
+    // For "known runtimes are ...": "toy (or toylang, plaything)", sorted.
+    std::vector<std::string> names() const;
     std::shared_ptr<const Executors> executors() const;
 
     // The array of GET /api/v1/runtimes. A plugin that could not be described is in it under its

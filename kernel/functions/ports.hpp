@@ -55,7 +55,7 @@ public:
     // come without it). Failures: invalid_function (one of them makes no sense; the detail says
     // which), runtime_unavailable, executor_error.
     virtual base::Result<SourceFile> writeDependencies(const BuildRequest& request) const = 0;
-    // Canonical names, for "known runtimes are ..." in errors.
+    // For "known runtimes are ..." in errors: names, each with its aliases in brackets.
     virtual std::vector<std::string> names() const = 0;
 };
 

@@ -87,6 +87,8 @@ class BadBodies(SystemTest):
         self.assertEqual('/runtime', document['errors'][0]['pointer'])
         self.assertIn('cobol', str(document))
         self.assertIn('python', str(document), 'says which there are')
+        detail = self.create('Python', CODE).json['errors'][0]['detail']
+        self.assertRegex(detail, r'known runtimes are .*node \(or [a-z, ]*typescript[a-z, ]*\)', 'aliases too')
 
     def test_the_field_that_was_meant(self):
         document = self.assertProblem(self.create('python', CODE, timeot=5), 422, 'invalid_function')

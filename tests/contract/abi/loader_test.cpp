@@ -114,7 +114,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("mock"), catalog.find("mockery")->runtime->name);
         CPPUNIT_ASSERT(!catalog.find("Mock"));
         CPPUNIT_ASSERT(!catalog.find(""));
-        CPPUNIT_ASSERT_EQUAL(std::string("mock"), catalog.names().at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("mock (or mockery, mocker)"), catalog.names().at(0));
         CPPUNIT_ASSERT_EQUAL(size_t{1}, catalog.names().size());
         CPPUNIT_ASSERT(catalog.byId("mock") && !catalog.byId("mockery"));
     }
