@@ -106,14 +106,30 @@ Result<Saved> FunctionService::read(std::string_view idOrName) const {
     return state_->saved(entry, std::move(*sources), false);
 }
 
+namespace {
+
+Failure unknownRuntime(const std::string& name, const std::vector<std::string>& known) {
+    std::string names;
+    for (const auto& one : known) (names += names.empty() ? "" : ", ") += one;
+    return {.reason = "invalid_query",
+            .detail = "there is no runtime \"" + base::toValidUtf8(name.substr(0, 64)) + "\"",
+            .hint = "known runtimes are " + names};
+}
+
+}  // namespace
+
 Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     std::string runtime = request.runtime;
-    if (const auto known = state_->runtimes.resolve(runtime)) runtime = known->name;
+    const auto known = state_->runtimes.resolve(runtime);
+    if (known) runtime = known->name;
+    // Functions may be left of an executor that is not there any more.
+    bool isKnown = known || runtime.empty() || !request.cursor.empty();
     const std::string query = nameKey(request.query);
     const auto wanted = [&](const FunctionEntry& entry) {
         const VersionSpec& spec = entry.shown().spec;
         if (!runtime.empty() && spec.runtime != runtime && spec.runtimeAlias != request.runtime)
             return false;
+        isKnown = true;
         return query.empty() || nameKey(entry.function.name).find(query) != query.npos ||
                nameKey(entry.function.description).find(query) != query.npos;
     };
@@ -127,6 +143,7 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     for (;;) {
         // One more than fit: whether there is a next page.
         auto some = state_->registry.after(key, request.limit + 1);
+        if (some.empty() && !isKnown) return unknownRuntime(runtime, state_->runtimes.names());
         if (some.empty()) return page;
         key = nameKey(some.back()->function.name);
         for (FunctionPtr& entry : some) {

@@ -90,6 +90,12 @@ class BadBodies(SystemTest):
         detail = self.create('Python', CODE).json['errors'][0]['detail']
         self.assertRegex(detail, r'known runtimes are .*node \(or [a-z, ]*typescript[a-z, ]*\)', 'aliases too')
 
+    def test_lists_of_an_unknown_runtime(self):
+        document = self.assertProblem(self.get(FUNCTIONS + '?runtime=ruby'), 400, 'invalid_query')
+        self.assertIn('ruby', document['detail'])
+        self.assertIn('python', document['hint'])
+        self.assertEqual(200, self.get(FUNCTIONS + '?runtime=typescript').status)
+
     def test_the_field_that_was_meant(self):
         document = self.assertProblem(self.create('python', CODE, timeot=5), 422, 'invalid_function')
         self.assertEqual('unknown field; did you mean "timeout"?', document['errors'][0]['detail'])

@@ -38,6 +38,7 @@ class ServiceTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(nothingIsReadyBeforeCallsReachIt);
     CPPUNIT_TEST(anAsyncFailureStaysReadable);
     CPPUNIT_TEST(listsInPages);
+    CPPUNIT_TEST(listsOfRuntimesThatAreNotThere);
     CPPUNIT_TEST(dropsOldVersions);
     CPPUNIT_TEST(dropsOldFailedVersions);
     CPPUNIT_TEST(aFullDiskRefusesSaves);
@@ -501,6 +502,20 @@ class ServiceTest : public CppUnit::TestFixture {
             size_t{0},
             domain_.service->list({.limit = 100, .cursor = "", .runtime = "gone", .query = ""})
                 ->functions.size());
+    }
+
+    void listsOfRuntimesThatAreNotThere() {
+        const auto list = [this](const char* runtime) {
+            return domain_.service->list(
+                {.limit = 100, .cursor = "", .runtime = runtime, .query = ""});
+        };
+        must(domain_.create("{'name':'a','runtime':'toy','code':'x'}"));
+        const auto unknown = list("ruby");
+        CPPUNIT_ASSERT(!unknown);
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid_query"), unknown.failure().reason);
+        CPPUNIT_ASSERT_EQUAL(std::string("there is no runtime \"ruby\""), unknown.failure().detail);
+        CPPUNIT_ASSERT_EQUAL(std::string("known runtimes are gone, toy"), unknown.failure().hint);
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, list("gone")->functions.size());
     }
 
     void dropsOldVersions() {
