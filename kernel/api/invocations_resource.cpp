@@ -56,7 +56,7 @@ Response listInvocations(const Call& call) {
 
 Response readLogs(const Call& call) {
     const auto query =
-        Query::read(call.request.query, {"tail", "invocation_id", "request_id", "follow"});
+        Query::read(call.request.query, {"tail", "invocation_id", "request_id"}, {"follow"});
     if (!query) return failed(call, query.failure());
     if (query->has("follow") && query->text("follow") != "false")
         return failed(

@@ -77,7 +77,8 @@ std::string headersOf(const Call& call, std::string_view contentType, std::strin
 }  // namespace
 
 base::Result<Query> Query::read(std::string_view query,
-                                std::initializer_list<std::string_view> known) {
+                                std::initializer_list<std::string_view> known,
+                                std::initializer_list<std::string_view> understood) {
     Query result;
     while (!query.empty()) {
         const size_t end = std::min(query.find('&'), query.size());
@@ -90,7 +91,8 @@ base::Result<Query> Query::read(std::string_view query,
         if (!name || !value)
             return invalidQuery(
                 "the query holds a broken escape, a NUL or bytes that are not UTF-8");
-        if (std::ranges::find(known, *name) == known.end()) {
+        if (std::ranges::find(known, *name) == known.end() &&
+            std::ranges::find(understood, *name) == understood.end()) {
             std::string names;
             for (const auto other : known)
                 names += (names.empty() ? "" : ", ") + std::string(other);

@@ -35,9 +35,11 @@ struct Call {
 // Parameters of a query string, decoded ('+' is a space, as HTML forms write it).
 class Query {
 public:
-    // Failure invalid_query: one that is not in `known`, twice the same, or broken escapes.
+    // Failure invalid_query: one that is not in `known`, twice the same, or broken escapes. What is
+    // `understood` besides, if only to say that it cannot be had, is not listed as known.
     static base::Result<Query> read(std::string_view query,
-                                    std::initializer_list<std::string_view> known);
+                                    std::initializer_list<std::string_view> known,
+                                    std::initializer_list<std::string_view> understood = {});
 
     bool has(const std::string& name) const { return values_.contains(name); }
     std::string text(const std::string& name) const;

@@ -124,6 +124,9 @@ class PlatformTest : public CppUnit::TestFixture {
             client.call("GET", "/api/v1/functions/f/logs?tail=7&invocation_id=01A").body);
         CPPUNIT_ASSERT_EQUAL(400,
                              client.call("GET", "/api/v1/functions/f/logs?follow=true").status);
+        // What cannot be had is not offered.
+        CPPUNIT_ASSERT_EQUAL(std::string("known parameters are tail, invocation_id, request_id"),
+                             client.call("GET", "/api/v1/functions/f/logs?foo=1").at("/hint"));
         CPPUNIT_ASSERT_EQUAL(404, client.call("GET", "/api/v1/functions/g/logs").status);
     }
 
