@@ -58,6 +58,8 @@ int main(int argc, char** argv) {
     if (command == "--help" || command == "-h") return usage(stdout);
     if (command != "serve" && command != "config") return command.empty() ? usage(stderr) : unknown(command);
 
+    for (const auto& argument : arguments)
+        if (argument == "--help" || argument == "-h") return usage(stdout);
     std::string file;
     for (size_t i = 1; i < arguments.size(); ++i) {
         if (command == "config" && arguments[i] == "--keys") return std::fputs(cf::app::describeKeys().c_str(), stdout), 0;

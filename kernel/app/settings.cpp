@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <filesystem>
 
 #include "app/properties_file.hpp"
@@ -54,6 +55,12 @@ std::string meantBy(const std::string& wrong) {
     return std::string(base::nearest(wrong, known));
 }
 
+// Where a value stands. What stands in no line of the file, as in the environment, is named last.
+struct Source {
+    std::string words{};  // "cloudfunction.properties, line 3"
+    size_t line = SIZE_MAX;
+};
+
 }  // namespace
 
 std::string describeKeys() {
@@ -67,12 +74,16 @@ std::string describeKeys() {
 SettingsResult readSettings(const std::string& file) {
     SettingsResult result;
     std::map<std::string, std::string> values;
-    std::map<std::string, std::string> sources;
+    std::map<std::string, Source> sources;
+    std::vector<std::pair<size_t, std::string>> errors;
+    const auto refuse = [&](const Source& source, const std::string& sentence) {
+        errors.emplace_back(source.line, (source.words.empty() ? "" : source.words + ": ") + sentence);
+    };
     for (const Key& key : keys()) values[key.name] = key.standard;
 
-    const auto accept = [&](const std::string& key, const std::string& value, const std::string& source) {
+    const auto accept = [&](const std::string& key, const std::string& value, const Source& source) {
         if (key.empty()) {
-            result.errors.push_back(source + ": a line has nothing in front of its \"=\"");
+            refuse(source, "a line has nothing in front of its \"=\"");
             return;
         }
         const bool known = std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name == key; });
@@ -80,7 +91,7 @@ SettingsResult readSettings(const std::string& file) {
                             (key.rfind(executorPrefix, 0) == 0 && key.find('.', executorPrefix.size()) != std::string::npos);
         if (!known && !family) {
             const std::string meant = meantBy(key);
-            result.errors.push_back(source + ": unknown property \"" + key + "\"" + (meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
+            refuse(source, "unknown property \"" + key + "\"" + (meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
             return;
         }
         values[key] = value;
@@ -90,11 +101,12 @@ SettingsResult readSettings(const std::string& file) {
     if (!file.empty()) {
         std::map<std::string, size_t> lines;
         const auto properties = readProperties(file);
-        if (!properties) result.errors.push_back(properties.failure().detail);
+        if (!properties) refuse({}, properties.failure().detail);
         else for (const auto& [key, value, line] : *properties) {
             const auto [first, isFirst] = lines.emplace(key, line);
-            if (isFirst || key.empty()) accept(key, value, file + ", line " + std::to_string(line));
-            else result.errors.push_back(file + ", line " + std::to_string(line) + ": \"" + key + "\" stands in line " + std::to_string(first->second) + " already");
+            const Source source{file + ", line " + std::to_string(line), line};
+            if (isFirst || key.empty()) accept(key, value, source);
+            else refuse(source, "\"" + key + "\" stands in line " + std::to_string(first->second) + " already");
         }
     }
     for (char** variable = environ; *variable != nullptr; ++variable) {
@@ -105,29 +117,30 @@ SettingsResult readSettings(const std::string& file) {
         if (equals == std::string::npos || isForeign(name)) continue;
         const std::string source = std::string(prefix) + name;
         const std::string key = keyOfVariable(name);
-        if (key.empty()) result.errors.push_back("environment variable " + source + " names no property");
-        else accept(key, text.substr(equals + 1), source);
+        if (key.empty()) refuse({}, "environment variable " + source + " names no property");
+        else accept(key, text.substr(equals + 1), {source});
     }
 
     for (const Key& key : keys()) {
         if (!key.apply(result.settings, values[key.name]))
-            result.errors.push_back((sources.contains(key.name) ? sources[key.name] + ": " : std::string{}) + key.name + " = \"" +
-                                    (key.name == "auth.token" ? "..." : values[key.name]) + "\" is not accepted; it takes " + key.range);
+            refuse(sources[key.name], key.name + " = \"" + (key.name == "auth.token" ? "..." : values[key.name]) + "\" is not accepted; it takes " + key.range);
         if (key.name == "executors.dir" && !result.settings.executorsDir.empty() && !std::filesystem::is_directory(result.settings.executorsDir))
-            result.errors.push_back(sources[key.name] + ": executors.dir = \"" + values[key.name] + "\" is not accepted; there is no such folder");
+            refuse(sources[key.name], "executors.dir = \"" + values[key.name] + "\" is not accepted; there is no such folder");
         result.effective.emplace_back(key.name, key.name == "auth.token" && !values[key.name].empty() ? "(set)" : values[key.name]);
     }
     for (const auto& [key, value] : values) {
         if (key.rfind(companionPrefix, 0) == 0) {
-            if (value.rfind("http://", 0) != 0) result.errors.push_back(sources[key] + ": " + key + " = \"" + value + "\" is not accepted; it takes an http:// URL");
+            if (value.rfind("http://", 0) != 0) refuse(sources[key], key + " = \"" + value + "\" is not accepted; it takes an http:// URL");
             result.settings.companions[key.substr(companionPrefix.size())] = value;
             result.effective.emplace_back(key, value);
         } else if (key.rfind(executorPrefix, 0) == 0) {
             result.settings.executorProperties[key.substr(executorPrefix.size())] = value;
-            result.settings.executorSources[key.substr(executorPrefix.size())] = sources[key];
+            result.settings.executorSources[key.substr(executorPrefix.size())] = sources[key].words;
             result.effective.emplace_back(key, value);
         }
     }
+    std::stable_sort(errors.begin(), errors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto& [line, sentence] : errors) result.errors.push_back(std::move(sentence));
     return result;
 }
 

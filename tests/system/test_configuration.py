@@ -159,6 +159,18 @@ class Configuration(OwnPlatformTest):
         name = self.function('python', 'def handler():\n    return 1\n')
         self.assertEqual(1, self.result(name))
 
+    def test_help(self):
+        for arguments in (['--help'], ['serve', '--help'], ['serve', '-h'], ['config', '--help']):
+            with self.subTest(arguments):
+                done = subprocess.run([BINARY, *arguments], stdout=subprocess.PIPE, check=True, timeout=20)
+                self.assertIn(b'usage: cloudfunction serve', done.stdout)
+
+    def test_mistakes_are_told_in_the_order_of_their_lines(self):
+        said = self.refused({'sever.port': 1, 'logs.files': 0, 'auth.mode': 'maybe', 'server.loops': 'x'})
+        lines = [int(number) for number in re.findall(r', line (\d+): ', said)]
+        self.assertEqual(4, len(lines), said)
+        self.assertEqual(sorted(lines), lines, said)
+
     def test_a_token_is_not_shown(self):
         effective = self.effective({'auth.token': 'a-token-that-is-long-enough-1234'})
         self.assertNotIn('a-token', effective['auth.token'])

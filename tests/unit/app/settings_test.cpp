@@ -21,6 +21,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(theEnvironmentOverridesTheFile);
     CPPUNIT_TEST(theThreeShortNamesWork);
     CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
+    CPPUNIT_TEST(errorsComeInTheOrderOfTheirLines);
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
     CPPUNIT_TEST(loopsAreAutoOrANumber);
     CPPUNIT_TEST(aSandboxHasItsShareOfConnections);
@@ -105,6 +106,14 @@ public:
         const auto result = readSettings(file("server.prot = 9000\n"));
         CPPUNIT_ASSERT(holds(result, "unknown property \"server.prot\""));
         CPPUNIT_ASSERT(holds(result, "did you mean \"server.port\"?"));
+    }
+
+    void errorsComeInTheOrderOfTheirLines() {
+        set("CLOUDFUNCTION_LOG_LEVEL", "loud");
+        const auto result = readSettings(file("logs.files = 0\nserver.prot = 1\nserver.port = x\nlogs.files = 2\n= 1\nauth.mode = maybe\n"));
+        CPPUNIT_ASSERT_EQUAL(size_t{7}, result.errors.size());
+        for (size_t i = 0; i < 6; ++i) CPPUNIT_ASSERT_MESSAGE(result.errors[i], result.errors[i].find(", line " + std::to_string(i + 1) + ": ") != std::string::npos);
+        CPPUNIT_ASSERT(result.errors[6].starts_with("CLOUDFUNCTION_LOG_LEVEL: "));
     }
 
     void aBadValueIsNamedWithItsRange() {
