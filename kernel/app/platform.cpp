@@ -348,7 +348,7 @@ void Platform::handle(HomeLoop& home, std::shared_ptr<http::Exchange> exchange) 
 
 void Platform::record(const workers::Invocation& call, const workers::Outcome& outcome, std::string_view source, int status) {
     using Kind = workers::Outcome::Kind;
-    if (!call.log.empty() && call.log.back() != '\n') logs_->finish(call.target->functionId, call.idText());
+    if (call.printed.hasOpenLine()) logs_->finish(call.target->functionId, call.idText());
     simdjson::dom::parser parser;
     simdjson::dom::element error;
     const bool hasError = outcome.kind == Kind::error && !parser.parse(outcome.document.data(), outcome.document.size()).get(error);
@@ -374,10 +374,11 @@ void Platform::record(const workers::Invocation& call, const workers::Outcome& o
     entry.memoryPeakBytes = outcome.memoryPeakBytes;
     entry.cold = outcome.cold;
     const size_t room = telemetry::InvocationRecord::logLimit - lines.size();
-    entry.log = call.log.substr(0, room);
+    entry.log = call.printed.text();
+    entry.logDropped = call.printed.dropped() + (entry.log.size() > room ? entry.log.size() - room : 0);
+    entry.log.resize(std::min(entry.log.size(), room));
     if (!lines.empty() && !entry.log.empty() && entry.log.back() != '\n') entry.log += '\n';
     entry.log += lines;
-    entry.logDropped = call.logDropped + (call.log.size() > room ? call.log.size() - room : 0);
     if (outcome.kind == Kind::failure) {
         entry.reason = outcome.failure.reason;
         entry.errorMessage = outcome.failure.detail;

@@ -35,7 +35,9 @@ void lines(std::string& out, std::string_view log, size_t dropped) {
     };
     while (!log.empty()) {
         const size_t end = log.find('\n');
-        add(log.substr(0, end));
+        std::string_view line = log.substr(0, end);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        add(line);
         log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
     }
     if (dropped > 0)

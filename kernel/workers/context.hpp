@@ -17,12 +17,11 @@
 #include "sandbox/worker_launcher.hpp"
 #include "workers/crowding.hpp"
 #include "workers/places.hpp"
+#include "workers/printed.hpp"
 #include "workers/starts.hpp"
 #include "workers/target.hpp"
 
 namespace cf::workers {
-
-enum class Stream : uint8_t { output = 1, errors = 2 };
 
 // An executor's words on a worker's end; both empty when it has nothing to add.
 struct ExitWords {

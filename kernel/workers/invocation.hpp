@@ -11,6 +11,7 @@
 
 #include "base/failure.hpp"
 #include "base/ulid.hpp"
+#include "workers/printed.hpp"
 #include "workers/target.hpp"
 
 namespace cf::workers {
@@ -63,10 +64,7 @@ public:
     bool retried = false;    // was given to a worker that died before it began
     bool abandoned = false;  // the caller is gone; dropped if it has not begun
     bool cancelled = false;  // and wants it ended
-    std::string log{};       // what it printed, at most maxLogBytes
-    size_t logDropped = 0;   // bytes that did not fit
-
-    static constexpr size_t maxLogBytes = 16 * 1024;
+    Printed printed{};
 };
 
 using InvocationPtr = std::unique_ptr<Invocation>;

@@ -349,12 +349,7 @@ void Worker::print(Stream stream, Invocation* invocation, std::string_view text)
     if (stream == Stream::errors) keepEnd(lastErrors_, text, keptErrors);
     if (!target_) return;
     if (initTime_.count() == 0) keepEnd(printed_, text, keptPrinted);
-    if (invocation != nullptr) {
-        const size_t room =
-            Invocation::maxLogBytes - std::min(Invocation::maxLogBytes, invocation->log.size());
-        invocation->log.append(text.substr(0, room));
-        if (text.size() > room) invocation->logDropped += text.size() - room;
-    }
+    if (invocation != nullptr) invocation->printed.add(stream, text);
     if (context_.options.onLog)
         context_.options.onLog(*target_,
                                invocation != nullptr ? invocation->idText() : std::string_view{},

@@ -95,6 +95,7 @@ class Logs(SystemTest):
             lines = [line['text'] for line in self.get(path).json['lines'] if line['stream'] == 'stdout']
             return lines if len(lines) >= 3 else None
         self.assertEqual(['ab\u00e9c', 'd', 'rest'], wait_until(printed, 'all lines'))
+        self.assertEqual(['ab\u00e9c', 'd', 'rest'], [line for line in self.record(invocation)['logs'] if line != 'between'])
 
     def test_a_line_without_an_end_does_not_wait_for_ever(self):
         """A prompt is seen while the call goes on: what comes seconds later is another line."""

@@ -43,7 +43,7 @@ public:
 
     void printed() {
         auto record = sampleRecord(1);
-        record.log = "one\ntwo \x1b[31m \xff\n\nlast";
+        record.log = "one\r\ntwo \x1b[31m \xff\n\nlast";
         record.logDropped = 7;
         const std::string json = recordJson(record, "", true);
         const std::string expected =

@@ -37,7 +37,7 @@ public:
     explicit KeptInvocation(std::shared_ptr<Answer> answer) : answer_(std::move(answer)) {}
     void finished(const Outcome& outcome) override {
         CPPUNIT_ASSERT_MESSAGE("an invocation was answered twice", !answer_->done);
-        *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, log,
+        *answer_ = {true, outcome.kind, std::string(outcome.document), outcome.failure, outcome.cold, printed.text(),
                      outcome.memoryPeakBytes, outcome.queued};
     }
 

@@ -10,6 +10,7 @@ class OutputTest : public DispatcherFixture {
     CPPUNIT_TEST(nativeOutputBesideALateCallIsNobodys);
     CPPUNIT_TEST(afterNativeOutputNothingWaitsInASocket);
     CPPUNIT_TEST(printedTextIsAttributedAndCut);
+    CPPUNIT_TEST(linesOfTwoStreamsStayWhole);
     CPPUNIT_TEST(refusedConnectionsAreNamed);
     CPPUNIT_TEST(refusedConnectionsAreNamedAFewTimes);
     CPPUNIT_TEST(aFloodOfLinesIsReadSlowly);
@@ -138,13 +139,34 @@ public:
         };
         print(worker.calls[0], "hello\n");
         print(0, "nobody's\n");
-        print(worker.calls[0], std::string(Invocation::maxLogBytes, 'x'));
+        print(worker.calls[0], std::string(Printed::most, 'x'));
         worker.answer(worker.calls[0], "1");
         const auto got = wait(answer);
-        CPPUNIT_ASSERT_EQUAL(Invocation::maxLogBytes, got.log.size());
+        CPPUNIT_ASSERT_EQUAL(size_t{Printed::most}, got.log.size());
         CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), got.log.substr(0, 6));
         CPPUNIT_ASSERT_EQUAL(std::string("call:hello\n"), logged.at(0));
         CPPUNIT_ASSERT_EQUAL(std::string("-:nobody's\n"), logged.at(1));
+    }
+
+    void linesOfTwoStreamsStayWhole() {
+        Printed printed;
+        CPPUNIT_ASSERT(!printed.hasOpenLine());
+        printed.add(Stream::output, "no end");
+        CPPUNIT_ASSERT(printed.hasOpenLine());
+        printed.add(Stream::errors, "between\n");
+        CPPUNIT_ASSERT(printed.hasOpenLine());
+        CPPUNIT_ASSERT_EQUAL(std::string("between\nno end"), printed.text());
+        printed.add(Stream::output, " yet\nnext");
+        printed.add(Stream::errors, "and");
+        CPPUNIT_ASSERT_EQUAL(std::string("between\nno end yet\nand\nnext"), printed.text());
+        printed.add(Stream::output, " line\n");
+        printed.add(Stream::errors, " more\n");
+        CPPUNIT_ASSERT_EQUAL(std::string("between\nno end yet\nnext line\nand more\n"),
+                             printed.text());
+        CPPUNIT_ASSERT(!printed.hasOpenLine());
+        for (const Stream stream : {Stream::output, Stream::errors, Stream::output})
+            printed.add(stream, std::string(10'000, 'x'));
+        CPPUNIT_ASSERT_EQUAL(size_t{30'000 + 38 - Printed::most}, printed.dropped());
     }
 
     void refusedConnectionsAreNamed() {
