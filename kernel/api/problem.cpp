@@ -48,11 +48,11 @@ constexpr Reason reasons[] = {
     // Saving functions
     {"name_taken", 409, "Name is taken"},
     {"save_in_progress", 409, "Another save is running", 1},
-    {"precondition_failed", 412, "Somebody else was faster"},
+    {"precondition_failed", 412, "Precondition failed"},
     {"invalid_function", 422, "Invalid function"},
     {"invalid_archive", 422, "Archive is refused"},
     {"unpacking_busy", 503, "Platform is busy", 5},
-    {"build_failed", 422, "Function does not build"},
+    {"build_failed", 422, "Function does not build or load"},
     {"build_timeout", 422, "Build took too long"},
     {"build_memory_exceeded", 422, "Build needs more memory"},
     {"build_disk_exceeded", 422, "Build needs more disk"},

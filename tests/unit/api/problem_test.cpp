@@ -10,6 +10,7 @@ namespace cf::api::test {
 class ProblemTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(ProblemTest);
     CPPUNIT_TEST(everyReasonHasItsStatus);
+    CPPUNIT_TEST(titlesFitEveryDetail);
     CPPUNIT_TEST(theDocumentSaysEverything);
     CPPUNIT_TEST(whatDoesNotApplyIsAbsent);
     CPPUNIT_TEST(strangersTextIsQuoted);
@@ -53,6 +54,14 @@ class ProblemTest : public CppUnit::TestFixture {
             CPPUNIT_ASSERT_EQUAL_MESSAGE(reason, status, statusOf(reason));
             CPPUNIT_ASSERT_MESSAGE(reason, !titleOf(reason).empty());
         }
+    }
+
+    // The detail may say that it was built, or that there is nobody else.
+    void titlesFitEveryDetail() {
+        CPPUNIT_ASSERT_EQUAL(std::string_view("Function does not build or load"),
+                             titleOf("build_failed"));
+        CPPUNIT_ASSERT_EQUAL(std::string_view("Precondition failed"),
+                             titleOf("precondition_failed"));
     }
 
     void theDocumentSaysEverything() {
