@@ -171,6 +171,25 @@ class Openapi(SystemTest):
                     if answer.status == 404:
                         self.assertNotIn('no such path', answer.text.lower(), answer)
 
+    def test_every_field_of_a_runtime_is_described(self):
+        described = schema(self.get('/api/openapi.yaml').text, 'Runtime')
+        for runtime in self.get('/api/v1/runtimes').json['runtimes']:
+            documents = [runtime, runtime['executor'], *runtime['templates']]
+            for field in {field for document in documents for field in document}:
+                with self.subTest(f'{runtime["name"]}: {field}'):
+                    self.assertRegex(described, rf'(?m)^ +{field}:$')
+
+    def test_every_field_of_an_error_is_described(self):
+        name = self.function('python', 'def handler(event):\n    return 1 / event\n')
+        described = schema(self.get('/api/openapi.yaml').text, 'FunctionError')
+        for field in self.error(name, 0):
+            with self.subTest(field):
+                self.assertRegex(described, rf'(?m)^        {field}:$')
+
+    def test_other_methods_are_not_implemented(self):
+        self.assertProblem(self.call('PROPFIND', '/function/none/x'), 501, 'method_not_implemented')
+        self.assertEqual(404, self.call('OPTIONS', '/function/none/x').status)
+
 
 class Companions(SystemTest):
     properties = {'health.services.crawler': 'http://127.0.0.1:1/health'}
@@ -179,6 +198,11 @@ class Companions(SystemTest):
         document = self.get('/api/health').json
         self.assertEqual('unreachable', document['services']['crawler'])
         self.assertNotIn('crawler', str(document.get('problems', '')))
+
+
+def schema(text, name):
+    """The lines of one of its schemas."""
+    return re.search(rf'(?ms)^    {name}:\n(.*?)(?=^    \S)', text[text.index('\n  schemas:'):])[1]
 
 
 def paths_of(text):
