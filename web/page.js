@@ -26,16 +26,18 @@ function describe(error) {
 // Numbers with the digits that the function sent, where the browser can: as numbers of JavaScript they would be rounded.
 const exact = (key, value, context) => (typeof value === 'number' && JSON.rawJSON && context ? JSON.rawJSON(context.source) : value);
 
+const wrong = (text, more) => Object.assign(new Error(text), more);
+
 // The answer to a request, and its text; whatever keeps it from coming is an error in words.
 async function ask(path, options) {
   const sent = token;
   let response;
   let text;
   try {
-    response = await fetch(path, sent ? { ...options, headers: { ...options?.headers, Authorization: `Bearer ${utf8(sent)}` } } : options);
+    response = await fetch(path, withToken(options));
     text = await response.text();
   } catch (error) {
-    throw new Error(error.name === 'TimeoutError' ? 'The platform has not answered in time.' : 'The platform does not answer.');
+    throw wrong(error.name === 'TimeoutError' ? 'The platform has not answered in time.' : 'The platform does not answer.', { silent: true });
   }
   let answer;
   try {
@@ -45,15 +47,16 @@ async function ask(path, options) {
   }
   if (response.status === 401) {
     askForToken(sent);
-    throw new Error('The platform asks for a token.');
+    throw wrong('The platform asks for a token.', { asks: true });
   }
-  if (!response.ok) throw new Error(explain(answer) || `The answer has the status ${response.status}.`);
+  if (!response.ok) throw wrong(explain(answer) || `The answer has the status ${response.status}.`, { status: response.status, answer });
   if (locked()) unlock();
   return { answer, text };
 }
 
 // Kept nowhere else: what functions answer to browsers comes from the same origin and could read a store.
 let token = '';
+const withToken = (options) => (token ? { ...options, headers: { ...options?.headers, Authorization: `Bearer ${utf8(token)}` } } : options);
 const utf8 = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 const locked = () => !at('login').hidden;
 
@@ -62,13 +65,13 @@ function askForToken(refused) {
   write('login-trouble', refused && 'The platform does not know this token.');
   token = '';
   at('login').hidden = false;
-  at('parts').hidden = true;
+  at('parts').hidden = at('links').hidden = true;
   at('token').focus();
 }
 
 function unlock() {
   at('login').hidden = true;
-  at('parts').hidden = false;
+  at('parts').hidden = at('links').hidden = false;
   at('token').value = '';
   at('event').focus();
 }
@@ -131,25 +134,36 @@ function markChosen() {
 const kept = history.state || {};
 
 function keep() {
-  history.replaceState({ name: at('name').value, event: at('event').value }, '');
+  history.replaceState({ name: chosenName(), event: at('event').value }, '');
 }
 
-const chosenName = () => (at('name').options.length ? at('name').value : kept.name || '');
+const listed = () => 'name' in shown && at('name').options.length > 0;
+const chosenName = () => (listed() ? at('name').value : kept.name || '');
 
 // Never chooses another function in place of one that is gone: Ctrl+Enter would run it.
 function drawNames(names) {
-  const chosen = chosenName() || (at('name').options.length ? '' : names[0]);
+  const chosen = chosenName() || (listed() ? '' : names[0]);
   at('name').replaceChildren(...names.map((name) => element('option', name)));
   at('name').value = names.includes(chosen) ? chosen : '';
+}
+
+// Whether a function that the list need not name is still there.
+async function isThere(name) {
+  try {
+    await get(`/api/v1/functions/${encodeURIComponent(name)}?files=false`);
+  } catch (error) {
+    return error.status !== 404;
+  }
+  return true;
 }
 
 async function showFunctions() {
   const find = at('find').value.trim();
   const { functions, next_cursor: more } = await get(`/api/v1/functions?limit=100${find && `&q=${encodeURIComponent(find)}`}`);
-  if (find !== at('find').value.trim()) return;  // somebody typed on: the next answer counts
   const names = functions.map((f) => f.name);
   const chosen = chosenName();
-  if ((find || more) && chosen && !names.includes(chosen)) names.unshift(chosen);  // not seen is not gone
+  if ((find || more) && chosen && !names.includes(chosen) && await isThere(chosen)) names.unshift(chosen);  // not seen is not gone
+  if (find !== at('find').value.trim()) return;  // somebody typed on: the next answer counts
   show('functions', functions, () => drawFunctions(functions));
   show('name', names, () => drawNames(names));
   markChosen();
@@ -158,14 +172,27 @@ async function showFunctions() {
     find && !functions.length ? 'No function has this in its name or description.' : '');
   at('empty').hidden = Boolean(find) || functions.length > 0;
   at('none').hidden = at('empty').hidden;
-  at('invoke').hidden = !at('empty').hidden;
+  at('invoke').hidden = at('skip').hidden = !at('empty').hidden;
   write('first', `curl ${location.origin}/api/v1/functions \\\n  -H 'Content-Type: application/json' \\\n` +
     `${token && "  -H 'Authorization: Bearer TOKEN' \\\n"}  -d '{\n  "name": "hello", "runtime": "python",\n` +
     `  "code": ${JSON.stringify('def handler(event, context):\n    return {"hello": event}\n')}\n}'`);
 }
 
+const lasted = (ms) => (ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(2)} s`);
+
+// What is there to find a call again, and what it printed, which its record has.
+async function showCall(id) {
+  write('call', id && `Invocation ${id}`);
+  if (!id) return;
+  const { logs } = await get(`/api/v1/invocations/${id}`).catch(() => ({}));  // not every success has one
+  if (at('call').textContent !== `Invocation ${id}` || !logs?.length) return;
+  write('call', `Invocation ${id} printed:`);
+  at('printed').textContent = logs.join('\n');
+}
+
 const longest = 100000;  // characters of a result that are shown: more of them stop the browser for seconds
 let running = false;
+let unanswered = false;  // the last call was, by a platform that was not there
 
 async function invoke(submitted) {
   submitted.preventDefault();
@@ -177,6 +204,8 @@ async function invoke(submitted) {
     JSON.parse(event);
   } catch (error) {
     at('trouble').textContent = sentence(`The event is not JSON: ${error.message}`);
+    for (const id of ['facts', 'call']) write(id, '');
+    for (const id of ['result', 'printed']) at(id).textContent = '';
     at('event').focus();
     return;
   }
@@ -185,12 +214,15 @@ async function invoke(submitted) {
   let facts = '';
   let result = '';
   let failed = false;
+  let id = '';
+  unanswered = false;
   try {
     const { answer, text } = await ask(`/api/v1/functions/${encodeURIComponent(name)}/invoke`, {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: `{"event":${event}}`,
     });
     failed = answer.status === 'error';
-    facts = `${name} · ${answer.status} · ${answer.duration_ms} ms · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
+    id = answer.invocation_id;
+    facts = `${name} · ${answer.status} · ${lasted(answer.duration_ms)} · ${answer.cold_start ? 'cold' : 'warm'} · version ${answer.version}`;
     result = failed ? describe(answer.error) : JSON.stringify(JSON.parse(text, exact).result, null, 2);
     if (result.length > longest) {
       facts += ` · the first ${longest} of ${result.length} characters`;
@@ -200,10 +232,14 @@ async function invoke(submitted) {
     at('trouble').textContent = error.message;
     facts = `${name} · failure`;
     failed = true;
+    id = error.answer?.invocation_id;
+    unanswered = Boolean(error.silent);
   } finally {
     setRunning(false);
     write('facts', facts, failed ? 'bad' : '');
     at('result').textContent = result;
+    at('printed').textContent = '';
+    showCall(id || '');
   }
 }
 
@@ -211,13 +247,13 @@ async function invoke(submitted) {
 function setRunning(on) {
   running = on;
   at('invoke').querySelector('button').setAttribute('aria-disabled', on);
-  at('result').className = on ? 'old' : '';
+  at('result').className = at('printed').className = on ? 'old' : '';
 }
 
 // Shows these parts, or why that cannot be.
 async function update(...parts) {
   const failed = (await Promise.allSettled(parts.map((part) => part()))).find((done) => done.status === 'rejected');
-  if (failed) write('health', failed.reason.message + (heard ? ` What is shown is from ${heard}.` : ''), 'bad');
+  if (failed) write('health', failed.reason.message + (heard ? ` What is shown is from ${heard}.` : ''), failed.reason.asks ? '' : 'bad');
   return !failed;
 }
 
@@ -229,7 +265,11 @@ async function refresh() {
   if (refreshing || document.hidden || (locked() && !token)) return;
   refreshing = true;
   clearTimeout(next);
-  if (await update(showHealth, showRuntimes, showFunctions)) heard = new Date().toLocaleTimeString();
+  if (await update(showHealth, showRuntimes, showFunctions)) {
+    heard = new Date().toLocaleTimeString();
+    if (unanswered) at('trouble').textContent = 'The platform did not answer this call. It is there again.';
+    unanswered = false;
+  }
   refreshing = false;
   next = setTimeout(refresh, 5000);
 }
@@ -244,7 +284,25 @@ at('invoke').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) at('invoke').requestSubmit();
 });
 at('name').addEventListener('change', markChosen);
-at('find').addEventListener('input', () => update(showFunctions));
+at('find').addEventListener('input', async () => {
+  if (!await update(showFunctions)) write('found', 'The platform could not be asked: this is the list from before.');
+});
+at('skip').addEventListener('click', (event) => {
+  event.preventDefault();  // the tab's history keeps what was typed
+  at('name').focus();
+});
+// A link sends no token: what is behind it is fetched.
+for (const link of [at('reference'), at('state')]) {
+  link.addEventListener('click', async (event) => {
+    if (!token) return;
+    event.preventDefault();
+    const response = await fetch(link.getAttribute('href'), withToken()).catch(() => null);
+    const opened = document.createElement('a');
+    opened.href = URL.createObjectURL(new Blob([response ? await response.text() : 'The platform does not answer.'], { type: 'text/plain' }));
+    opened.target = '_blank';
+    opened.click();
+  });
+}
 let keeping;
 at('invoke').addEventListener('input', () => {
   clearTimeout(keeping);

@@ -88,15 +88,46 @@ test('one_call_at_a_time', async () => {
 test('an_event_that_is_not_json_is_not_sent', async () => {
   const page = open(platform('one'));
   await page.settle();
+  await page.press();
+  assert.match(page.at('result').textContent, /done/);
+  page.calls.length = 0;
   page.type('event', '{"a": 1,}');
   await page.press();
+  for (const id of ['result', 'facts', 'call', 'printed']) assert.equal(page.at(id).textContent, '', 'nothing of the call before');
   assert.match(page.at('trouble').textContent, /^The event is not JSON: /);
   assert.equal(page.document.activeElement, page.at('event'));
   assert.ok(!page.calls.some((call) => call.method));
   page.type('event', ' \n');
   await page.press();
   assert.equal(page.at('trouble').textContent, '');
-  assert.equal(page.calls.at(-1).body, '{"event":{}}');
+  assert.equal(page.calls.findLast((call) => call.method).body, '{"event":{}}');
+});
+
+test('what_a_call_printed_and_its_id_are_shown', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.answers['/api/v1/invocations/01A'] = () => json({ logs: ['first', 'second'] });
+  await page.press();
+  assert.equal(page.at('call').textContent, 'Invocation 01A printed:');
+  assert.equal(page.at('printed').textContent, 'first\nsecond');
+  page.answers['/api/v1/functions/'] = () => json({ ...problem, invocation_id: '01B' }, 504);
+  page.answers['/api/v1/invocations/01B'] = () => json({ logs: ['before the end'] });
+  await page.press();
+  assert.equal(page.at('call').textContent, 'Invocation 01B printed:');
+  assert.equal(page.at('printed').textContent, 'before the end');
+  page.answers['/api/v1/invocations/01B'] = () => json({ status: 404, detail: 'none' }, 404);
+  await page.press();
+  assert.equal(page.at('printed').textContent, '');
+});
+
+test('long_durations_are_seconds', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  for (const [ms, text] of [[0.21, '0.21 ms'], [999.9, '999.9 ms'], [3010.71, '3.01 s']]) {
+    page.answers['/api/v1/functions/'] = () => json({ status: 'success', result: 1, duration_ms: ms, version: 1 });
+    await page.press();
+    assert.ok(page.at('facts').textContent.includes(` · ${text} · `), page.at('facts').textContent);
+  }
 });
 
 const problem = { type: 'about:blank', title: 'Timeout', status: 504, reason: 'function_timeout', detail: 'the function did not answer within its timeout',
@@ -142,6 +173,46 @@ test('silence_and_answers_of_others_are_told', async () => {
   Object.assign(page.answers, platform('one'));
   await page.tick();
   assert.equal(page.at('health').textContent, 'ok · version 0.1.0');
+});
+
+test('what_is_not_there_yet_is_loading', () => {
+  const page = fs.readFileSync(path.join(__dirname, '../../web/index.html'), 'utf8');
+  assert.equal(page.match(/loading …/g).length, 3);  // in each panel until it is drawn
+});
+
+test('loading_ends', async () => {
+  const page = open(platform('one'), { state: { name: 'two', event: '' } });
+  await page.settle();
+  page.at('invoke').dispatch('input');
+  await page.tick();
+  for (const id of ['found', 'name', 'runtimes']) assert.doesNotMatch(page.at(id).textContent, /loading/);
+  assert.equal(page.history.state.name, '', 'it is gone');
+  const slow = open({ ...platform('one', 'two'), '/api/v1/functions?': () => new Promise(() => {}) }, { state: { name: 'two', event: '' } });
+  slow.at('invoke').dispatch('input');
+  await slow.tick();
+  assert.equal(slow.history.state.name, 'two', 'what is not listed yet stays chosen');
+});
+
+test('a_call_that_was_not_answered_is_no_news_when_the_platform_is_back', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  const silence = () => { throw new TypeError('Failed to fetch'); };
+  for (const path of Object.keys(page.answers)) page.answers[path] = silence;
+  await page.press();
+  await page.tick();
+  assert.equal(page.at('trouble').textContent, 'The platform does not answer.');
+  page.type('find', 'x');
+  await page.settle();
+  assert.match(page.at('found').textContent, /^The platform could not be asked/);
+  page.type('find', '');
+  Object.assign(page.answers, platform('one'));
+  await page.tick();
+  assert.equal(page.at('trouble').textContent, 'The platform did not answer this call. It is there again.');
+  assert.equal(page.at('found').textContent, '');
+  page.answers['/api/v1/functions/'] = () => json(problem, 504);
+  await page.press();
+  await page.tick();
+  assert.match(page.at('trouble').textContent, /^the function did not answer/, 'what the platform said stays');
 });
 
 test('what_is_wrong_with_the_machine_is_told', async () => {
@@ -190,6 +261,10 @@ test('many_functions_are_found_by_name', async () => {
   await page.settle();
   assert.equal(page.at('functions').all('button').length, 100);
   assert.equal(page.at('name').value, 'last');
+  page.answers['/api/v1/functions/last?'] = () => json({ status: 404, detail: 'none' }, 404);
+  await page.tick();
+  assert.equal(page.at('name').value, '', 'it was deleted');
+  assert.ok(!page.at('name').textContent.includes('last'));
 });
 
 test('nothing_found_is_not_nothing_there', async () => {
@@ -228,6 +303,8 @@ test('the_token_is_asked_for', async () => {
   assert.deepEqual([page.at('login').hidden, page.at('parts').hidden], [false, true]);
   assert.equal(page.at('login-trouble').textContent, '');
   assert.equal(page.document.activeElement, page.at('token'));
+  assert.equal(page.at('health').className, '', 'a question is no fault');
+  assert.equal(page.at('links').hidden, true);
   const before = page.calls.length;
   await page.tick();
   assert.equal(page.calls.length, before, 'nothing to ask without one');
@@ -244,8 +321,14 @@ test('the_token_is_asked_for', async () => {
   assert.equal(page.at('health').textContent, 'ok · version 0.1.0');
   assert.match(page.at('first').textContent, /Authorization: Bearer TOKEN/);
   await page.press();
-  assert.equal(page.calls.at(-1).headers.Authorization, 'Bearer cf_right');
-  assert.equal(page.calls.at(-1).headers['Content-Type'], 'application/json');
+  const call = page.calls.find((one) => one.method === 'POST');
+  assert.equal(call.headers.Authorization, 'Bearer cf_right');
+  assert.equal(call.headers['Content-Type'], 'application/json');
+  page.answers['/api/openapi.yaml'] = (_, options) => text(options.headers.Authorization);
+  assert.equal(page.at('links').hidden, false);
+  page.at('reference').dispatch('click');
+  await page.settle();
+  assert.deepEqual(page.document.opened, ['blob:Bearer cf_right']);
 });
 
 test('what_was_typed_outlives_a_reload', async () => {
@@ -274,6 +357,13 @@ test('nothing_there_teaches_the_first_one', async () => {
   await page.tick();
   assert.deepEqual(['empty', 'none', 'invoke'].map((id) => page.at(id).hidden), [true, true, false]);
   assert.equal(page.at('name').value, 'hello');
+});
+
+test('the_form_is_one_key_away', async () => {
+  const page = open(platform('one'));
+  await page.settle();
+  page.at('skip').dispatch('click');
+  assert.equal(page.document.activeElement, page.at('name'));
 });
 
 test('colours_can_be_read', () => {

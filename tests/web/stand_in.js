@@ -47,6 +47,7 @@ class Element {
     for (const listener of this.listeners[type] ?? []) listener({ type, target: this, preventDefault() {}, ...more });
     if (type === 'click') this.onclick?.();
   }
+  click() { this.owner.opened.push(this.href); }
   requestSubmit() { this.dispatch('submit'); }
   focus() { this.owner.activeElement = this; }
 }
@@ -56,7 +57,7 @@ exports.text = (body, status = 200) => ({ ok: status < 300, status, statusText: 
 
 // `answers` maps the beginning of a path to (path, options) => answer, or throws as fetch does; the longest one counts.
 exports.open = (answers, { state = null } = {}) => {
-  const document = { listeners: {}, hidden: false };
+  const document = { listeners: {}, hidden: false, opened: [] };
   document.addEventListener = (type, listener) => (document.listeners[type] ??= []).push(listener);
   document.createElement = (tagName) => new Element(document, tagName);
   document.body = document.activeElement = new Element(document, 'body');
@@ -69,6 +70,7 @@ exports.open = (answers, { state = null } = {}) => {
     const made = new Element(document, tagName, id);
     made.hidden = / hidden\b/.test(attributes);
     if (id) ids[id] = made;
+    for (const [, name, value] of attributes.matchAll(/ (href)="([^"]+)"/g)) made.setAttribute(name, value);
     (form && form !== 'next' ? form : document.body).append(made);
     if (form === 'next') form = made;
   }
@@ -78,7 +80,7 @@ exports.open = (answers, { state = null } = {}) => {
   const page = { document, at: (id) => ids[id], calls: [], timers: new Map(), history: { state }, answers, open: 0 };
   let made = 0;
   const world = {
-    document, location: { origin: 'http://localhost:8080' }, console, AbortSignal, TextEncoder,
+    document, location: { origin: 'http://localhost:8080' }, console, AbortSignal, TextEncoder, Blob: class { constructor(parts) { this.text = parts.join(''); } }, URL: { createObjectURL: (blob) => `blob:${blob.text}` },
     history: { get state() { return page.history.state; }, replaceState(next) { page.history.state = next; } },
     setTimeout: (run) => (page.timers.set(++made, run), made),
     clearTimeout: (timer) => page.timers.delete(timer),
@@ -117,5 +119,6 @@ exports.platform = (...names) => ({
   '/api/health': () => exports.json(exports.health),
   '/api/v1/runtimes': () => exports.json({ runtimes: [exports.python] }),
   '/api/v1/functions?': () => exports.json(exports.list(...names)),
-  '/api/v1/functions/': () => exports.json({ status: 'success', result: { done: true }, duration_ms: 1, cold_start: false, version: 1 }),
+  '/api/v1/invocations/': () => exports.json({ logs: [] }),
+  '/api/v1/functions/': () => exports.json({ invocation_id: '01A', status: 'success', result: { done: true }, duration_ms: 1, cold_start: false, version: 1 }),
 });
