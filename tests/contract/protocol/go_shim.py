@@ -4,7 +4,8 @@ what test_go_*.py share.
     python3 -m unittest test_go_calls            (in this folder)
 
 Builds with the `go` on PATH (or in /usr/local/go), and with every one that CLOUDFUNCTION_TEST_GOS lists, separated
-by ':'. Without any, everything is skipped.
+by ':'. Without any, everything is skipped. What a toolset in the folder CLOUDFUNCTION_TEST_GO_TOOLSETS has compiled of
+the standard library is not compiled again.
 """
 import json
 import os
@@ -76,7 +77,15 @@ class Toolchain:
         self.root, self.cache = say('GOROOT', 'GOCACHE')
         self.version = subprocess.check_output([go, 'version'], text=True, env=plain).split()[2][2:]
         self.builder = os.path.join(self.folder, 'cf-go-build')
-        subprocess.check_call([go, 'build', '-o', self.builder, '.'], cwd=os.path.join(PLUGIN, 'builder'), env=plain)
+        toolset = os.path.join(os.environ.get('CLOUDFUNCTION_TEST_GO_TOOLSETS', ''), 'go' + self.version)
+        if os.access(os.path.join(toolset, 'cf-go-build'), os.X_OK):
+            # A copy, as builds add to it; without the recipe, so that the go command builds here.
+            self.cache = os.path.join(self.folder, 'cache')
+            shutil.copytree(os.path.join(toolset, 'cache'), self.cache, ignore=shutil.ignore_patterns('recipe.json'))
+            plain['GOCACHE'] = self.cache
+        # The options are those of the toolset: its own builder is in its cache, too.
+        subprocess.check_call([go, 'build', '-trimpath', '-ldflags=-s', '-o', self.builder, '.'],
+                              cwd=os.path.join(PLUGIN, 'builder'), env=plain)
         self._programs = {}
 
     def build(self, files, handler='handler'):
