@@ -11,10 +11,13 @@ import machine
 UNIT_SANDBOX = os.environ.get('CLOUDFUNCTION_UNIT_SANDBOX', str(machine.SOURCE / 'build/ci/bin/unit_sandbox'))
 BINARY = os.environ.get('CLOUDFUNCTION_BINARY', str(machine.SOURCE / 'build/ci/bin/cloudfunction'))
 
-# What control groups decide. Nothing there hurries: the machine is emulated, and shares its processors with other tests.
-SUITES = ('AttachTest', 'CgroupTest', 'LimitsTest', 'ToolTest', 'LauncherTest::testLayersAreReported',
-          'LauncherTest::testUsersRunOutAndComeBack', 'LauncherTest::testEndOfTheKernelEndsEverything',
-          'LauncherTest::testWorkersSurviveTheLauncher', 'LauncherTest::testStartSweepsWhatItsInstanceLeft')
+# What control groups decide: of tools, who belongs to one that is killed or takes too much room. Nothing there hurries:
+# the machine is emulated, and shares its processors with other tests.
+SUITES = ('AttachTest', 'CgroupTest', 'LimitsTest', 'ToolTest::testKilledToolGivesFilesBack',
+          'ToolTest::testFilesWithoutANameTakeRoom', 'ToolTest::testProbeIsKilledAsATree',
+          'LauncherTest::testLayersAreReported', 'LauncherTest::testUsersRunOutAndComeBack',
+          'LauncherTest::testEndOfTheKernelEndsEverything', 'LauncherTest::testWorkersSurviveTheLauncher',
+          'LauncherTest::testStartSweepsWhatItsInstanceLeft')
 
 
 class CgroupV2(unittest.TestCase):
