@@ -22,7 +22,7 @@ endif()
 function(cloudfunction_precompiled target)
   get_target_property(type ${target} TYPE)
   # The kernel's libraries, and tests: the platform's own executables have one file each.
-  if(NOT CLOUDFUNCTION_PRECOMPILED OR NOT "${type} ${target}" MATCHES "^(STATIC_LIBRARY cf_|EXECUTABLE (unit|fuzz)_)")
+  if(NOT CLOUDFUNCTION_PRECOMPILED OR NOT "${type} ${target}" MATCHES "^(STATIC_LIBRARY cf_|EXECUTABLE ((unit|fuzz)_|.*_tests$))")
     return()
   endif()
   get_property(first GLOBAL PROPERTY CLOUDFUNCTION_PRECOMPILED_${type})
