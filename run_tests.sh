@@ -46,8 +46,8 @@ if setarch -R true 2>/dev/null; then
 fi
 
 # Builds a preset and runs those of its tests that the further arguments choose. With `unit_tests=OFF run ...` without
-# tests/unit and tests/fuzz, with `go_toolset=OFF run ...` without what only builds of Go functions need, with
-# `pointers=OFF run ...` without the checks that take longest to compile.
+# the tests labelled unit, fuzz or contract, with `go_toolset=OFF run ...` without what only builds of Go functions need,
+# with `pointers=OFF run ...` without the checks that take longest to compile.
 run() {
     local preset=$1 below=()
     shift
@@ -86,8 +86,9 @@ case "$extent" in
     quick) run ci -L quick -j "$(nproc)" "$@" ;;
     normal)
         # Not those without any C++ in them.
-        go_toolset=OFF pointers=OFF run asan -L quick -E '^(protocol_.*|go_worker|go_builder|project|scripts)$' -j "$waiting" "$@"
-        unit_tests=OFF run ci -LE '^(long|unit|fuzz)$' -j "$waiting" "$@"
+        go_toolset=OFF pointers=OFF run asan -L quick \
+            -E '^(protocol_.*|go_worker|go_builder|web\.page|project|scripts)$' -j "$waiting" "$@"
+        unit_tests=OFF run ci -LE '^(long|unit|fuzz|contract)$' -j "$waiting" "$@"
         ;;
     long)
         ensure_dependencies image || true  # its test says what is missing
