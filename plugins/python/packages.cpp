@@ -201,9 +201,9 @@ Packages::Answer Packages::runBuild(const std::string& archive) {
     return answer;
 }
 
-// Makes a wheel of a package that has none; the hash of its source archive.
-std::string Packages::build(const std::string& requirement, const std::string& name,
-                            const std::string& sha256) {
+// Makes a wheel of a package that has none.
+void Packages::build(const std::string& requirement, const std::string& name,
+                     const std::string& sha256) {
     const auto archive = run("sdist",
                              field("requirement", requirement) + field("sha256", sha256) +
                                  arrayOf("options", x_wanted.requirements.options),
@@ -217,22 +217,20 @@ std::string Packages::build(const std::string& requirement, const std::string& n
     }
     wheel.name = name;
     if (wheel.failed()) fail(wheel);
-    return archive.sha256;
+    x_built +=
+        (x_built.empty() ? "" : ",") + jsonString(wheel.file) + ":" + jsonString(archive.sha256);
 }
 
 Packages::Answer Packages::resolve() {
-    std::string built;
     for (int round = 0;; ++round) {
-        const auto answer = run(
-            "resolve",
-            field("requirements", x_wanted.text()) + field("constraints", x_wanted.constraints()) +
-                arrayOf("options", x_wanted.requirements.options) + ",\"built\":{" + built + "}",
-            true);
+        const auto answer = run("resolve",
+                                field("requirements", x_wanted.text()) +
+                                    field("constraints", x_wanted.constraints()) +
+                                    arrayOf("options", x_wanted.requirements.options) + built(),
+                                true);
         if (answer.kind != "no_wheel" || !buildsSources() || round == mostSourceBuilds)
             return answer;
-        const auto hash = build(answer.requirement, answer.name, {});
-        built += (built.empty() ? "" : ",") + jsonString(normalName(answer.name)) + ":" +
-                 jsonString(hash);
+        build(answer.requirement, answer.name, {});
     }
 }
 
@@ -258,7 +256,7 @@ void Packages::fill(const std::string& lock, const std::string& directory) {
         buildLocked(lock);
     }
     const auto installed =
-        run("install", field("lock", lock) + field("directory", directory), false);
+        run("install", field("lock", lock) + field("directory", directory) + built(), false);
     if (installed.failed()) fail(installed);
 }
 

@@ -49,13 +49,13 @@ private:
 
     std::string chooseLock(const std::string& madeFrom, Answer& unreachable);
     Answer resolve();
-    std::string build(const std::string& requirement, const std::string& name,
-                      const std::string& sha256);
+    void build(const std::string& requirement, const std::string& name, const std::string& sha256);
     Answer runBuild(const std::string& archive);
     void buildLocked(const std::string& lock);
     void fill(const std::string& lock, const std::string& directory);
     void fillFromWheels(const std::string& directory);
     [[noreturn]] void fail(const Answer& answer);
+    std::string built() const { return ",\"built\":{" + x_built + "}"; }
     bool buildsSources() const { return x_host.property("source_builds") == "true"; }
     std::string decides() const;  // what a choice of versions depends on, besides the package index
 
@@ -64,8 +64,9 @@ private:
     const cloudfunction::Job& x_job;
     const Wanted& x_wanted;
     const std::string& x_sourceDir;
-    std::string x_folder;    // of the tools, inside the job's scratch folder
-    std::string x_layer;     // the folder to install into, once it is known
+    std::string x_folder;  // of the tools, inside the job's scratch folder
+    std::string x_built;  // members of a JSON object: wheels made here, by file, from which archive
+    std::string x_layer;  // the folder to install into, once it is known
     bool x_fetched = false;  // the wheels of the lock are there
 };
 

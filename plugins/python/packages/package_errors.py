@@ -19,6 +19,9 @@ CERTIFICATE = ('name the authority\'s file as cert in pip.conf, or in PIP_CERT, 
 NETWORK = ('what builds may reach is set by build.network, and the package index by pip.conf or PIP_INDEX_URL of the '
            'user who starts the platform; how long is waited for an answer is executor.python.registry_timeout')
 
+# What no_processes.py says, in the last line of pip's traceback or in pip's own.
+PROGRAM = re.compile(r'^(?:ERROR: .*)?OSError: .*no program is started while packages are fetched or installed', re.M)
+
 
 def result(kind, message, hint='', name=''):
     return {'kind': kind, 'message': message[:900], 'hint': hint[:900], 'name': name}
@@ -53,7 +56,7 @@ def explain(said, log, locked=False, vendored=False):
                     % (name, by.group(1) or '' if by else ''),
                     hint='put its wheel into wheels/ as well (`pip download -d wheels -r requirements.txt` fills the '
                          'folder), or leave wheels/ out to have everything installed')
-    for judge in (hashes, conflict, missing_version, refused_access, unreachable, compiler, disk):
+    for judge in (program, hashes, conflict, missing_version, refused_access, unreachable, compiler, disk):
         found = judge(said, log, locked)
         if found:
             return found
@@ -61,6 +64,19 @@ def explain(said, log, locked=False, vendored=False):
     if not errors or errors[0] == 'Exception:':  # the end of a traceback says more
         errors = [line for line in said.splitlines() if line.strip()][-1:]
     return result('failed', 'pip failed: ' + ('; '.join(errors[:3]) or 'it said nothing'), 'the build log has all of it')
+
+
+def program(said, log, locked):
+    """pip would have built something, or called version control; for packages of the index it never has to."""
+    if not PROGRAM.search(said):
+        return None
+    named = re.findall(r'^Collecting ([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])? ?@ ?(?:\w+://(?:[^/@\s]*@)?)?([^\s#?]+)', said, re.M)
+    name, address = named[-1] if named else ('', '')
+    return result(
+        'own_address', '%s, for which a package names an address of its own%s, would have to be built from source'
+        % (name or 'something', ' (%s)' % address[:200] if address else ''),
+        'packages come as wheels from the package index; ask for another version of what needs it, or put the wheels of all '
+        'packages into a folder wheels/ of the files', name)
 
 
 def hashes(said, log, locked):

@@ -2,46 +2,18 @@
 allows it (executor.python.source_builds).
 
 pip alone would do both at once, with the network at hand for the package's own code. Here pip fetches in a process that
-cannot start any other, which is how pip runs code of packages; the archive that it had fetched by then is kept. The
-build comes later, in a sandbox without network, with build tools that were fetched as wheels.
+cannot start any other (no_processes.py); the archive that it had fetched by then is kept. The build comes later, in a
+sandbox without network, with build tools that were fetched as wheels.
 """
 import os
 import re
 import shutil
-import sys
 import tarfile
 import zipfile
 
 import package_errors
+from no_processes import ARCHIVES
 from pip_runner import Pip, Stop, digest, fail, write
-
-ARCHIVES = ('.tar.gz', '.zip', '.tar.bz2', '.tgz', '.tar.xz')
-
-# Runs pip; no process starts, and where one would be to run a package's code, what was fetched is kept and all ends. Earlier
-# ones ask for this machine's properties and may fail.
-FETCH_ONLY = '''\
-import os, shutil, subprocess, sys
-kept = os.environ.pop('KEPT')
-def keep(*arguments, **more):
-    found = False
-    for folder, _, files in os.walk(os.environ['TMPDIR']):
-        for name in files:
-            if os.path.basename(folder).startswith('pip-') and name.endswith(%r):
-                shutil.copy(os.path.join(folder, name), kept)
-                found = True
-    if found:
-        sys.stdout.flush()
-        os._exit(0)
-    raise FileNotFoundError(2, 'no process is started here')
-class Popen(subprocess.Popen):
-    __init__ = keep
-    __del__ = lambda self: None
-subprocess.Popen = Popen
-os.posix_spawn = os.posix_spawnp = os.system = os.execv = os.execve = os.fork = keep
-sys.argv[0] = 'pip'
-import runpy
-runpy.run_module('pip', run_name='__main__', alter_sys=True)
-''' % (ARCHIVES,)
 
 
 def archives_in(folder):
@@ -56,7 +28,7 @@ def sdist(request):
     os.makedirs(kept)
     wanted = write(pip.folder, 'requirements.txt', '\n'.join(request.get('options', []) + [request['requirement']]) + '\n')
     pip.run('download', '--no-deps', '--no-binary', ':all:', '--dest', kept, '-r', wanted,
-            environment={'KEPT': kept}, program=['-c', FETCH_ONLY])
+            environment={'KEPT': kept})
     found = archives_in(kept)
     if not found:  # pip reads an archive that lies in a folder of this machine where it is
         for line in re.findall(r'Processing (/\S+)', pip.text):
@@ -85,8 +57,8 @@ def build(request):
     pip = Pip(request['folder'])
     built = os.path.join(pip.folder, 'built')
     # Verbose: what the package's code says goes to the build log while it runs.
-    status = pip.run('wheel', '-v', '--isolated', '--no-index', '--no-deps', '--find-links', request['builders'],
-                     '--wheel-dir', built, request['file'], environment={'PIP_CONFIG_FILE': os.devnull})
+    status = pip.run_freely('wheel', '-v', '--isolated', '--no-index', '--no-deps', '--find-links', request['builders'],
+                            '--wheel-dir', built, request['file'], environment={'PIP_CONFIG_FILE': os.devnull})
     wheels = [name for name in os.listdir(built) if name.endswith('.whl')]
     if status != 0 or len(wheels) != 1:
         said = pip.text

@@ -3,12 +3,14 @@
 One request, a JSON object, comes on standard input. What pip says goes to standard output, the build log; the answer, a
 JSON object, goes to <folder>/answer.json: {"error": {...}} of package_errors.py, or what the task gives.
 
-task      needs the network, does
+task      needs the network, does; only `build` runs code of packages (no_processes.py)
 resolve   yes  finds versions for "requirements" and "constraints", downloads them; gives {"lock"}
 fetch     yes  downloads exactly the files of "lock"
-sdist     yes  downloads the source archive of "requirement" and what its build asks for; runs none of it
-build     no   makes a wheel of that source archive: runs the package's own code
+sdist     yes  downloads the source archive of "requirement" and what its build asks for
+build     no   makes a wheel of that source archive
 install   no   installs "lock", or "requirements" out of "wheels", into "directory"
+
+"built" of resolve and install: {file in <folder>/built: sha256 of the source archive that it was made of}.
 
 Python 3.7 or later; pip 18 or later, of which nothing but its command line is used.
 """
@@ -23,6 +25,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The interpreter was started without it (-I). At the end: a part of the worker has the name of a standard module.
 sys.path.append(HERE)
+from package_errors import normal  # noqa: E402
 from pip_runner import Pip, Stop, digest, fail, identity, wheels_in, write  # noqa: E402
 
 # Ends the line of a package that was built of its source archive: the hash is that of the archive.
@@ -30,27 +33,29 @@ SOURCE = '  # source'
 OFFLINE = ['--no-index', '--no-deps']
 
 
-def lock_of(request, wheels, built):
+def lock_of(request, folder):
     """One line a package; those that were built from source name the archive instead of the wheel."""
     lines = list(request.get('options', []))
-    for wheel in wheels_in(wheels):
+    built = request.get('built', {})
+    for wheel in wheels_in(os.path.join(folder, 'wheels')):
         name, version = identity(wheel)
-        normal = re.sub(r'[-_.]+', '-', name).lower()
-        source = built.get(normal)
-        lines.append('%s==%s --hash=sha256:%s%s' % (normal, version, source or digest(wheel),
-                                                    SOURCE if source else ''))
+        sha256, file = digest(wheel), os.path.basename(wheel)
+        # The index may have a wheel of the same name.
+        made = file in built and digest(os.path.join(folder, 'built', file)) == sha256
+        lines.append('%s==%s --hash=sha256:%s%s' % (normal(name), version, built[file] if made else sha256,
+                                                    SOURCE if made else ''))
     return '\n'.join(lines) + '\n'
 
 
-def with_built(lock, built):
-    """The lines of a lock, those of source archives with the hash of the wheel that was built of it instead."""
+def with_built(lock, folder, built):
+    """The lines of a lock, those of source archives with the hash of the wheel instead that was made of this very archive."""
     made = {}
-    for wheel in wheels_in(built) if os.path.isdir(built) else []:
+    for file, archive in built.items():
+        wheel = os.path.join(folder, 'built', file)
         name, version = identity(wheel)
-        made['%s==%s' % (re.sub(r'[-_.]+', '-', name).lower(), version)] = digest(wheel)
-    for line in lock.splitlines():
-        package = line.partition(' ')[0]
-        yield '%s --hash=sha256:%s' % (package, made[package]) if line.endswith(SOURCE) and package in made else line
+        made['%s==%s --hash=sha256:%s%s' % (normal(name), version, archive, SOURCE)] = '%s==%s --hash=sha256:%s' % (
+            normal(name), version, digest(wheel))
+    return [made.get(line, line) for line in lock.splitlines()]
 
 
 def download(pip, *arguments):
@@ -71,7 +76,7 @@ def resolve(request):
     shutil.rmtree(wheels, ignore_errors=True)
     if download(pip, *arguments) != 0:
         fail(pip, request)
-    return {'lock': lock_of(request, wheels, request.get('built', {}))}
+    return {'lock': lock_of(request, pip.folder)}
 
 
 def fetch(request):
@@ -91,7 +96,7 @@ def install(request):
     os.makedirs(temporary, exist_ok=True)
     if 'lock' in request:
         built = os.path.join(pip.folder, 'built')
-        lines = [line for line in with_built(request['lock'], built) if not line.startswith('--')]
+        lines = [line for line in with_built(request['lock'], pip.folder, request.get('built', {})) if not line.startswith('--')]
         chosen = OFFLINE + ['--require-hashes', '-r', write(pip.folder, 'locked.txt', '\n'.join(lines) + '\n'),
                             '--find-links', os.path.join(pip.folder, 'wheels'), '--find-links', built]
     else:

@@ -8,6 +8,7 @@ import zipfile
 
 import package_errors
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 QUIET = ['--disable-pip-version-check', '--no-color', '--progress-bar', 'off', '--no-cache-dir', '--no-input']
 
 
@@ -34,12 +35,19 @@ class Pip:
                         'hint': 'the operator can install it with `apt install python3-pip`'})
 
     def run(self, command, *arguments, **more):
-        """Exit status; `environment` adds variables, `program` runs instead of pip itself."""
+        """Exit status; `environment` adds variables. pip starts no process, so no code of packages runs."""
+        return self._run([os.path.join(HERE, 'no_processes.py'), command], arguments, more.get('environment', {}))
+
+    def run_freely(self, command, *arguments, **more):
+        """As run(), and code of packages runs: only where there is nothing that it must not have."""
+        return self._run(['-m', 'pip', command], arguments, more.get('environment', {}))
+
+    def _run(self, program, arguments, environment):
         if os.path.exists(self.log):
             os.unlink(self.log)
         quiet = QUIET if self.version >= (19, 0) else QUIET[:-1]
-        line = [sys.executable, '-I'] + more.get('program', ['-m', 'pip']) + [command] + quiet + ['--log', self.log] + list(arguments)
-        environment = dict(os.environ, **more.get('environment', {}))
+        line = [sys.executable, '-I'] + program + quiet + ['--log', self.log] + list(arguments)
+        environment = dict(os.environ, **environment)
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    env=environment, cwd=self.folder)
         kept = []

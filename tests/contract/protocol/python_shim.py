@@ -19,7 +19,7 @@ SHIM = os.path.abspath(SHIM)
 ECHO = 'def handler(event, context):\n    return event\n'
 
 
-def _interpreters():
+def interpreters():
     """{version: path} of every interpreter that the platform would take."""
     named = os.environ.get('CLOUDFUNCTION_PYTHONS')
     if named and named != 'all':
@@ -97,7 +97,7 @@ def every_interpreter(module):
     """`load_tests` of a module: its cases on every interpreter."""
     def load_tests(loader, _tests, _pattern):
         suite = unittest.TestSuite()
-        for version, path in sorted(_interpreters().items(), key=lambda entry: _numbers(entry[0])):
+        for version, path in sorted(interpreters().items(), key=lambda entry: _numbers(entry[0])):
             for case in ShimCase.__subclasses__():
                 if case.__module__ != module:
                     continue

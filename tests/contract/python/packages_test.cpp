@@ -239,6 +239,14 @@ public:
         CPPUNIT_ASSERT_EQUAL(packages, build.mounts.at(packages));
         CPPUNIT_ASSERT_EQUAL("w:" + packages, seen.tools[3].mounts.at(packages));
         CPPUNIT_ASSERT(fs::exists(packages + "/built/odd-1.0-py3-none-any.whl"));
+        // A wheel counts for the archive that it was made of, and only where this job made it.
+        const auto made = [](const ToolSeen& tool) {
+            return tool.input.substr(tool.input.find("\"built\":"));
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string{R"("built":{}})"}, made(seen.tools[0]));
+        for (const size_t later : {3, 4})
+            CPPUNIT_ASSERT_EQUAL(std::string{R"("built":{"odd-1.0-py3-none-any.whl":"bb"}})"},
+                                 made(seen.tools[later]));
     }
 
     void withoutPipThePackageToInstallIsNamed() {
