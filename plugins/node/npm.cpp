@@ -31,6 +31,20 @@ std::string settings(unsigned registryTimeout) {
            std::to_string(registryTimeout) + "000\n";
 }
 
+// Read by Node.js before npm. --ignore-scripts does not mean all scripts: of a repository whose
+// archive npm gets over https, versions before 11 run `prepare`. npm runs no code of packages but
+// in processes that it starts, and here it starts none.
+constexpr const char* noProcesses = R"js('use strict';
+const child = require('child_process');
+function refuse() {
+    throw new Error('no program is started while packages are fetched');
+}
+child.ChildProcess.prototype.spawn = refuse;
+for (const name of ['exec', 'execFile', 'execFileSync', 'execSync', 'fork', 'spawn', 'spawnSync']) child[name] = refuse;
+if (process.execve) process.execve = refuse;
+require('module').syncBuiltinESMExports();
+)js";
+
 void write(const fs::path& file, std::string_view content) {
     const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     size_t written = 0;
@@ -98,6 +112,7 @@ void Npm::prepareFolders() {
     if (failed) throw Failed(CF_FAILED, "cannot make folders for npm: " + failed.message());
     write(folder_ + "/config/user", settings(registryTimeout_) + toolchain_.config.userConfig);
     write(folder_ + "/config/global", toolchain_.config.globalConfig);
+    write(folder_ + "/config/no_processes.js", noProcesses);
     job_.mount(folder_, folder_, CF_MOUNT_WRITABLE);
     toolchain_.mountForTools(job_);
     for (const auto& file : toolchain_.config.files) {
@@ -140,7 +155,8 @@ Tool Npm::command(const std::vector<std::string>& arguments, const std::string& 
 
 ToolRun Npm::fetch(const std::vector<std::string>& arguments, const std::string& directory) {
     Tool tool = command(arguments, directory);
-    // Programs that npm would start by itself are replaced: nothing runs next to the tokens.
+    // Nothing of strangers runs next to the tokens.
+    tool.argv.insert(tool.argv.begin() + 1, "--require=" + folder_ + "/config/no_processes.js");
     for (const char* flag : {"--loglevel=http", "--ignore-scripts", "--omit=dev",
                              "--omit-lockfile-registry-resolved", "--git=/bin/false"})
         tool.argv.emplace_back(flag);

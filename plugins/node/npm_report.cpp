@@ -73,7 +73,8 @@ bool isUnreachable(std::string_view code) {
 
 // The host that npm asked in vain, behind a space; nothing when it does not say.
 std::string hostOf(const Lines& lines) {
-    for (const std::string_view before : {"network timeout at: ", "request to ", "trying to fetch "}) {
+    for (const std::string_view before :
+         {"network timeout at: ", "request to ", "trying to fetch "}) {
         const std::string_view address =
             between(lineWith(lines, std::string(before) + "http"), before, " ,");
         const size_t scheme = address.find("://");
@@ -214,6 +215,7 @@ NpmProblem readNpmProblem(std::string_view errors, std::string_view lock) {
             "choose a version that supports it, or a package written in the language "
             "itself";
     } else if (lineWith(lines, "/bin/false").size() > 0 ||
+               lineWith(lines, "no program is started").size() > 0 ||
                lineWith(lines, "git ls-remote").size() > 0) {
         problem.message =
             "a package asks for another one in a git repository, which builds do not "

@@ -1,12 +1,17 @@
 """Packages of functions in JavaScript and TypeScript, against a registry on this machine."""
+import contextlib
 import functools
 import http.server
+import io
 import json
 import pathlib
 import shutil
 import socket
+import socketserver
+import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -35,6 +40,11 @@ class RegistryTest(SystemTest):
     properties = {'build.network': 'host'}
 
     @classmethod
+    def npmrc(cls):
+        """Further lines of it."""
+        return ''
+
+    @classmethod
     def setUpClass(cls):
         if not shutil.which('npm'):
             raise unittest.SkipTest('there is no npm on this machine')
@@ -43,7 +53,7 @@ class RegistryTest(SystemTest):
         home = tempfile.mkdtemp(prefix='cloudfunction-home-')
         cls.addClassCleanup(shutil.rmtree, home)
         (pathlib.Path(home) / '.npmrc').write_text(
-            f'registry={cls.registry.url}\n//{cls.registry.host}/:_authToken={TOKEN}\n')
+            f'registry={cls.registry.url}\n//{cls.registry.host}/:_authToken={TOKEN}\n{cls.npmrc()}')
         cls.environment = {'HOME': home, 'npm_config_registry': ''}
         cls.registry.add('left', '1.0.0', 'module.exports = "left 1";')
         cls.registry.add('left', '2.0.0', 'module.exports = "left 2";')
@@ -135,6 +145,63 @@ class Install(RegistryTest):
         answer = self.create('node', uses('left/sub'))
         document = answer.json if answer.status == 422 else self.error(answer.json['name'])
         self.assertIn('"dependencies": ["left"]', document['hint'])
+
+
+class Repository:
+    """Stands for codeload.github.com, as the proxy that the way there leads through: any archive is that of one package."""
+
+    def __init__(self, folder, package):
+        key, certificate = str(folder / 'key.pem'), str(folder / 'certificate.pem')
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, '-days', '2',
+                        '-subj', '/CN=codeload.github.com'], check=True, stderr=subprocess.DEVNULL)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode='w:gz') as archive:
+            entry = tarfile.TarInfo('repository/package.json')
+            entry.size = len(package)
+            archive.addfile(entry, io.BytesIO(package.encode()))
+        self.asked = []
+        repository = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def head(self, stream):
+                lines = list(iter(stream.readline, b'\r\n'))
+                repository.asked.append(lines[0].decode())
+
+            def handle(self):
+                self.head(self.rfile)
+                self.wfile.write(b'HTTP/1.1 200 OK\r\n\r\n')
+                with contextlib.suppress(OSError), context.wrap_socket(self.connection, server_side=True) as secured:
+                    self.head(secured.makefile('rb'))
+                    secured.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s'
+                                    % (len(packed.getvalue()), packed.getvalue()))
+        self.server = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Repositories(RegistryTest):
+    @classmethod
+    def npmrc(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix='cloudfunction-repository-'))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.repository = Repository(folder, json.dumps({'name': 'inner', 'version': '1.0.0', 'scripts': {
+            'prepare': 'echo "prepare runs" >&2; exit 1'}}))
+        cls.addClassCleanup(cls.repository.close)
+        return f'https-proxy=http://127.0.0.1:{cls.repository.server.server_address[1]}\nnoproxy=127.0.0.1\nstrict-ssl=false\n'
+
+    def test_scripts_of_one_do_not_run_beside_the_tokens(self):
+        """Of a whole commit npm gets the archive without git, and prepares it with programs that it starts."""
+        self.registry.add('outer', '1.0.0', '', dependencies={'inner': 'github:someone/inner#' + '0123456789' * 4})
+        document = self.assertProblem(self.create('node', uses('outer'), dependencies=['outer']), 422, 'build_failed')
+        self.assertIn('/someone/inner/tar.gz/', str(self.repository.asked))
+        self.assertIn('git repository', document['detail'])
+        self.assertNotIn('prepare runs', str(document))
 
 
 class Refusals(RegistryTest):
