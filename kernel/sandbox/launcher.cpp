@@ -173,6 +173,7 @@ void Launcher::start(const Packet& packet) {
         base::Result<void> bound;
         if (taken) bound = network_.apply(taken->index, request->network, -1);
         if (!taken || !bound) {
+            if (taken) network_.forget(taken->index);
             if (task->ownUid) slots_.giveBack(task->uid);
             return send(encodeFailed(packet.task,
                                      (taken ? bound.failure() : taken.failure()).detail));

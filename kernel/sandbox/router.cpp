@@ -122,6 +122,8 @@ bool inNewNetwork(base::UniqueFd& made, int home, const std::function<void()>& w
     return static_cast<bool>(made);
 }
 
+std::string sandboxLink(uint32_t index) { return "s" + std::to_string(index); }
+
 std::unique_ptr<Router> Router::make(const std::string& instance, const NetworkOptions& options,
                                      std::string& why) {
     std::unique_ptr<Router> router(new Router);

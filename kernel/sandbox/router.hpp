@@ -22,6 +22,9 @@ bool inNetwork(int networkNamespace, int home, const std::function<void()>& work
 // The same in a new network namespace, which `made` then refers to.
 bool inNewNetwork(base::UniqueFd& made, int home, const std::function<void()>& work);
 
+// The name of the router's end of a sandbox's link.
+std::string sandboxLink(uint32_t index);
+
 class Router {
 public:
     // Nothing when the machine cannot have one; `why` says what is missing, as a clause.

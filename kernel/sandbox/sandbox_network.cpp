@@ -1,16 +1,22 @@
 #include "sandbox/sandbox_network.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <set>
 
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
+#include "sandbox/syscalls.hpp"
 
 namespace cf::sandbox {
 
@@ -20,6 +26,12 @@ using namespace std::chrono_literals;
 
 constexpr auto refillPause = 3ms;
 constexpr auto refillRetry = 500ms;
+// How long what a sandbox sent before its end may take to arrive; its ends are cleared up together.
+constexpr auto clearPause = 1s;
+// Namespaces go a few at a time: for all that come at once Linux takes the lock that new links need
+// once, and keeps it as long.
+constexpr auto releasePause = 3ms;
+constexpr size_t releaseParts = 32;
 // An address of a name is let through a little longer than the name server said, because programs
 // keep it, and at most an hour.
 constexpr uint32_t shortestGrant = 60;
@@ -83,7 +95,16 @@ void SandboxNetwork::listen() {
                          "program hears this group of Linux's packet log.");
 }
 
-SandboxNetwork::~SandboxNetwork() { loop_.cancel(refill_); }
+SandboxNetwork::~SandboxNetwork() {
+    loop_.cancel(refill_);
+    loop_.cancel(clear_);
+    if (router_ == nullptr) return;
+    // Nobody waits for this loop any more, and no sandbox lives.
+    helperWatcher_.reset();
+    if (helper_ > 0) ::waitpid(helper_, nullptr, 0);
+    for (auto& [index, network] : networks_) ended_.push_back({index, std::move(network)});
+    endConnections(*router_, ended_);
+}
 
 void SandboxNetwork::refillLater() {
     if (refill_ != 0 || spare_.size() >= wanted_) return;
@@ -102,10 +123,17 @@ void SandboxNetwork::refillLater() {
 }
 
 base::Result<SandboxNetwork::Link> SandboxNetwork::take() {
-    if (spare_.empty()) return make();
-    Link link = std::move(spare_.front());
-    spare_.erase(spare_.begin());
-    refillLater();
+    Link link;
+    if (spare_.empty()) {
+        auto made = make();
+        if (!made) return made;
+        link = std::move(*made);
+    } else {
+        link = std::move(spare_.front());
+        spare_.erase(spare_.begin());
+        refillLater();
+    }
+    networks_[link.index] = link.network.duplicate();
     return link;
 }
 
@@ -121,12 +149,13 @@ base::Result<SandboxNetwork::Link> SandboxNetwork::make() {
         return failed(std::string("a network namespace: ") + std::strerror(errno));
     const AddressRange& range = router_->range();
     // Indexes are taken in turn; one whose sandbox, of this launcher or an earlier one, still lives
-    // has its link.
+    // has its link. Where one is being cleared up, a new sandbox would be mistaken for it.
     int error = EEXIST;
     LinkEnd here, there;
     for (uint32_t tries = 0; error == EEXIST && tries < range.sandboxes(); ++tries) {
         link.index = next_++ % range.sandboxes();
-        here = end("s" + std::to_string(link.index), 1, link.index);
+        if (isEnding(link.index)) continue;
+        here = end(sandboxLink(link.index), 1, link.index);
         there = end("eth0", 2, link.index);
         error = netlink_.addPair(here, there, link.network.get(), router_->mtu());
     }
@@ -146,6 +175,8 @@ base::Result<SandboxNetwork::Link> SandboxNetwork::make() {
 base::Result<void> SandboxNetwork::apply(uint32_t index, const NetworkPolicy& policy,
                                          int process) {
     if (router_ == nullptr) return {};
+    if (index >= router_->range().sandboxes()) return failed("there is no such link");
+    if (!networks_.contains(index)) remember(index, process);
     const uint32_t address = router_->range().sandbox(index);
     const auto known = bound_.find(address);
     if (known != bound_.end() && known->second.policy == policy) return {};
@@ -159,7 +190,7 @@ base::Result<void> SandboxNetwork::apply(uint32_t index, const NetworkPolicy& po
     Bound& bound = bound_[address];
     bound.policy = policy;
     if (none) {
-        fault = silenceInside(address, process);
+        fault = silenceInside(index);
     } else {
         bound.names = namedDestinations(policy.allow);
         names_->allow(address, bound.names);
@@ -168,12 +199,25 @@ base::Result<void> SandboxNetwork::apply(uint32_t index, const NetworkPolicy& po
     return {};
 }
 
+// Of a sandbox that an earlier launcher started. A process that is in the machine's network, or in
+// the router's, is in no sandbox.
+void SandboxNetwork::remember(uint32_t index, int process) {
+    base::UniqueFd& network = networks_[index];
+    inNetwork(process, router_->home(), [&] {
+        network.reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    });
+    struct stat its {}, other {};
+    if (!network || ::fstat(network.get(), &its) != 0) return;
+    for (const int known : {router_->home(), router_->network()})
+        if (::fstat(known, &other) != 0 || other.st_ino == its.st_ino) network.reset();
+}
+
 // Without an address there is no way to anywhere, and connect(2) says so at once.
-std::string SandboxNetwork::silenceInside(uint32_t address, int process) {
+std::string SandboxNetwork::silenceInside(uint32_t index) {
     int error = 0;
-    const bool entered = inNetwork(process, router_->home(), [&] {
+    const bool entered = inNetwork(networks_[index].get(), router_->home(), [&] {
         Netlink inside;
-        error = inside.removeAddress(inside.indexOf("eth0"), address, 32);
+        error = inside.removeAddress(inside.indexOf("eth0"), router_->range().sandbox(index), 32);
     });
     if (!entered) return std::string("entering it: ") + std::strerror(errno);
     return error == 0 ? "" : std::string("taking its address away: ") + std::strerror(error);
@@ -181,6 +225,9 @@ std::string SandboxNetwork::silenceInside(uint32_t address, int process) {
 
 void SandboxNetwork::forget(uint32_t index) {
     if (router_ == nullptr) return;
+    auto network = networks_.extract(index);
+    ended_.push_back({index, network.empty() ? base::UniqueFd() : std::move(network.mapped())});
+    clearLater();
     const uint32_t address = router_->range().sandbox(index);
     const auto found = bound_.find(address);
     if (found == bound_.end()) return;
@@ -193,8 +240,82 @@ void SandboxNetwork::forget(uint32_t index) {
     if (!fault.empty()) base::logWarning("sandbox", "A network policy stays behind: " + fault);
 }
 
+bool SandboxNetwork::isKnown(uint32_t index) const {
+    return networks_.contains(index) ||
+           std::any_of(spare_.begin(), spare_.end(),
+                       [&](const Link& one) { return one.index == index; });
+}
+
+bool SandboxNetwork::isEnding(uint32_t index) const {
+    const auto is = [&](const EndedSandbox& one) { return one.index == index; };
+    return std::any_of(ended_.begin(), ended_.end(), is) ||
+           std::any_of(clearing_.begin(), clearing_.end(), is);
+}
+
+void SandboxNetwork::clearLater() {
+    if (helper_ > 0 || !clearing_.empty()) return;
+    // Of a small range, too, there are always some for new sandboxes.
+    if (ended_.size() >= router_->range().sandboxes() / 4)
+        clearAfter(0s);
+    else if (clear_ == 0)
+        clearAfter(clearPause);
+}
+
+void SandboxNetwork::clearAfter(base::EventLoop::Clock::duration pause) {
+    loop_.cancel(clear_);
+    clear_ = loop_.after(pause, [this] {
+        clear_ = 0;
+        clear();
+    });
+}
+
+// Resetting ten thousand connections takes a while: not on this loop.
+void SandboxNetwork::clear() {
+    helper_ = ::fork();
+    if (helper_ == 0) {
+        endConnections(*router_, ended_);
+        ::_exit(0);
+    }
+    if (helper_ < 0) return clearAfter(clearPause);
+    clearing_ = std::move(ended_);
+    ended_.clear();
+    helperFd_.reset(sys::pidfdOpen(helper_));
+    helperWatcher_ = std::make_unique<FdWatcher>(loop_, helperFd_.get(), EPOLLIN, [this](uint32_t) {
+        ::waitpid(helper_, nullptr, 0);
+        helper_ = -1;
+        helperWatcher_.reset();
+        release();
+    });
+}
+
+void SandboxNetwork::release() {
+    const size_t all = clearing_.size();
+    clearing_.resize(all - std::min(all, 1 + all / releaseParts));
+    if (!clearing_.empty()) {
+        clear_ = loop_.after(releasePause, [this] {
+            clear_ = 0;
+            release();
+        });
+    } else if (!ended_.empty()) {
+        clearLater();
+    }
+}
+
 void SandboxNetwork::sweep() {
     if (router_ == nullptr) return;
+    inNetwork(router_->network(), router_->home(), [&] {
+        auto* const interfaces = ::if_nameindex();
+        if (interfaces == nullptr) return;
+        for (const auto* one = interfaces; one->if_name != nullptr; ++one) {
+            const std::string_view name = one->if_name;
+            uint32_t index = 0;
+            const auto read = std::from_chars(name.data() + 1, name.data() + name.size(), index);
+            if (read.ec == std::errc() && name == sandboxLink(index) && !isKnown(index))
+                ended_.push_back({index, {}});
+        }
+        ::if_freenameindex(interfaces);
+    });
+    if (!ended_.empty()) clearLater();
     const auto addressesIn = [&](const std::string& set) {
         std::set<uint32_t> found;
         std::string text = firewall_->list("list " + set), part;

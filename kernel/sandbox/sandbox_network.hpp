@@ -14,9 +14,11 @@
 #include "base/event_loop.hpp"
 #include "base/failure.hpp"
 #include "base/unique_fd.hpp"
+#include "sandbox/fd_watcher.hpp"
 #include "sandbox/launch_spec.hpp"
 #include "sandbox/name_server.hpp"
 #include "sandbox/netlink.hpp"
+#include "sandbox/network_remains.hpp"
 #include "sandbox/refusal.hpp"
 #include "sandbox/router.hpp"
 
@@ -34,8 +36,8 @@ public:
 
     bool available() const { return router_ != nullptr; }
 
-    // A network namespace with one link out. It is one sandbox's alone; with the last process in it
-    // and the descriptor it is gone. Failures: sandbox_failed.
+    // A network namespace with one link out. It is one sandbox's alone, until forget. Failures:
+    // sandbox_failed.
     struct Link {
         uint32_t index = 0;
         base::UniqueFd network{};
@@ -43,10 +45,10 @@ public:
     base::Result<Link> take();
 
     // Applies what a sandbox may reach; from the first packet after it returned. Once `none` or a
-    // list, a sandbox never gets more. `process` is one inside. Failures: sandbox_failed, and then
-    // the sandbox must not go on.
+    // list, a sandbox never gets more. `process` is a pidfd of one inside, where an earlier launcher
+    // took the link. Failures: sandbox_failed, and then the sandbox must not go on.
     base::Result<void> apply(uint32_t index, const NetworkPolicy& policy, int process);
-    // The sandbox is gone.
+    // The sandbox is gone. What it left in Linux follows in the background.
     void forget(uint32_t index);
     // After a launcher took over: forgets all sandboxes that nobody applied a policy for.
     void sweep();
@@ -54,7 +56,14 @@ public:
 private:
     base::Result<Link> make();
     void refillLater();
-    std::string silenceInside(uint32_t address, int process);
+    void remember(uint32_t index, int process);
+    bool isKnown(uint32_t index) const;
+    bool isEnding(uint32_t index) const;
+    void clearLater();
+    void clearAfter(base::EventLoop::Clock::duration pause);
+    void clear();
+    void release();
+    std::string silenceInside(uint32_t index);
     bool onGrant(const NameServer::Grant& grant);
     void listen();
 
@@ -75,8 +84,13 @@ private:
     RefusedCallback refused_;
     std::unique_ptr<RefusalLog> routerLog_, machineLog_;
     std::vector<Link> spare_;
+    std::unordered_map<uint32_t, base::UniqueFd> networks_;  // of sandboxes, by index; may be none
+    std::vector<EndedSandbox> ended_, clearing_;  // waiting for the helper; what it works at
     uint32_t next_ = 0;
-    base::TimerId refill_ = 0;
+    base::TimerId refill_ = 0, clear_ = 0;
+    pid_t helper_ = -1;
+    base::UniqueFd helperFd_;
+    std::unique_ptr<FdWatcher> helperWatcher_;
     std::unordered_map<uint32_t, Bound> bound_;  // by address
     Bound opened_, closed_;                      // the operator's names
 };

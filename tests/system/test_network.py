@@ -2,6 +2,7 @@
 namespaces of the test's own (internet.py)."""
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
@@ -47,6 +48,25 @@ def nft(commands):
             raise OSError('nftables refused: ' + commands)
     finally:
         library.nft_ctx_free(context)
+
+
+def in_network(file, make):
+    """What `make` gives in the network that the file stands for; a socket stays in the one that it was made in."""
+    made = []
+
+    def enter():
+        try:
+            with open(file) as network:
+                if ctypes.CDLL(None).setns(network.fileno(), internet.CLONE_NEWNET) == 0:
+                    made.append(make())
+        except OSError:
+            pass
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if not made:
+        raise OSError(f'not possible in {file}')
+    return made[0]
 
 
 def setUpModule():
@@ -352,6 +372,82 @@ def handler(event):
         self.assertEqual(['open', 'open', 'ECONNREFUSED'], self.result(one, [2, 3]))
         self.needs_the_packet_log()
         self.assertIn('too many connections are open at once (sandbox.network.flows)', self.logs(answer['invocation_id']))
+
+
+class Remains(NetworkTest):
+    """Nothing that Linux keeps of connections outlives the sandbox that opened them."""
+    own_platform = True
+
+    def silent_server(self):
+        """Somebody on the internet who accepts connections and never reads. (socket, port)"""
+        def make():
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            listener.bind((internet.API, 0))
+            listener.listen(64)
+            return listener
+        listener = in_network(f'/proc/{world.pid}/ns/net', make)
+        self.addCleanup(listener.close)
+        return listener, listener.getsockname()[1]
+
+    def stuck_connections(self):
+        """A function whose worker has sent more than anybody takes, and the other ends."""
+        listener, port = self.silent_server()
+        name = self.function('python', '''\
+import os, select, socket
+held = []
+def handler(event):
+    if event == "end":
+        os._exit(0)
+    for _ in range(4):
+        s = socket.create_connection(("%s", %d))
+        s.setblocking(False)
+        while select.select([], [s], [], 0.5)[1]:
+            try:
+                s.send(bytes(1 << 20))
+            except BlockingIOError:
+                pass
+        held.append(s)
+''' % (internet.API, port), timeout=60)
+        self.result(name, 'begin')
+        ends = [listener.accept()[0] for _ in range(4)]
+        for end in ends:
+            self.addCleanup(end.close)
+        self.assertEqual(0, self.over(ends))
+        return name, ends
+
+    @staticmethod
+    def over(ends):
+        poll = select.poll()
+        for end in ends:
+            poll.register(end, 0)
+        return sum(1 for _, events in poll.poll(0) if events & select.POLLHUP)
+
+    def test_connections_end_with_their_sandbox(self):
+        name, ends = self.stuck_connections()
+        self.invoke(name, 'end', expect=502)
+        wait_until(lambda: self.over(ends) == 4, 'the connections to end')
+
+    def test_another_launcher_ends_them_too(self):
+        name, ends = self.stuck_connections()
+        launcher, = launchers(self.platform)
+        begun = self.platform.log().count('The launcher was started again')
+        os.kill(launcher, signal.SIGKILL)
+        wait_until(lambda: self.platform.log().count('The launcher was started again') > begun, 'another launcher')
+        self.result(self.function('python', PROBE), [])  # it has heard of all sandboxes before it makes one
+        self.assertEqual(0, self.over(ends))
+        self.invoke(name, 'end', expect=502)
+        wait_until(lambda: self.over(ends) == 4, 'the connections to end')
+
+
+class RemainsOfAll(OwnPlatformTest):
+    stuck_connections, silent_server, over = Remains.stuck_connections, Remains.silent_server, staticmethod(Remains.over)
+
+    def test_connections_end_with_the_platform(self):
+        platform = self.start()
+        _, ends = self.stuck_connections()
+        platform.stop()
+        wait_until(lambda: self.over(ends) == 4, 'the connections to end')
 
 
 class Neighbours(NetworkTest):
