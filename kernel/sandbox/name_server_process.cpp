@@ -17,6 +17,7 @@
 #include <csignal>
 #include <cstring>
 #include <deque>
+#include <list>
 #include <memory>
 #include <unordered_map>
 
@@ -40,8 +41,10 @@ using Clock = base::EventLoop::Clock;
 
 constexpr size_t maxMessage = 4096;  // over UDP; more is cut and asked for again over TCP
 constexpr size_t maxStreamMessage = 65'535;
-constexpr size_t maxOpen = 1024;           // questions in flight, of all sandboxes
-constexpr size_t maxOpenOfOne = 64;        // of one
+// Questions in flight and streams, of all sandboxes and of one. When all have as many, whoever has
+// most gives up his oldest one for somebody who has fewer.
+constexpr size_t maxOpen = 1024;
+constexpr size_t maxOpenOfOne = 64;
 constexpr size_t maxStreams = 256;
 constexpr size_t maxStreamsOfOne = 8;
 constexpr double questionsPerSecond = 200;  // of one sandbox, after a burst of
@@ -71,6 +74,7 @@ struct Question {
     base::UniqueFd socket{};
     std::unique_ptr<FdWatcher> watcher{};
     base::TimerId timer = 0;
+    std::list<std::shared_ptr<Question>>::iterator place{};  // among those that are open
 };
 using QuestionPtr = std::shared_ptr<Question>;
 
@@ -150,6 +154,35 @@ private:
         return std::find(list.begin(), list.end(), name) != list.end();
     }
 
+    // Of the sandbox that has most, if that is more than somebody with `own` would have with one
+    // more. Both lists begin with what is oldest.
+    template <typename List>
+    typename List::value_type oldestOfMost(const List& list, size_t Sandbox::*count, size_t own) {
+        typename List::value_type found;
+        size_t most = own + 1;
+        for (const auto& one : list)
+            if (const size_t has = sandboxes_[one->sandbox].*count; has > most) {
+                most = has;
+                found = one;
+            }
+        return found;
+    }
+
+    bool hasRoom(const Sandbox& asker) {
+        if (open_.size() < maxOpen) return true;
+        const QuestionPtr oldest = oldestOfMost(open_, &Sandbox::open, asker.open);
+        if (!oldest) return false;
+        for (auto& one : waiting_)
+            if (one == oldest) one.reset();
+        if (!oldest->asker.isStream) {
+            fail(oldest);
+            return true;
+        }
+        close(oldest);
+        if (const auto stream = oldest->asker.stream.lock()) drop(stream);
+        return true;
+    }
+
     bool mayAsk(uint32_t address) {
         if (sandboxes_.size() > maxSandboxes)
             std::erase_if(sandboxes_, [](const auto& one) {
@@ -161,7 +194,7 @@ private:
             burst, sandbox.tokens + questionsPerSecond *
                                         std::chrono::duration<double>(now - sandbox.at).count());
         sandbox.at = now;
-        if (sandbox.tokens < 1 || sandbox.open >= maxOpenOfOne || open_ >= maxOpen) return false;
+        if (sandbox.tokens < 1 || sandbox.open >= maxOpenOfOne) return false;
         sandbox.tokens -= 1;
         return true;
     }
@@ -193,12 +226,13 @@ private:
             reply(asker, dns::emptyAnswer(message, *question, 0));
             return true;
         }
+        if (!hasRoom(sandboxes_[sandbox])) return false;
         auto open = std::make_shared<Question>();
         open->question = *question;
         open->message = std::move(message);
         open->asker = asker;
         open->sandbox = sandbox;
-        ++open_;
+        open->place = open_.insert(open_.end(), open);
         ++sandboxes_[sandbox].open;
         forward(open);
         return true;
@@ -208,7 +242,7 @@ private:
         question->watcher.reset();
         question->socket.reset();
         loop_.cancel(question->timer);
-        --open_;
+        open_.erase(question->place);
         --sandboxes_[question->sandbox].open;
     }
 
@@ -358,9 +392,12 @@ private:
             if (!stream->socket) return;
             stream->sandbox = ntohl(stream->from.sin_addr.s_addr);
             Sandbox& sandbox = sandboxes_[stream->sandbox];
-            if (open_ >= maxOpen || accepted_.size() >= maxStreams ||
-                sandbox.streams >= maxStreamsOfOne)
-                continue;
+            if (sandbox.streams >= maxStreamsOfOne) continue;
+            if (accepted_.size() >= maxStreams) {
+                const auto oldest = oldestOfMost(accepted_, &Sandbox::streams, sandbox.streams);
+                if (!oldest) continue;
+                drop(oldest);
+            }
             ++sandbox.streams;
             const std::weak_ptr<Stream> weak = stream;
             stream->watcher = std::make_unique<FdWatcher>(
@@ -422,7 +459,7 @@ private:
     std::unordered_map<uint32_t, Sandbox> sandboxes_;
     std::deque<QuestionPtr> waiting_;  // for the launcher's answer, in order
     std::vector<std::shared_ptr<Stream>> accepted_;
-    size_t open_ = 0;
+    std::list<QuestionPtr> open_;
     char buffer_[65'536];
 };
 
