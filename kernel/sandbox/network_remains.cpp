@@ -1,6 +1,9 @@
 #include "sandbox/network_remains.hpp"
 
+#include <arpa/inet.h>
 #include <linux/inet_diag.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -8,9 +11,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +23,8 @@
 namespace cf::sandbox {
 
 namespace {
+
+constexpr size_t deletionBytes = 16'384;  // sent at once
 
 base::UniqueFd netlinkSocket(int protocol) {
     return base::UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -56,6 +61,20 @@ int listAll(int socket, std::string_view request,
             each({static_cast<const char*>(NLMSG_DATA(head)), NLMSG_PAYLOAD(head, 0)});
         }
     }
+}
+
+// The attribute of this type with its header, or the content alone; empty when it is not there.
+std::string_view attribute(std::string_view list, unsigned type, bool whole = false) {
+    while (list.size() >= sizeof(nlattr)) {
+        nlattr head;
+        std::memcpy(&head, list.data(), sizeof head);
+        if (head.nla_len < NLA_HDRLEN || head.nla_len > list.size()) return {};
+        if ((head.nla_type & NLA_TYPE_MASK) == type)
+            return whole ? list.substr(0, head.nla_len)
+                         : list.substr(NLA_HDRLEN, head.nla_len - NLA_HDRLEN);
+        list.remove_prefix(std::min(list.size(), size_t{NLA_ALIGN(head.nla_len)}));
+    }
+    return {};
 }
 
 // TCP sockets of the thread's namespace that are more than a note that a connection was there.
@@ -95,6 +114,30 @@ void resetConnections() {
     }
 }
 
+constexpr int ofConntrack(int message) { return NFNL_SUBSYS_CTNETLINK << 8 | message; }
+
+// `tuples` are attributes of type CTA_TUPLE_ORIG. What is not there need not go.
+void deleteFlows(int socket, const std::vector<std::string>& tuples) {
+    std::string batch;
+    char refusal[4096];
+    const auto flush = [&] {
+        ::send(socket, batch.data(), batch.size(), 0);
+        while (::recv(socket, refusal, sizeof refusal, MSG_DONTWAIT) > 0) {
+        }
+        batch.clear();
+    };
+    for (const auto& tuple : tuples) {
+        Request<nfgenmsg> request(ofConntrack(IPCTNL_MSG_CT_DELETE), 0);
+        request.fixed.nfgen_family = AF_INET;
+        const size_t head = request.head.nlmsg_len;
+        request.head.nlmsg_len += static_cast<uint32_t>(tuple.size());
+        batch.append(reinterpret_cast<const char*>(&request), head).append(tuple);
+        batch.resize(NLMSG_ALIGN(batch.size()));
+        if (batch.size() >= deletionBytes) flush();
+    }
+    if (!batch.empty()) flush();
+}
+
 }  // namespace
 
 void endConnections(const Router& router, const std::vector<EndedSandbox>& ended) {
@@ -116,6 +159,36 @@ void endConnections(const Router& router, const std::vector<EndedSandbox>& ended
         Netlink netlink;
         for (const uint32_t index : left) netlink.removeLink(sandboxLink(index));
     });
+}
+
+// The router changes no addresses, so its own table, which holds nothing but connections of
+// sandboxes, says by what the machine's knows them.
+int forgetFlows(const Router& router, const std::function<bool(uint32_t address)>& isGone) {
+    base::UniqueFd socket;
+    bool isEmpty = false;
+    inNetwork(router.network(), router.home(), [&] {
+        isEmpty = readFile("/proc/sys/net/netfilter/nf_conntrack_count").starts_with("0");
+        socket = netlinkSocket(NETLINK_NETFILTER);
+    });
+    if (isEmpty) return 0;
+    Request<nfgenmsg> request(ofConntrack(IPCTNL_MSG_CT_GET), NLM_F_DUMP);
+    request.fixed.nfgen_family = AF_INET;
+    std::vector<std::string> tuples;
+    const int error = listAll(socket.get(), request.bytes(), [&](std::string_view message) {
+        if (message.size() < NLMSG_ALIGN(sizeof(nfgenmsg))) return;
+        message.remove_prefix(NLMSG_ALIGN(sizeof(nfgenmsg)));
+        const auto source =
+            attribute(attribute(attribute(message, CTA_TUPLE_ORIG), CTA_TUPLE_IP), CTA_IP_V4_SRC);
+        uint32_t address = 0;
+        if (source.size() != sizeof address) return;
+        std::memcpy(&address, source.data(), sizeof address);
+        address = ntohl(address);
+        if (router.range().has(address) && isGone(address))
+            tuples.emplace_back(attribute(message, CTA_TUPLE_ORIG, true));
+    });
+    deleteFlows(socket.get(), tuples);
+    deleteFlows(netlinkSocket(NETLINK_NETFILTER).get(), tuples);
+    return error;
 }
 
 }  // namespace cf::sandbox

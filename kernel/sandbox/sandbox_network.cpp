@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "base/log.hpp"
 #include "sandbox/files.hpp"
@@ -104,6 +105,7 @@ SandboxNetwork::~SandboxNetwork() {
     if (helper_ > 0) ::waitpid(helper_, nullptr, 0);
     for (auto& [index, network] : networks_) ended_.push_back({index, std::move(network)});
     endConnections(*router_, ended_);
+    forgetFlows(*router_, [](uint32_t) { return true; });
 }
 
 void SandboxNetwork::refillLater() {
@@ -274,16 +276,25 @@ void SandboxNetwork::clear() {
     helper_ = ::fork();
     if (helper_ == 0) {
         endConnections(*router_, ended_);
-        ::_exit(0);
+        const int error = forgetFlows(*router_, [this](uint32_t address) {
+            return isEnding(address - router_->range().sandbox(0));
+        });
+        ::_exit(error);
     }
     if (helper_ < 0) return clearAfter(clearPause);
     clearing_ = std::move(ended_);
     ended_.clear();
     helperFd_.reset(sys::pidfdOpen(helper_));
     helperWatcher_ = std::make_unique<FdWatcher>(loop_, helperFd_.get(), EPOLLIN, [this](uint32_t) {
-        ::waitpid(helper_, nullptr, 0);
+        int status = 0;
+        ::waitpid(helper_, &status, 0);
         helper_ = -1;
         helperWatcher_.reset();
+        if (!std::exchange(hasToldRemains_, status != 0) && status != 0)
+            base::logWarning(
+                "sandbox",
+                "Connections of sandboxes that ended stay in the machine's table: " +
+                    std::string(std::strerror(WIFEXITED(status) ? WEXITSTATUS(status) : EIO)));
         release();
     });
 }
@@ -316,6 +327,9 @@ void SandboxNetwork::sweep() {
         ::if_freenameindex(interfaces);
     });
     if (!ended_.empty()) clearLater();
+    forgetFlows(*router_, [this](uint32_t address) {
+        return !isKnown(address - router_->range().sandbox(0));
+    });
     const auto addressesIn = [&](const std::string& set) {
         std::set<uint32_t> found;
         std::string text = firewall_->list("list " + set), part;

@@ -91,6 +91,7 @@ private:
     pid_t helper_ = -1;
     base::UniqueFd helperFd_;
     std::unique_ptr<FdWatcher> helperWatcher_;
+    bool hasToldRemains_ = false;  // that entries stay; once until it works again
     std::unordered_map<uint32_t, Bound> bound_;  // by address
     Bound opened_, closed_;                      // the operator's names
 };

@@ -6,6 +6,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -67,6 +68,34 @@ def in_network(file, make):
     if not made:
         raise OSError(f'not possible in {file}')
     return made[0]
+
+
+def routers_network(launcher):
+    """The file of the router's network; no process is in it."""
+    for fd in os.listdir(f'/proc/{launcher}/fd'):
+        file = f'/proc/{launcher}/fd/{fd}'
+        try:
+            if os.readlink(file).startswith('net:') and 'uplink' in dict(in_network(file, socket.if_nameindex)).values():
+                return file
+        except OSError:
+            pass  # closed meanwhile
+    raise AssertionError('no router')
+
+
+def known_flows(address, file):
+    """How many connections from this address are in the table of a network."""
+    with in_network(file, lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)) as netlink:  # NETLINK_NETFILTER
+        # IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP
+        netlink.send(struct.pack('=IHHIIBBH', 20, 0x0101, 0x0301, 0, 0, socket.AF_INET, 0, 0))
+        found = 0
+        while True:
+            messages = netlink.recv(65536)
+            found += messages.count(struct.pack('=HH', 8, 1) + socket.inet_aton(address))  # CTA_IP_V4_SRC
+            while messages:
+                size, kind = struct.unpack('=IH', messages[:6])
+                if kind in (2, 3):  # NLMSG_ERROR, NLMSG_DONE
+                    return found
+                messages = messages[size + 3 & ~3:]
 
 
 def setUpModule():
@@ -438,6 +467,31 @@ def handler(event):
         self.assertEqual(0, self.over(ends))
         self.invoke(name, 'end', expect=502)
         wait_until(lambda: self.over(ends) == 4, 'the connections to end')
+
+    def test_the_tables_forget_what_is_over(self):
+        """Or one function after the other, each with its share, fills the machine's."""
+        _, port = self.silent_server()
+        code = '''\
+import os, socket
+held = []
+def handler(event):
+    if event == "end":
+        os._exit(0)
+    for _ in range(5):
+        held.append(socket.create_connection(("%s", %d)))
+    return held[0].getsockname()[0]
+''' % (internet.API, port)
+        ended, living = self.function('python', code), self.function('python', code)
+        gone, alive = (self.result(name, 'begin') for name in (ended, living))
+        launcher, = launchers(self.platform)
+        networks = routers_network(launcher), '/proc/self/ns/net'
+
+        def known(address):
+            return [known_flows(address, network) for network in networks]
+        self.assertEqual([5, 5], known(gone))
+        self.invoke(ended, 'end', expect=502)
+        wait_until(lambda: known(gone) == [0, 0], 'the entries to go')
+        self.assertEqual([5, 5], known(alive))
 
 
 class RemainsOfAll(OwnPlatformTest):

@@ -15,7 +15,7 @@ CACHE = pathlib.Path(os.environ.get('CLOUDFUNCTION_CACHE', SOURCE / 'build/virtu
 # What the guest needs to come up, and what the platform's network asks for there.
 MODULES = ['virtio_pci', '9pnet_virtio', '9p', 'overlay', 'bridge', 'veth', 'dummy', 'crc32c_generic', 'nf_tables',
            'nfnetlink_log', 'nft_chain_nat', 'nft_masq', 'nft_ct', 'nft_reject_inet', 'nft_fib_inet', 'nft_log', 'nft_limit',
-           'nft_connlimit', 'tcp_diag']
+           'nft_connlimit', 'nf_conntrack_netlink', 'tcp_diag']
 SYSTEMD = '/lib/systemd/systemd'
 PROGRAMS = ['qemu-system-x86_64', 'busybox', 'cpio']
 
