@@ -2,7 +2,7 @@
 the network that the tests run in. enter() takes this whole process into the machine's.
 
     machine   203.0.113.10 (public), 10.20.0.10 (private); its name server is 10.20.0.53
-    internet  203.0.113.1 (the way out), 198.51.100.7 api.example, 198.51.100.8 other.example, 10.20.0.1
+    internet  203.0.113.1 (the way out, a neighbour), 198.51.100.7 api.example, 198.51.100.8 other.example, 10.20.0.1
               private.example, 169.254.169.254; each answers on port 80 and 443
 
 Run as a program it is the internet.
@@ -20,6 +20,7 @@ import threading
 MACHINE = '203.0.113.10'
 MACHINE_PRIVATE = '10.20.0.10'
 API, OTHER, PRIVATE, METADATA = '198.51.100.7', '198.51.100.8', '10.20.0.1', '169.254.169.254'
+NEIGHBOUR = '203.0.113.1'
 RESOLVER = '10.20.0.53'
 NAMES = {'api.example': [API], 'other.example': [OTHER], 'private.example': [PRIVATE], 'metadata.example': [METADATA],
          'both.example': [API, OTHER], 'big.example': [f'198.51.100.{i}' for i in range(100, 200)]}
@@ -62,7 +63,7 @@ def enter():
     for address in (MACHINE + '/24', MACHINE_PRIVATE + '/24'):
         ip('address', 'add', address, 'dev', 'wan0')
     ip('link', 'set', 'wan0', 'up')
-    ip('route', 'add', 'default', 'via', '203.0.113.1')
+    ip('route', 'add', 'default', 'via', NEIGHBOUR)
     internet.stdin.write('go\n')
     internet.stdin.flush()
     assert internet.stdout.readline() == 'up\n'
@@ -124,10 +125,10 @@ def main():
     print('here', flush=True)
     sys.stdin.readline()
     ip('link', 'set', 'lo', 'up')
-    for address in ('203.0.113.1/24', '10.20.0.1/24', RESOLVER + '/24', API + '/32', OTHER + '/32', METADATA + '/32'):
+    for address in (NEIGHBOUR + '/24', '10.20.0.1/24', RESOLVER + '/24', API + '/32', OTHER + '/32', METADATA + '/32'):
         ip('address', 'add', address, 'dev', 'net0')
     ip('link', 'set', 'net0', 'up')
-    for address in (API, OTHER, PRIVATE, METADATA):
+    for address in (API, OTHER, PRIVATE, METADATA, NEIGHBOUR):
         for port in (80, 443):
             threading.Thread(target=serve_web, args=(address, port), daemon=True).start()
     threading.Thread(target=serve_names, daemon=True).start()

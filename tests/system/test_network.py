@@ -301,6 +301,23 @@ class Operator(NetworkTest):
         self.assertEqual(f'{internet.API} saw {internet.MACHINE}', got)
 
 
+class PublicNeighbours(NetworkTest):
+    def test_they_are_part_of_the_internet(self):
+        (got, _), = self.tries(self.function('python', PROBE), (internet.NEIGHBOUR, 80))
+        self.assertEqual(f'{internet.NEIGHBOUR} saw {internet.MACHINE}', got)
+
+
+class ClosedSubnet(NetworkTest):
+    properties = {'sandbox.network.deny': '203.0.113.0/24'}
+
+    def test_public_neighbours_are_closed_by_a_line(self):
+        """And what they pass on is not."""
+        name = self.function('python', PROBE)
+        self.assertRefused(name, (internet.NEIGHBOUR, 80))
+        (got, _), = self.tries(name, ('api.example', 80))
+        self.assertEqual(f'{internet.API} saw {internet.MACHINE}', got)
+
+
 # As PROBE, and tells how often this worker has been called; stays a moment for what is told of it.
 STAYING_PROBE = PROBE.replace('def handler', 'def probe') + '''\
 calls = 0
