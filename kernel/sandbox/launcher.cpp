@@ -305,23 +305,29 @@ base::Result<void> Launcher::applyNetwork(Task& task, const NetworkPolicy& polic
                                     "cannot be taken away from it."};
 }
 
+// Whether files in it may change hands because the kernel process says so.
+bool Launcher::isPlatforms(const std::string& folder) const {
+    struct stat status {};
+    return ::lstat(folder.c_str(), &status) == 0 &&
+           (status.st_uid == machine_.options.kernelUid || slots_.range().has(status.st_uid));
+}
+
 void Launcher::reclaim(const Packet& packet) {
     const AttachRequest request = decodeAttached(packet);
     const LauncherOptions& options = machine_.options;
     std::string failure;
     struct stat status {};
-    const UidRange slots{options.uidBase, options.uidBase + options.uidCount - 1};
     if (!mountablePath(request.path))
         failure =
             "The launcher refused the request: the directory is not an absolute path outside of "
             "/proc and /sys.";
     else if (!machine_.root || options.uidBase == 0 || ::lstat(request.path.c_str(), &status) != 0)
         failure.clear();  // nothing can have changed hands, or nothing is there
-    else if (status.st_uid != options.kernelUid && !slots.has(status.st_uid))
+    else if (!isPlatforms(request.path))
         failure =
             "The launcher refused the request: " + request.path + " is not the platform's own.";
     else if (const int error =
-                 changeOwner(request.path, slots, options.kernelUid, options.kernelGid);
+                 changeOwner(request.path, slots_.range(), options.kernelUid, options.kernelGid);
              error != 0)
         failure = "Files below " + request.path +
                   " could not be taken back: " + std::strerror(error) + ".";

@@ -44,6 +44,7 @@ private:
     void start(const Packet& packet);
     void attach(const Packet& packet);
     void reclaim(const Packet& packet);
+    bool isPlatforms(const std::string& folder) const;
     void kill(Packet& packet);
     void tellRefused(uint32_t link, const Refusal& refusal);
     base::Result<void> applyNetwork(Task& task, const NetworkPolicy& policy);
@@ -57,6 +58,8 @@ private:
 
     // launcher_restart.cpp: taking over what a dead launcher started
     void adopt(Packet& packet);
+    bool takeUser(Task& task, uid_t seen);
+    std::optional<uint32_t> linkOf(const AdoptRequest& request) const;
     void resume();
     bool killStrays();  // whether there were any
     bool isOurs(int pidfd) const;

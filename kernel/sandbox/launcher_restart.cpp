@@ -1,7 +1,9 @@
 // A launcher that follows a dead one: the kernel tells it of every task that lives on, and the rest
-// is swept away. What it is told may be wrong or hostile, so a process counts as a task only when
-// it is a child of the supervisor.
+// is swept away. What it is told may be wrong or hostile: a process counts as a task only when it
+// is a child of the supervisor, its user is asked of Linux, and what cannot be asked any more,
+// because the process is gone, gives nothing that `reclaim` would not.
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 
 #include "base/log.hpp"
 #include "sandbox/launcher.hpp"
+#include "sandbox/machine.hpp"
 #include "sandbox/process_tree.hpp"
 
 namespace cf::sandbox {
@@ -30,16 +33,43 @@ bool Launcher::isOurs(int pidfd) const {
     return pid > 0 && pid != ::getpid() && parentOf(pid) == supervisor_;
 }
 
+// What it was started as; false when the user `seen` is not one that this task can have.
+bool Launcher::takeUser(Task& task, uid_t seen) {
+    const LauncherOptions& options = machine_.options;
+    task.uid = task.kind == TaskKind::probe ? options.kernelUid : sharedUid(machine_);
+    if (task.kind == TaskKind::probe || options.uidBase == 0) return true;
+    task.uid = seen;
+    task.ownUid = slots_.takeThis(seen);
+    return task.ownUid;
+}
+
+// Its link to the router; nothing for one in the machine's own network, where a policy would be
+// applied to the machine.
+std::optional<uint32_t> Launcher::linkOf(const AdoptRequest& request) const {
+    if (request.link == 0 || !network_.available() ||
+        request.link > machine_.router->range().sandboxes())
+        return {};
+    struct stat own {};
+    struct stat machines {};
+    const std::string path = "/proc/" + std::to_string(request.pid) + "/ns/net";
+    if (::stat(path.c_str(), &own) != 0 || ::fstat(machine_.router->home(), &machines) != 0 ||
+        (own.st_ino == machines.st_ino && own.st_dev == machines.st_dev))
+        return {};
+    return request.link - 1;
+}
+
 void Launcher::adopt(Packet& packet) {
     std::string why;
     auto request = decodeAdopt(packet, why);
-    if (!request || packet.fds.empty() || !isPidfd(packet.fds[0].get()) ||
+    if (!resuming_ || !request || packet.fds.empty() || !isPidfd(packet.fds[0].get()) ||
         find(packet.task) != nullptr) {
         refuse("The launcher refused to adopt a task.");
         return;
     }
     const int pidfd = packet.fds[0].get();
     const bool isTask = isOurs(pidfd) && processOf(pidfd) == request->pid;
+    const uid_t user = userOf(request->pid);
+    const auto link = linkOf(*request);
     // Asked last: one that ends between the questions above is no stranger but gone.
     const bool gone = processOf(pidfd) < 0;
     if (!gone && !isTask) {
@@ -50,14 +80,18 @@ void Launcher::adopt(Packet& packet) {
     task->id = request->task;
     task->kind = request->kind;
     task->pid = request->pid;
-    task->uid = request->uid;
-    task->ownUid = task->kind != TaskKind::probe && slots_.takeThis(request->uid);
+    if (!takeUser(*task, gone ? request->uid : user)) {
+        refuse("The launcher refused to adopt a task of a user that no task has.");
+        return;
+    }
     task->pidfd = std::move(packet.fds[0]);
     task->limits = request->limits;
-    task->writable = std::move(request->mounts);
+    for (Mount& mount : request->mounts)
+        if (isPlatforms(mount.source)) task->writable.push_back(std::move(mount));
     task->network = request->network.mode;
-    if (request->link != 0 && network_.available()) {
-        task->link = request->link - 1;
+    // The policy of one that is gone is swept away with the others that nobody has.
+    if (!gone && link) {
+        task->link = link;
         if (const auto bound = network_.apply(*task->link, request->network, task->pidfd.get());
             !bound)
             base::logWarning("sandbox", bound.failure().detail);

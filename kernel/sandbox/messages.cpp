@@ -225,7 +225,8 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
                 kind = reader.number();
                 break;
             case Item::networkLink:
-                request.link = static_cast<uint32_t>(std::min<uint64_t>(reader.number(), 1u << 24));
+                request.link =
+                    static_cast<uint32_t>(std::min<uint64_t>(reader.number(), UINT32_MAX));
                 break;
             case Item::pid:
                 request.pid = static_cast<int32_t>(reader.number());
@@ -234,7 +235,8 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
                 request.uid = static_cast<uint32_t>(reader.number());
                 break;
             case Item::mount:
-                if (auto mount = readMount(reader.view()))
+                if (auto mount = readMount(reader.view());
+                    mount && mount->kind == MountKind::writable)
                     request.mounts.push_back(std::move(*mount));
                 break;
             default:
@@ -242,11 +244,16 @@ std::optional<AdoptRequest> decodeAdopt(const Packet& packet, std::string& why) 
         }
     }
     if (reader.malformed() || kind < 1 || kind > 3 || packet.task == 0 ||
-        request.mounts.size() > maxMounts || networkFault(request.network) != nullptr) {
+        request.mounts.size() > maxMounts || networkFault(request.network) != nullptr ||
+        limitsFault(request.limits) != nullptr) {
         why = "an adoption is malformed";
         return {};
     }
     request.kind = static_cast<TaskKind>(kind);
+    if (request.kind == TaskKind::probe && (request.link != 0 || !request.mounts.empty())) {
+        why = "a probe has neither a link nor folders of its own";
+        return {};
+    }
     return request;
 }
 

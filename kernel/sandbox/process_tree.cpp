@@ -58,6 +58,10 @@ pid_t parentOf(pid_t pid) {
     return static_cast<pid_t>(numberOf(readFile(procPath(pid, "status")), "PPid:"));
 }
 
+uid_t userOf(pid_t pid) {
+    return static_cast<uid_t>(numberOf(readFile(procPath(pid, "status")), "Uid:"));
+}
+
 pid_t processOf(int pidfd) {
     return static_cast<pid_t>(
         numberOf(readFile("/proc/self/fdinfo/" + std::to_string(pidfd)), "Pid:"));

@@ -13,6 +13,7 @@ std::vector<pid_t> childrenOf(pid_t pid);
 // Everything below `pid`, without itself.
 std::vector<pid_t> descendantsOf(pid_t pid);
 pid_t parentOf(pid_t pid);  // -1 when there is no such process
+uid_t userOf(pid_t pid);    // its real user; -1 when there is no such process
 
 // The process behind a pidfd; -1 when it has been reaped or the descriptor is none.
 pid_t processOf(int pidfd);

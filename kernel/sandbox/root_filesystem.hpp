@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sandbox/recipe.hpp"
+#include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox {
 
@@ -57,11 +58,6 @@ void addOverlay(const NewRoot& root, const Mount& mount, size_t index);
 // Changes the owner of a tree, symbolic links themselves included, without following one and
 // without leaving its file system. Only what belongs to `from` changes hands: a link to somebody
 // else's file is left alone. Gives the first errno, 0 when all went well.
-struct UidRange {
-    uid_t first;
-    uid_t last;
-    bool has(uid_t uid) const { return uid >= first && uid <= last; }
-};
 int changeOwner(const std::string& path, UidRange from, uid_t toUid, gid_t toGid);
 // The same for an open directory, which is used up.
 int changeOwner(int directory, UidRange from, uid_t toUid, gid_t toGid);

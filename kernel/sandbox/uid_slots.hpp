@@ -16,6 +16,12 @@ constexpr uid_t nobody = 65534;  // who owns nothing; what Linux shows for users
 std::string uidOwner(uint32_t base, uint32_t count, const std::string& passwd,
                      const std::string& subuid);
 
+struct UidRange {
+    uid_t first;
+    uid_t last;
+    bool has(uid_t uid) const { return uid >= first && uid <= last; }
+};
+
 class UidSlots {
 public:
     UidSlots(uint32_t base, uint32_t count) : base_(base), used_(count, false) {}
@@ -36,6 +42,11 @@ public:
         if (uid < base_ || uid - base_ >= used_.size() || used_[uid - base_]) return false;
         used_[uid - base_] = true;
         return true;
+    }
+    // All of them; without any, a range that has nobody.
+    UidRange range() const {
+        if (used_.empty()) return {1, 0};
+        return {base_, base_ + static_cast<uint32_t>(used_.size()) - 1};
     }
     void giveBack(uint32_t uid) {
         if (uid >= base_ && uid - base_ < used_.size()) used_[uid - base_] = false;

@@ -1,7 +1,10 @@
 // Control messages: what is encoded comes back, and what breaks a rule is refused, by the decoder
 // and by a launcher.
 #include <cppunit/extensions/HelperMacros.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +16,11 @@
 
 #include "platform.hpp"
 #include "sandbox/control_socket.hpp"
+#include "sandbox/firewall.hpp"
 #include "sandbox/messages.hpp"
+#include "sandbox/netlink.hpp"
+#include "sandbox/process_tree.hpp"
+#include "sandbox/syscalls.hpp"
 #include "sandbox/uid_slots.hpp"
 
 namespace cf::sandbox::test {
@@ -28,6 +35,9 @@ class ControlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testUidsOfOthersAreNoticed);
     CPPUNIT_TEST(testLauncherOutlivesGarbage);
     CPPUNIT_TEST(testKillReachesOnlyItsOwn);
+    CPPUNIT_TEST(testAdoptionsThatNeedNothingAreMalformed);
+    CPPUNIT_TEST(testAdoptionGivesNothingAway);
+    CPPUNIT_TEST(testAdoptionLeavesTheMachinesNetworkAlone);
     CPPUNIT_TEST_SUITE_END();
 
     static Packet packetOf(const std::string& bytes) {
@@ -246,6 +256,149 @@ class ControlTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(0, ::waitpid(bystander, nullptr, WNOHANG));
         ::kill(bystander, SIGKILL);
         ::waitpid(bystander, nullptr, 0);
+        socket.close();
+        ::waitpid(process->pid, nullptr, 0);
+    }
+
+    static AdoptRequest adoption(TaskKind kind) {
+        AdoptRequest request;
+        request.kind = kind;
+        request.task = 77;
+        request.pid = 12345;
+        return request;
+    }
+
+    void testAdoptionsThatNeedNothingAreMalformed() {
+        const auto refused = [](TaskKind kind, auto change) {
+            AdoptRequest request = adoption(kind);
+            change(request);
+            std::string why;
+            return !decodeAdopt(packetOf(encode(request)), why);
+        };
+        const Mount folder{"/data/x", "/build", MountKind::writable, false};
+        CPPUNIT_ASSERT(!refused(TaskKind::probe, [](AdoptRequest&) {}));
+        CPPUNIT_ASSERT(!refused(TaskKind::worker, [](AdoptRequest& r) { r.link = 5; }));
+        CPPUNIT_ASSERT(!refused(TaskKind::tool, [&](AdoptRequest& r) { r.mounts = {folder}; }));
+        // It runs in the machine's network and owns nothing.
+        CPPUNIT_ASSERT(refused(TaskKind::probe, [](AdoptRequest& r) { r.link = 5; }));
+        CPPUNIT_ASSERT(refused(TaskKind::probe, [&](AdoptRequest& r) { r.mounts = {folder}; }));
+        CPPUNIT_ASSERT(refused(TaskKind::tool, [](AdoptRequest& r) { r.limits.memoryBytes = 0; }));
+    }
+
+    // A kernel process that was taken over speaks of a process that is gone, a user of its choice
+    // and a folder of root's: at any time, and when a launcher follows a dead one.
+    void testAdoptionGivesNothingAway() {
+        if (Platform().lacks("own_user")) return;
+        TemporaryFolder folder;
+        const std::string file = (folder.path / "file").string();
+        CPPUNIT_ASSERT_EQUAL(0, ::close(::open(file.c_str(), O_WRONLY | O_CREAT, 0600)));
+        LauncherOptions options = Platform::defaults();
+        options.kernelUid = options.kernelGid = 65534;
+        auto process = spawnLauncher(options);
+        CPPUNIT_ASSERT(process);
+        ControlSocket socket(std::move(process->control));
+        const auto await = [&](MessageKind kind) {
+            Packet packet;
+            CPPUNIT_ASSERT(waitFor([&] {
+                return socket.receive(packet) == ControlSocket::Received::packet &&
+                       packet.kind == kind;
+            }));
+        };
+        const auto adopt = [&](uid_t uid) {
+            const pid_t gone = ::fork();
+            if (gone == 0) ::_exit(0);
+            std::vector<base::UniqueFd> fds;
+            fds.emplace_back(sys::pidfdOpen(gone));
+            CPPUNIT_ASSERT_EQUAL(gone, ::waitpid(gone, nullptr, 0));
+            AdoptRequest request = adoption(TaskKind::tool);
+            request.task = 77 + uid;
+            request.uid = uid;
+            request.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+            socket.send(encode(request), std::move(fds));
+        };
+        adopt(0);
+        // Of a task that may be, had the launcher died.
+        adopt(options.uidBase);
+        socket.send(encodeAttach(1, 1, {.artifactDir = "/usr"}));
+        await(MessageKind::attached);
+        CPPUNIT_ASSERT(waitFor([&] { return childrenOf(process->pid).size() == 1; }));
+        CPPUNIT_ASSERT_EQUAL(0, ::kill(childrenOf(process->pid)[0], SIGKILL));
+        await(MessageKind::restarted);
+        adopt(0);
+        // Only now is this one heard of, and it owes nothing: the folder is no tool's.
+        adopt(options.uidBase);
+        socket.send(encodeBare(MessageKind::resume, 0));
+        await(MessageKind::ended);
+        socket.close();
+        ::waitpid(process->pid, nullptr, 0);
+        for (const std::string& path : {folder.path.string(), file}) {
+            struct stat status {};
+            CPPUNIT_ASSERT_EQUAL(0, ::lstat(path.c_str(), &status));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(path, uid_t{0}, status.st_uid);
+        }
+    }
+
+    // A network that stands for the machine's, for as long as it lives.
+    class OtherMachine {
+    public:
+        OtherMachine() : home_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+            CPPUNIT_ASSERT(home_ && ::unshare(CLONE_NEWNET) == 0);
+        }
+        ~OtherMachine() { ::setns(home_.get(), CLONE_NEWNET); }
+
+    private:
+        base::UniqueFd home_;
+    };
+
+    // A worker in the machine's own network has no link to the router; were it said to have one,
+    // its policy would be applied to the machine.
+    void testAdoptionLeavesTheMachinesNetworkAlone() {
+        LauncherOptions options = Platform::defaults();
+        options.network.range = "10.203.16.0/20";
+        if (Platform(options).lacks("outbound_network")) return;
+        const OtherMachine machine;
+        auto process = spawnLauncher(options);
+        CPPUNIT_ASSERT(process);
+        const AddressRange range{*base::parseAddress("10.203.16.0"), 20};
+        Netlink links;
+        const base::UniqueFd here(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+        CPPUNIT_ASSERT_EQUAL(0, links.addPair({"eth0", {2, 0, 0, 0, 0, 1}},
+                                              {"peer0", {2, 0, 0, 0, 0, 2}}, here.get(), 1500));
+        CPPUNIT_ASSERT_EQUAL(0, links.addAddress(links.indexOf("eth0"), range.sandbox(3), 32));
+
+        ControlSocket socket(std::move(process->control));
+        Packet packet;
+        const auto await = [&](MessageKind kind) {
+            CPPUNIT_ASSERT(waitFor([&] {
+                return socket.receive(packet) == ControlSocket::Received::packet &&
+                       packet.kind == kind;
+            }));
+        };
+        StartRequest start;
+        start.task = 5;
+        start.argv = {"/bin/sleep", "1000"};
+        start.network.mode = Network::host;
+        socket.send(encode(start));
+        await(MessageKind::started);
+        AdoptRequest request = adoption(TaskKind::worker);
+        request.task = start.task;
+        request.pid = decodeStarted(packet).pid;
+        request.uid = decodeStarted(packet).uid;
+        std::vector<base::UniqueFd> fds;
+        fds.push_back(std::move(packet.fds.at(3)));
+        for (const pid_t child : childrenOf(process->pid))
+            if (child != request.pid) CPPUNIT_ASSERT_EQUAL(0, ::kill(child, SIGKILL));
+        await(MessageKind::restarted);
+        request.link = 4;
+        socket.send(encode(request), std::move(fds));
+        socket.send(encodeBare(MessageKind::resume, 0));
+        socket.send(encodeAttach(1, 1, {.artifactDir = "/usr"}));
+        await(MessageKind::attached);
+        CPPUNIT_ASSERT_EQUAL(EEXIST, links.addAddress(links.indexOf("eth0"), range.sandbox(3), 32));
+        // It was adopted all the same.
+        socket.send(encodeBare(MessageKind::kill, start.task));
+        await(MessageKind::ended);
+        CPPUNIT_ASSERT_EQUAL(start.task, packet.task);
         socket.close();
         ::waitpid(process->pid, nullptr, 0);
     }
