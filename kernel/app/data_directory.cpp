@@ -12,16 +12,38 @@
 
 namespace cf::app {
 
+namespace {
+
+base::Failure cannot(const std::string& what, const std::string& path, int error) {
+    return {.reason = "start_failed", .detail = "cannot " + what + " " + path + ": " + std::strerror(error)};
+}
+
+// One with a second name may be anybody's: whoever may write to the folder can have linked it there.
+bool isPlainFile(int file) {
+    struct stat status {};
+    return ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
+}
+
+}  // namespace
+
+// This may be root, and the folder belongs to the user that the kernel process becomes: what an earlier process of that
+// user left there, or changes at this moment, must not lead out of it. The way to the folder is the operator's.
 base::Result<DataDirectory> DataDirectory::open(const std::string& path) {
     std::error_code error;
-    std::filesystem::create_directories(path + "/.cloudfunction", error);
+    std::filesystem::create_directories(path, error);
     if (error) return base::Failure{.reason = "start_failed", .detail = "cannot create the data directory " + path + ": " + error.message()};
-    ::chmod((path + "/.cloudfunction").c_str(), 0700);
     DataDirectory directory;
     directory.path_ = path;
+    const base::UniqueFd top(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!top) return cannot("open the data directory", path, errno);
+    if (::mkdirat(top.get(), ".cloudfunction", 0700) != 0 && errno != EEXIST) return cannot("create", path + "/.cloudfunction", errno);
+    const base::UniqueFd own(::openat(top.get(), ".cloudfunction", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!own) return cannot("open", path + "/.cloudfunction", errno);
+    ::fchmod(own.get(), 0700);
     const std::string file = directory.own("lock");
-    directory.lock_.reset(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!directory.lock_) return base::Failure{.reason = "start_failed", .detail = "cannot open " + file + ": " + std::strerror(errno)};
+    directory.lock_.reset(::openat(own.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    if (!directory.lock_) return cannot("open", file, errno);
+    if (!isPlainFile(directory.lock_.get())) return base::Failure{.reason = "start_failed", .detail = file + " is not a file with one name; remove it"};
     if (::flock(directory.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
         char pid[32] = {};
         const ssize_t got = ::pread(directory.lock_.get(), pid, sizeof pid - 1, 0);

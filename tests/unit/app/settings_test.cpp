@@ -37,6 +37,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aKeyThatStandsTwiceIsRefused);
     CPPUNIT_TEST(aFolderOfExecutorsMustBeThere);
     CPPUNIT_TEST(aDataDirectoryHasOnePlatform);
+    CPPUNIT_TEST(nothingInADataDirectoryLeadsOutOfIt);
     CPPUNIT_TEST_SUITE_END();
 
     std::filesystem::path folder_;
@@ -236,6 +237,38 @@ public:
         CPPUNIT_ASSERT(!second);
         CPPUNIT_ASSERT(second.failure().detail.find("is in use by another platform (process " + std::to_string(::getpid()) + ")") != std::string::npos);
         CPPUNIT_ASSERT(static_cast<bool>(DataDirectory::open(folder_ / "other")));
+    }
+
+    // It may be opened by root and have been a taken-over kernel process's.
+    void nothingInADataDirectoryLeadsOutOfIt() {
+        namespace fs = std::filesystem;
+        const fs::path data = folder_ / "data", own = data / ".cloudfunction", victim = folder_ / "victim";
+        fs::create_directories(own);
+        fs::create_directories(victim);
+        fs::permissions(victim, fs::perms(0755));
+        std::ofstream(victim / "file") << "precious";
+        const auto isRefused = [&] {
+            const auto opened = DataDirectory::open(data);
+            return !opened && opened.failure().detail.find(".cloudfunction") != std::string::npos;
+        };
+        fs::create_symlink(victim / "file", own / "lock");
+        CPPUNIT_ASSERT(isRefused());
+        fs::remove(own / "lock");
+        fs::create_hard_link(victim / "file", own / "lock");
+        CPPUNIT_ASSERT(isRefused());
+        fs::remove(own / "lock");
+        CPPUNIT_ASSERT_EQUAL(0, ::mkfifo((own / "lock").c_str(), 0600));
+        CPPUNIT_ASSERT(isRefused());
+        fs::remove_all(own);
+        fs::create_directory_symlink(victim, own);
+        CPPUNIT_ASSERT(isRefused());
+        CPPUNIT_ASSERT_EQUAL(uintmax_t{8}, fs::file_size(victim / "file"));
+        CPPUNIT_ASSERT(fs::perms(0755) == fs::status(victim).permissions());
+        CPPUNIT_ASSERT(!fs::exists(victim / "lock"));
+        // The way there is the operator's, who may have put it elsewhere.
+        fs::remove(own);
+        fs::create_directory_symlink(data, folder_ / "way");
+        CPPUNIT_ASSERT(static_cast<bool>(DataDirectory::open(folder_ / "way")));
     }
 };
 
