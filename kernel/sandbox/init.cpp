@@ -3,6 +3,7 @@
 // holds no capability, and is not dumpable, so that the program, although the same user, cannot
 // look into it or use its descriptors.
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -34,20 +35,37 @@ void killDescendants() {
     }
 }
 
-volatile sig_atomic_t askedToEnd = 0;
+// Without a pid namespace: SIGTERM, which may come once only (from Linux, when the supervisor
+// ends), and the ends of children. Blocked, so that none comes between a look and the wait.
+sigset_t signalsOfInit() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGTERM);
+    ::sigaddset(&signals, SIGCHLD);
+    return signals;
+}
 
-void onTerminate(int) { askedToEnd = 1; }
+bool isAskedToEnd() {
+    sigset_t pending;
+    return ::sigpending(&pending) == 0 && ::sigismember(&pending, SIGTERM) == 1;
+}
 
 }  // namespace
+
+void bindToSupervisor(const Launch& launch, const Setup& setup) {
+    const bool ownPids = (launch.namespaces & CLONE_NEWPID) != 0;
+    setup.check(::prctl(PR_SET_PDEATHSIG, ownPids ? SIGKILL : SIGTERM) == 0,
+                "binding its life to the launcher's");
+    // Linux tells of an end that comes, not of one that was.
+    pollfd supervisor{launch.machine.supervisor.get(), POLLIN, 0};
+    if (::poll(&supervisor, 1, 0) != 0) ::_exit(127);
+}
 
 void runInit(const Launch& launch, const Setup& setup) {
     const bool ownPids = (launch.namespaces & CLONE_NEWPID) != 0;
     if (!ownPids) {
         ::setsid();
         setup.check(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "becoming the reaper of its children");
-        struct sigaction action {};
-        action.sa_handler = onTerminate;
-        ::sigaction(SIGTERM, &action, nullptr);
     }
     // The program waits until this process is sealed: it must not get a look at it before.
     int sealed[2];
@@ -58,21 +76,22 @@ void runInit(const Launch& launch, const Setup& setup) {
         ::close(sealed[1]);
         runProgram(launch, setup, sealed[0]);
     }
+    const sigset_t signals = signalsOfInit();
+    if (!ownPids) ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
     const int reports = ::fcntl(launch.machine.reportsOut.get(), F_DUPFD_CLOEXEC, 16);
     dropPrivileges(launch, setup);
     ::prctl(PR_SET_DUMPABLE, 0);
-    // The end of the supervisor is the end of every task. Last, because changing users clears it.
-    setup.check(::prctl(PR_SET_PDEATHSIG, ownPids ? SIGKILL : SIGTERM) == 0,
-                "binding its life to the launcher's");
+    bindToSupervisor(launch, setup);
     setup.check(::write(sealed[1], "", 1) == 1, "starting the program");
     ::dup2(reports, 0);
     sys::closeRange(1, ~0u, 0);
 
     for (;;) {
         int status = 0;
-        const pid_t ended = ::waitpid(-1, &status, 0);
-        if (askedToEnd != 0) {
+        const pid_t ended = ::waitpid(-1, &status, ownPids ? 0 : WNOHANG);
+        if (!ownPids &&
+            (isAskedToEnd() || (ended == 0 && ::sigwaitinfo(&signals, nullptr) == SIGTERM))) {
             killDescendants();
             ::_exit(128 + SIGKILL);
         }

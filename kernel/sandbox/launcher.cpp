@@ -51,14 +51,13 @@ Launcher::Launcher(const Machine& machine, base::UniqueFd control, pid_t supervi
       processTurns_(processesOfTick),
       bufferTurns_(filesOfTick),
       fileTurns_(filesOfTick),
-      diskTurns_(filesOfTick),
-      supervisorFd_(sys::pidfdOpen(supervisor)) {
+      diskTurns_(filesOfTick) {
     controlWatcher_ = std::make_unique<FdWatcher>(loop_, control_.get(), EPOLLIN,
                                                   [this](uint32_t e) { onControl(e); });
     reportsWatcher_ = std::make_unique<FdWatcher>(loop_, machine_.reportsIn.get(), EPOLLIN,
                                                   [this](uint32_t) { readReports(); });
-    if (supervisorFd_)
-        supervisorWatcher_ = std::make_unique<FdWatcher>(loop_, supervisorFd_.get(), EPOLLIN,
+    if (machine_.supervisor)
+        supervisorWatcher_ = std::make_unique<FdWatcher>(loop_, machine_.supervisor.get(), EPOLLIN,
                                                          [this](uint32_t) { loop_.stop(); });
     if (restarted) send(encodeBare(MessageKind::restarted, 0));
 }

@@ -100,7 +100,6 @@ private:
     // Ends that were reported before the kernel told a new launcher of the task.
     std::unordered_map<pid_t, int> earlyEnds_;
     std::unordered_map<TaskId, int> earlyStatuses_;
-    base::UniqueFd supervisorFd_;
     std::unique_ptr<FdWatcher> controlWatcher_, reportsWatcher_, supervisorWatcher_;
 };
 

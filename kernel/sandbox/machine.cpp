@@ -193,6 +193,7 @@ Machine prepareMachine(const LauncherOptions& options, const std::vector<pid_t>&
     machine.innerUserNamespaces = machine.ownUserNamespace && countsProcessesApart();
     if (!options.execStub.empty())
         machine.stub.reset(::open(options.execStub.c_str(), O_PATH | O_CLOEXEC));
+    machine.supervisor.reset(sys::pidfdOpen(::getpid()));
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
         machine.reportsIn.reset(fds[0]);

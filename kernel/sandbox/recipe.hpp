@@ -34,6 +34,7 @@ struct Machine {
     std::string filterFault{};                        // why
     base::UniqueFd stub{};        // the stub's executable
     std::shared_ptr<Router> router{};  // the way out for sandboxes; none where there is none
+    base::UniqueFd supervisor{};  // its pidfd
     base::UniqueFd reportsIn{};   // where Report records are read, by the launcher
     base::UniqueFd reportsOut{};  // where supervisor and pid 1s write them
     bool isolated() const { return namespaces != 0; }
@@ -115,6 +116,8 @@ void closeFence(const base::UniqueFd& fence, const Setup& setup);
 // 9  privileges.cpp, seccomp.hpp: from here on only calls of the list. The last step of all.
 void filterSyscalls(const Launch& launch, const Setup& setup);
 // and the two that tie them together: init.cpp (pid 1) and start.cpp
+// Ends this process with the supervisor, also when that one ended before. Changing users undoes it.
+void bindToSupervisor(const Launch& launch, const Setup& setup);
 [[noreturn]] void runInit(const Launch& launch, const Setup& setup);
 // A byte comes through `sealed` when pid 1 is ready.
 [[noreturn]] void runProgram(const Launch& launch, const Setup& setup, int sealed);

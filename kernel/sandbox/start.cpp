@@ -44,6 +44,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 [[noreturn]] void runChild(const Launch& launch, const Setup& setup, bool inCgroup) {
     resetSignals();
+    bindToSupervisor(launch, setup);
     joinCgroup(launch, setup, inCgroup);
     enterNetwork(launch, setup);
     if ((launch.namespaces & CLONE_NEWNS) != 0)

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "platform.hpp"
@@ -27,6 +29,7 @@ class LauncherTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testEndDuringTheRestartIsHeard);
     CPPUNIT_TEST(testEndsDuringAdoptionAreHeard);
     CPPUNIT_TEST(testEndOfTheSupervisorEndsEverything);
+    CPPUNIT_TEST(testEndOfTheSupervisorEndsWhatIsBeingSetUp);
     CPPUNIT_TEST(testStartSweepsWhatItsInstanceLeft);
     CPPUNIT_TEST_SUITE_END();
 
@@ -224,6 +227,40 @@ class LauncherTest : public CppUnit::TestFixture {
         auto refused = platform.startWorker(shellWorker("true"));
         platform.until([&] { return refused->answered; }, "an answer");
         CPPUNIT_ASSERT(!refused->started);
+    }
+
+    // Both ends come while a sandbox has not asked yet to be told of them: it hands over a folder.
+    void testEndOfTheSupervisorEndsWhatIsBeingSetUp() {
+        TemporaryFolder folder;
+        for (int i = 0; i < 3000; ++i) std::ofstream(folder.path / std::to_string(i)).flush();
+        Platform platform;
+        if (platform.lacks("own_user")) return;
+        const pid_t launcher = platform.launcher();
+        ToolSpec spec;
+        spec.argv = {"/bin/sh", "-c", "echo >/build/alive; exec sleep 1000"};
+        spec.directory = "/build";
+        spec.mounts = {{folder.path.string(), "/build", MountKind::writable, false}};
+        auto run = platform.startTool(spec);
+        pid_t sandbox = -1;
+        CPPUNIT_ASSERT(waitFor([&] {
+            for (const pid_t child : childrenOf(platform.supervisor()))
+                if (child != launcher) sandbox = child;
+            return sandbox > 0;
+        }));
+        ::kill(sandbox, SIGSTOP);
+        const bool inTime = !run->answered && !exists((folder.path / "alive").string());
+        ::kill(launcher, SIGKILL);
+        ::kill(platform.supervisor(), SIGKILL);
+        const base::UniqueFd pidfd(sys::pidfdOpen(sandbox));
+        ::kill(sandbox, SIGCONT);
+        pollfd ended{pidfd.get(), POLLIN, 0};
+        const bool isOver = ::poll(&ended, 1, 20'000) == 1;
+        ::kill(sandbox, SIGKILL);
+        CPPUNIT_ASSERT(isOver && inTime && !exists((folder.path / "alive").string()));
+        platform.close();
+        // Nobody was left to remove its groups; the next start of its instance does.
+        const Platform again(platform.options);
+        CPPUNIT_ASSERT(cgroupsOf(platform.options.instance).empty());
     }
 
     void testStartSweepsWhatItsInstanceLeft() {
