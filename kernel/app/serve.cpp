@@ -119,11 +119,12 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     options.taskFolders = dataDir + "/sandboxes";
     options.privateFolder = dataDir + "/.cloudfunction";
     options.network = {settings.networkRange, settings.networkAllow, settings.networkDeny, flowsOfSandbox(settings), settings.networkUnprivileged == "host"};
+    // Before the launcher makes folders of root's in it.
+    if (auto given = handOver(settings.dataDir, user); !given) return complain(given.failure());
     auto launcher = sandbox::spawnLauncher(options);
     if (!launcher) return complain(launcher.failure());
     const pid_t launcherPid = launcher->pid;
 
-    if (auto given = handOver(settings.dataDir, user); !given) return complain(given.failure());
     if (auto became = becomeKernelUser(user, {settings.dataDir, places.executors}); !became) return complain(became.failure());
     const auto token = prepareAccessToken(settings, *data);
     if (!token) return complain(token.failure());

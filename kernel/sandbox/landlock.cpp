@@ -55,8 +55,8 @@ public:
     }
 
     // What cannot be opened cannot be used by the program either.
-    void allow(const char* path, uint64_t rights) const {
-        const base::UniqueFd place(::open(path, O_PATH | O_CLOEXEC));
+    void allow(const char* path, uint64_t rights, int at = AT_FDCWD) const {
+        const base::UniqueFd place(::openat(at, path, O_PATH | O_CLOEXEC));
         if (place) allow(place.get(), rights);
     }
     void allow(int place, uint64_t rights) const {
@@ -115,11 +115,11 @@ void allowMachine(const Fence& fence, const Launch& launch) {
           "/etc/debian_version",  // pip of Debian fails without it
           "/proc"})
         fence.allow(path, reads);
-    const std::string& folders = launch.machine.options.taskFolders;
-    const std::string own = taskFolder(folders, launch.request.task);
-    fence.allow(own.c_str(), runs);
-    fence.allow((own + "/tmp").c_str(), fence.everything());
-    fence.allow((folders + "/layers").c_str(), runs);
+    const int folders = launch.machine.taskFolders.get();
+    const std::string own = taskFolder(launch.request.task);
+    fence.allow(own.c_str(), runs, folders);
+    fence.allow((own + "/tmp").c_str(), fence.everything(), folders);
+    fence.allow("layers", runs, folders);
     for (const Mount& mount : launch.request.mounts)
         fence.allow(mount.target.c_str(),
                     mount.kind == MountKind::readOnly ? runs : fence.everything());

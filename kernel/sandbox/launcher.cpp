@@ -274,7 +274,7 @@ void Launcher::attach(const Packet& packet) {
         if (done && !machine_.isolated()) {
             std::string what;
             const int error =
-                fillTaskFolder(machine_.options.taskFolders, task->id, *request, what);
+                fillTaskFolder(machine_.taskFolders.get(), task->id, *request, what);
             if (error != 0)
                 done = base::Failure{"sandbox_failed", "The directory " + what +
                                                            " could not be attached: " +

@@ -70,7 +70,7 @@ void Launcher::giveBack(Task& task, int status, bool owes) {
     if (helper == 0) {
         int error = 0;
         if (usesTaskFolder(machine_, task.kind)) {
-            error = removeTree(taskFolder(machine_.options.taskFolders, task.id));
+            error = removeTree(taskFolder(task.id), machine_.taskFolders.get());
             if (!owes) ::_exit(error);
         }
         for (const Mount& mount : task.writable) {

@@ -162,8 +162,7 @@ TestRun runThrowAway(const Machine& machine) {
     if (got > 0) run.failure.assign(buffer, static_cast<size_t>(got));
     while ((got = ::read(started->output.get(), buffer, sizeof buffer)) > 0)
         run.seen.append(buffer, static_cast<size_t>(got));
-    if (!machine.isolated())
-        removeTree(taskFolder(machine.options.taskFolders, request.task));
+    if (!machine.isolated()) removeTree(taskFolder(request.task), machine.taskFolders.get());
     // Nobody waits for this group; what is left of it is swept with the next start.
     for (int tries = 0; !started->cgroup.remove() && tries < 50; ++tries) ::usleep(2000);
     Report report;
@@ -271,18 +270,41 @@ void addOutboundNetwork(Machine& machine, std::vector<Layer>& layers) {
 
 }  // namespace
 
-bool prepareTaskFolders(const Machine& machine) {
+namespace {
+
+// Tools work in the platform's build folders where they are and have a group for the way there. The
+// folder on it is the kernel's user's, who may put something else in its place: once, by
+// descriptor, and only while it is his.
+void openWayForTools(const Machine& machine) {
+    const gid_t group = toolGroup(machine);
+    if (group == 0) return;
+    const std::string& path = machine.options.privateFolder;
+    const base::UniqueFd folder(
+        ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    const bool isKernels =
+        folder && ::fstat(folder.get(), &status) == 0 && status.st_uid == machine.options.kernelUid;
+    constexpr auto keepUser = static_cast<uid_t>(-1);
+    if (!isKernels || ::fchown(folder.get(), keepUser, group) != 0 ||
+        ::fchmod(folder.get(), 0710) != 0)
+        base::logError("sandbox", "Builds cannot enter " + path +
+                                      ": it is not a folder of the platform's user.");
+}
+
+}  // namespace
+
+bool prepareTaskFolders(Machine& machine) {
     const std::string& folders = machine.options.taskFolders;
+    machine.taskFolders.reset();
     if (folders.empty()) return false;
     // What an earlier run left when it was killed.
-    removeTree(folders);
-    if (machine.isolated()) return true;
-    const std::string layers = folders + "/layers";
-    bool made = true;
-    for (const std::string& path : {folders, layers})
-        // Searched by everybody, listed by nobody.
-        made = made && ::mkdir(path.c_str(), 0711) == 0 && ::chmod(path.c_str(), 0711) == 0;
-    return made;
+    if (machine.isolated()) return removeTree(folders) == 0;
+    openWayForTools(machine);
+    machine.taskFolders = makeTaskFolders(folders);
+    if (!machine.taskFolders)
+        base::logError("sandbox", "The folder " + folders +
+                                      " for workers cannot be made: " + std::strerror(errno) + ".");
+    return static_cast<bool>(machine.taskFolders);
 }
 
 std::vector<Layer> testLayers(Machine& machine) {

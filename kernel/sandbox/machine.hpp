@@ -19,7 +19,7 @@ std::vector<Layer> testLayers(Machine& machine);
 
 // Removes the folders of tasks that an earlier run left, and makes the place for new ones where
 // they are needed (task_folder.hpp). False: it could not be made.
-bool prepareTaskFolders(const Machine& machine);
+bool prepareTaskFolders(Machine& machine);
 
 // Who a worker or tool without a slot of its own runs as.
 uid_t sharedUid(const Machine& machine);

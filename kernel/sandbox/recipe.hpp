@@ -33,6 +33,7 @@ struct Machine {
     SyscallFilter filter{}, filterWithoutInternet{};  // empty: none could be made
     std::string filterFault{};                        // why
     base::UniqueFd stub{};        // the stub's executable
+    base::UniqueFd taskFolders{};  // where tasks have folders (task_folder.hpp); none with mounts
     std::shared_ptr<Router> router{};  // the way out for sandboxes; none where there is none
     base::UniqueFd supervisor{};  // its pidfd
     base::UniqueFd reportsIn{};   // where Report records are read, by the launcher

@@ -11,6 +11,7 @@
 #include <climits>
 
 #include "sandbox/syscalls.hpp"
+#include "sandbox/task_folder.hpp"
 #include "sandbox/trees.hpp"
 
 namespace cf::sandbox {
@@ -190,15 +191,11 @@ void addMounts(const NewRoot& root) {
 }
 
 void useMachinesRoot(const Launch& launch, const Setup& setup) {
-    const LauncherOptions& options = launch.machine.options;
     if (launch.request.kind == TaskKind::probe) return;
     ::umask(0);
-    if (const gid_t group = toolGroup(launch.machine);
-        launch.request.kind == TaskKind::tool && group != 0)
-        setup.check(::chown(options.privateFolder.c_str(), options.kernelUid, group) == 0 &&
-                        ::chmod(options.privateFolder.c_str(), 0710) == 0,
-                    "opening the platform's folder to tools");
+    size_t overlays = 0;
     for (const Mount& mount : launch.request.mounts) {
+        const size_t overlay = mount.kind == MountKind::overlay ? overlays++ : 0;
         if (::access(mount.source.c_str(), F_OK) != 0) {
             if (mount.optional) continue;
             setup.fail("The path " + mount.source + " that it needs does not exist", 0);
@@ -206,7 +203,8 @@ void useMachinesRoot(const Launch& launch, const Setup& setup) {
         if (mount.kind == MountKind::writable) openWritable(launch, setup, mount);
         if (mount.kind != MountKind::overlay) continue;
         // The tool owns the folders and may add to them; the files stay the cache's.
-        const int error = linkTree(mount.source, mount.target, launch.uid, launch.gid);
+        const int error = linkTree(mount.source, overlayFolder(launch.request.task, overlay),
+                                   launch.uid, launch.gid, launch.machine.taskFolders.get());
         if (error != 0) setup.fail("making a scratch layer over " + mount.source, error);
     }
 }

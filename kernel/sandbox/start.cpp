@@ -161,11 +161,11 @@ base::Result<Starting> startTask(const Machine& machine, const StartRequest& ask
     const auto undo = [&](const std::string& what) {
         const auto failure = failed(what);
         starting.cgroup.remove();
-        if (hasFolder) removeTree(taskFolder(folders, request.task));
+        if (hasFolder) removeTree(taskFolder(request.task), machine.taskFolders.get());
         return failure;
     };
     if (hasFolder) {
-        errno = makeTaskFolder(folders, request.task, options.uid, options.gid);
+        errno = makeTaskFolder(machine.taskFolders.get(), request.task, options.uid, options.gid);
         if (errno != 0) return undo("making " + taskFolder(folders, request.task));
     }
     if (!makePipe(setupEnds, true, true) || !makePipe(output, true, isWorker) ||

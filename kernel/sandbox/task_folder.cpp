@@ -14,11 +14,14 @@ namespace cf::sandbox {
 
 namespace {
 
+constexpr const char* layersFolder = "layers";
+
 // Not left to the umask.
-int makeFolder(const std::string& path, mode_t mode, uid_t uid, gid_t gid) {
-    if (::mkdir(path.c_str(), mode) != 0 || ::chmod(path.c_str(), mode) != 0) return errno;
+int makeOwnFolder(int at, const std::string& path, mode_t mode, uid_t uid, gid_t gid) {
+    if (::mkdirat(at, path.c_str(), mode) != 0 || ::fchmodat(at, path.c_str(), mode, 0) != 0)
+        return errno;
     if (uid == ::geteuid()) return 0;
-    return ::chown(path.c_str(), uid, gid) == 0 ? 0 : errno;
+    return ::fchownat(at, path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
 }
 
 // `path` when it is `from` or below it, with `to` in its place.
@@ -41,33 +44,58 @@ std::string replaced(std::string part, const std::vector<Mount>& mounts,
 }  // namespace
 
 std::string taskFolder(const std::string& folder, TaskId task) {
-    return folder + "/" + std::to_string(task);
+    return folder + "/" + taskFolder(task);
 }
 
-int makeTaskFolder(const std::string& folder, TaskId task, uid_t uid, gid_t gid) {
-    const std::string own = taskFolder(folder, task);
+std::string taskFolder(TaskId task) { return std::to_string(task); }
+
+std::string overlayFolder(TaskId task, size_t index) {
+    return taskFolder(task) + "/overlay" + std::to_string(index);
+}
+
+base::UniqueFd makeTaskFolders(const std::string& path) {
+    constexpr int high = 16;  // out of the way of the program's descriptors
+    removeTree(path);
+    // Searched by everybody, listed by nobody.
+    constexpr mode_t mode = 0711;
+    if (::mkdir(path.c_str(), mode) != 0) return {};
+    base::UniqueFd made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!made || ::fstat(made.get(), &status) != 0) return {};
+    errno = EPERM;
+    if (status.st_uid != ::geteuid() || ::fchmod(made.get(), mode) != 0) return {};
+    errno = makeOwnFolder(made.get(), layersFolder, mode, ::geteuid(), ::getegid());
+    if (errno != 0) return {};
+    return base::UniqueFd(::fcntl(made.get(), F_DUPFD_CLOEXEC, high));
+}
+
+int makeTaskFolder(int folders, TaskId task, uid_t uid, gid_t gid) {
+    const std::string own = taskFolder(task);
     // Searched by its user, who is in the group, and owned by root: nothing in it can be replaced.
-    if (const int error = makeFolder(own, 0710, ::geteuid(), gid); error != 0) return error;
-    if (uid != ::geteuid() && ::chown(own.c_str(), ::geteuid(), gid) != 0) return errno;
-    return makeFolder(own + "/tmp", 0700, uid, gid);
+    if (const int error = makeOwnFolder(folders, own, 0710, ::geteuid(), gid); error != 0)
+        return error;
+    if (uid != ::geteuid() &&
+        ::fchownat(folders, own.c_str(), ::geteuid(), gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno;
+    return makeOwnFolder(folders, own + "/tmp", 0700, uid, gid);
 }
 
-int fillTaskFolder(const std::string& folder, TaskId task, const AttachRequest& request,
-                   std::string& what) {
+int fillTaskFolder(int folders, TaskId task, const AttachRequest& request, std::string& what) {
     what = request.path;
-    if (const int error = linkTree(request.path, taskFolder(folder, task) + "/function",
-                                   ::geteuid(), ::getegid());
+    if (const int error = linkTree(request.path, taskFolder(task) + "/function", ::geteuid(),
+                                   ::getegid(), folders);
         error != 0)
         return error;
     for (const std::string& layer : request.layers) {
         what = layer;
-        const std::string made = folder + "/layers/" + layerName(layer);
-        if (::access(made.c_str(), F_OK) == 0) continue;
-        const std::string partial = folder + "/layers/.partial";
-        removeTree(partial);
-        if (const int error = linkTree(layer, partial, ::geteuid(), ::getegid()); error != 0)
+        const std::string made = std::string(layersFolder) + "/" + layerName(layer);
+        if (::faccessat(folders, made.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) continue;
+        const std::string partial = std::string(layersFolder) + "/.partial";
+        removeTree(partial, folders);
+        if (const int error = linkTree(layer, partial, ::geteuid(), ::getegid(), folders);
+            error != 0)
             return error;
-        if (::rename(partial.c_str(), made.c_str()) != 0) return errno;
+        if (::renameat(folders, partial.c_str(), folders, made.c_str()) != 0) return errno;
     }
     return 0;
 }

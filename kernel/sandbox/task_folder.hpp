@@ -23,12 +23,20 @@ namespace cf::sandbox {
 // Both sides of the control socket know where a task's artifact is.
 std::string taskFolder(const std::string& folder, TaskId task);
 
+// Launcher: the folder of all, emptied and made anew; nothing with errno. The path to it belongs to
+// the kernel's user, so it is good for this once and for what runs without privileges. The launcher
+// goes on with the descriptor: what is below belongs to root, and nobody else can replace it.
+base::UniqueFd makeTaskFolders(const std::string& path);
+
+// Below that descriptor.
+std::string taskFolder(TaskId task);
+std::string overlayFolder(TaskId task, size_t index);
+
 // Launcher: makes the folder and its tmp for a task that is about to start. 0 or errno.
-int makeTaskFolder(const std::string& folder, TaskId task, uid_t uid, gid_t gid);
+int makeTaskFolder(int folders, TaskId task, uid_t uid, gid_t gid);
 
 // Launcher: the artifact and layers of a worker appear. 0 or errno; `what` is what failed.
-int fillTaskFolder(const std::string& folder, TaskId task, const AttachRequest& request,
-                   std::string& what);
+int fillTaskFolder(int folders, TaskId task, const AttachRequest& request, std::string& what);
 
 // The request with the paths of this machine, and TMPDIR where it names none: programs ask it
 // before they try /tmp.

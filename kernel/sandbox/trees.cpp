@@ -72,7 +72,7 @@ int makeFolder(int parent, const char* name, uid_t uid, gid_t gid, base::UniqueF
 
 }  // namespace
 
-int linkTree(const std::string& source, const std::string& target, uid_t uid, gid_t gid) {
+int linkTree(const std::string& source, const std::string& target, uid_t uid, gid_t gid, int at) {
     struct Level {
         Directory from;
         base::UniqueFd to;
@@ -81,8 +81,7 @@ int linkTree(const std::string& source, const std::string& target, uid_t uid, gi
     base::UniqueFd top;
     Directory first = openStream(::open(source.c_str(), openFolder));
     if (!first) return errno;
-    if (const int error = makeFolder(AT_FDCWD, target.c_str(), uid, gid, top); error != 0)
-        return error;
+    if (const int error = makeFolder(at, target.c_str(), uid, gid, top); error != 0) return error;
     path.push_back({std::move(first), std::move(top)});
     while (!path.empty()) {
         DIR* const from = path.back().from.get();
@@ -110,10 +109,10 @@ int linkTree(const std::string& source, const std::string& target, uid_t uid, gi
     return 0;
 }
 
-int removeTree(const std::string& path) {
-    if (::unlink(path.c_str()) == 0 || errno == ENOENT) return 0;
+int removeTree(const std::string& path, int at) {
+    if (::unlinkat(at, path.c_str(), 0) == 0 || errno == ENOENT) return 0;
     std::vector<std::pair<Directory, std::string>> open;
-    open.emplace_back(openStream(::open(path.c_str(), openFolder)), std::string());
+    open.emplace_back(openStream(::openat(at, path.c_str(), openFolder)), std::string());
     if (!open.back().first) return errno;
     const int top = ::dirfd(open.front().first.get());
     int firstError = 0;
@@ -153,12 +152,13 @@ int removeTree(const std::string& path) {
         else if (firstError == 0)
             firstError = errno;
     }
-    if (::rmdir(path.c_str()) != 0 && errno != ENOENT && firstError == 0) firstError = errno;
+    if (::unlinkat(at, path.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT && firstError == 0)
+        firstError = errno;
     return firstError;
 }
 
-TreeMeasure::TreeMeasure(const std::string& path, TreeSize bounds) : bounds_(bounds) {
-    Directory top = openStream(::open(path.c_str(), openFolder));
+TreeMeasure::TreeMeasure(const std::string& path, TreeSize bounds, int at) : bounds_(bounds) {
+    Directory top = openStream(::openat(at, path.c_str(), openFolder));
     if (top) open_.push_back(std::move(top));
 }
 

@@ -1,9 +1,11 @@
 // Whole folders, when strangers may have filled them: nothing here follows a symbolic link, runs
 // out of descriptors or stack in a tree of any depth, or leaves the file system it began in.
-// Launcher only.
+// Launcher only. With `at`, an open folder, a path begins there: whoever may replace folders on the
+// way to it then leads nobody elsewhere.
 #pragma once
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -22,10 +24,11 @@ using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 // very files of `source`, as hard links, and whose symbolic links are copies. Where hard links
 // cannot be made (another file system), files are copied. Gives the first errno, 0 when all is
 // there. `target` must not exist; what was made of it stays when it fails.
-int linkTree(const std::string& source, const std::string& target, uid_t uid, gid_t gid);
+int linkTree(const std::string& source, const std::string& target, uid_t uid, gid_t gid,
+             int at = AT_FDCWD);
 
 // Removes `path` with everything in it; what belongs to nobody any more is no failure.
-int removeTree(const std::string& path);
+int removeTree(const std::string& path, int at = AT_FDCWD);
 
 struct TreeSize {
     uint64_t bytes = 0;  // on the disk
@@ -35,7 +38,7 @@ struct TreeSize {
 // is passed: its time has a limit, too.
 class TreeMeasure {
 public:
-    TreeMeasure(const std::string& path, TreeSize bounds);
+    TreeMeasure(const std::string& path, TreeSize bounds, int at = AT_FDCWD);
     // Looks at so many entries at most; gives how many they were. A tree that changes for ever is
     // done at some time, too.
     size_t look(size_t entries);

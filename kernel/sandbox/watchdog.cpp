@@ -145,8 +145,9 @@ Turns::Look Launcher::lookAtBuffers(Task& task, int64_t entries) {
 Turns::Look Launcher::lookAtFiles(Task& task, int64_t entries) {
     const Limits& limits = task.limits;
     if (!task.measure)
-        task.measure.emplace(taskFolder(machine_.options.taskFolders, task.id) + "/tmp",
-                             TreeSize{limits.tmpBytes, limits.tmpInodes});
+        task.measure.emplace(taskFolder(task.id) + "/tmp",
+                             TreeSize{limits.tmpBytes, limits.tmpInodes},
+                             machine_.taskFolders.get());
     const auto seen = static_cast<int64_t>(task.measure->look(static_cast<size_t>(entries)));
     if (!task.measure->done()) return {seen, true};
     const TreeSize size = task.measure->size();

@@ -12,6 +12,7 @@
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
+#include "sandbox/task_folder.hpp"
 
 namespace cf::sandbox::test {
 
@@ -28,6 +29,7 @@ class ToolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testLinksAreNotFollowed);
     CPPUNIT_TEST(testOverlayForgets);
     CPPUNIT_TEST(testWithoutMountsPathsAreTheMachines);
+    CPPUNIT_TEST(testReplacedFoldersLeadNowhere);
     CPPUNIT_TEST(testHasNoNetwork);
     CPPUNIT_TEST(testNeverGetsTheMachinesNetworkInstead);
     CPPUNIT_TEST(testProbeSeesTheMachine);
@@ -307,6 +309,55 @@ class ToolTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(platform.options.kernelUid, statusOf(folder.path / "file").st_uid);
         CPPUNIT_ASSERT(!exists((cache.path / "ab/new").string()));
         CPPUNIT_ASSERT(!exists(own));
+    }
+
+    // The data folder is the kernel's user's, who can put links where the launcher works in it.
+    void testReplacedFoldersLeadNowhere() {
+        if (Platform().lacks("own_user")) return;
+        namespace fs = std::filesystem;
+        constexpr uid_t kernel = 65534;
+        TemporaryFolder data, victim;
+        for (const char* name : {"private", "work", "artifact", "key"})
+            fs::create_directories(data.path / name);
+        std::ofstream(data.path / "key" / "planted") << "x";
+        LauncherOptions options = Platform::defaults();
+        options.kernelUid = options.kernelGid = kernel;
+        options.taskFolders = data.path / "sandboxes";
+        options.privateFolder = data.path / "private";
+        for (const char* name : {"", "private", "work"})
+            CPPUNIT_ASSERT_EQUAL(0, ::chown((data.path / name).c_str(), kernel, kernel));
+        Platform platform(options);
+        if (platform.hasLayer("mount_namespace")) return;
+        // Tools got their way through it when the launcher started.
+        CPPUNIT_ASSERT_EQUAL(0710u, statusOf(options.privateFolder).st_mode & 0777);
+        CPPUNIT_ASSERT_EQUAL(options.uidBase + options.uidCount,
+                             statusOf(options.privateFolder).st_gid);
+        auto worker = platform.startWorker(shellWorker("read line <&3"));
+        platform.waitStarted(*worker);
+        fs::rename(options.privateFolder, data.path / "private.was");
+        fs::create_directory_symlink(victim.path, options.privateFolder);
+        fs::rename(options.taskFolders, data.path / "sandboxes.was");
+        fs::create_directories(options.taskFolders);
+        fs::create_directory_symlink(victim.path, fs::path(options.taskFolders) / "layers");
+        fs::create_directory_symlink(victim.path, taskFolder(options.taskFolders, worker->task));
+        CPPUNIT_ASSERT_EQUAL(std::string(),
+                             platform.attach(worker->task, {.artifactDir = data.path / "artifact",
+                                                            .layers = {data.path / "key"}}));
+        CPPUNIT_ASSERT(exists((data.path / "sandboxes.was/layers/key/planted").string()));
+        ToolSpec spec = shellTool("exit 3");
+        spec.mounts = {{(data.path / "work").string(), "/build", MountKind::writable, false}};
+        auto tool = platform.startTool(spec);
+        platform.waitStarted(*tool);
+        platform.waitEnded(*tool);
+        CPPUNIT_ASSERT_EQUAL(3, tool->ended.exitCode);
+        worker->worker.socket.reset();
+        platform.waitEnded(*worker);
+        platform.close();
+        CPPUNIT_ASSERT(fs::is_empty(victim.path));
+        CPPUNIT_ASSERT_EQUAL(uid_t{0}, statusOf(victim.path).st_uid);
+        CPPUNIT_ASSERT_EQUAL(0755u, statusOf(victim.path).st_mode & 0777);
+        CPPUNIT_ASSERT(
+            !exists((data.path / "sandboxes.was" / std::to_string(worker->task)).string()));
     }
 
     void testHasNoNetwork() {
