@@ -30,10 +30,25 @@ struct Walk {
     }
 };
 
-void giveAway(int directory, const char* name, const struct stat& status, Walk& walk) {
-    if (!walk.from.has(status.st_uid)) return;
-    if (::fchownat(directory, name, walk.toUid, walk.toGid, AT_SYMLINK_NOFOLLOW) != 0)
+// Hands over what is open there, whatever else has its name by now. Gives the folder to go on with;
+// nothing when it is none, or lies on another file system.
+base::UniqueFd giveAway(int directory, const char* name, Walk& walk) {
+    const base::UniqueFd entry(::openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!entry || ::fstat(entry.get(), &status) != 0) {
+        if (errno != ENOENT) walk.note(errno);
+        return {};
+    }
+    if (status.st_dev != walk.device) return {};
+    base::UniqueFd below;
+    if (S_ISDIR(status.st_mode)) {
+        below.reset(::openat(entry.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!below) walk.note(errno);
+    }
+    if (walk.from.has(status.st_uid) &&
+        ::fchownat(entry.get(), "", walk.toUid, walk.toGid, AT_EMPTY_PATH) != 0)
         walk.note(errno);
+    return below;
 }
 
 }  // namespace
@@ -56,24 +71,8 @@ int changeOwner(int directory, UidRange from, uid_t toUid, gid_t toGid) {
             continue;
         }
         if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
-        struct stat status {};
-        if (::fstatat(::dirfd(here), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-            if (errno != ENOENT) walk.note(errno);
-            continue;
-        }
-        if (status.st_dev != walk.device) continue;
-        if (S_ISDIR(status.st_mode)) {
-            const int child = ::openat(::dirfd(here), entry->d_name,
-                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (child < 0) {
-                walk.note(errno);
-                continue;
-            }
-            if (from.has(status.st_uid) && ::fchown(child, toUid, toGid) != 0) walk.note(errno);
-            path.emplace_back(::fdopendir(child), ::closedir);
-        } else {
-            giveAway(::dirfd(here), entry->d_name, status, walk);
-        }
+        if (base::UniqueFd below = giveAway(::dirfd(here), entry->d_name, walk))
+            path.emplace_back(::fdopendir(below.release()), ::closedir);
     }
     return walk.firstError;
 }

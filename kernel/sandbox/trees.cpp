@@ -109,6 +109,21 @@ int linkTree(const std::string& source, const std::string& target, uid_t uid, gi
     return 0;
 }
 
+namespace {
+
+// Its owner may have taken away even the owner's right to look inside. That is given back to the
+// open folder, not to what has its name: a link by now, perhaps. A descriptor that is for the path
+// alone opens what cannot be read, and its name in /proc leads to nothing else.
+Directory openForRemoval(int parent, const char* name) {
+    const base::UniqueFd folder(
+        ::openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder) return openStream(-1);
+    ::chmod(("/proc/self/fd/" + std::to_string(folder.get())).c_str(), 0700);
+    return openStream(::openat(folder.get(), ".", openFolder));
+}
+
+}  // namespace
+
 int removeTree(const std::string& path, int at) {
     if (::unlinkat(at, path.c_str(), 0) == 0 || errno == ENOENT) return 0;
     std::vector<std::pair<Directory, std::string>> open;
@@ -144,9 +159,7 @@ int removeTree(const std::string& path, int at) {
                 firstError = errno;
             continue;
         }
-        // Its owner may have taken away even the owner's right to look inside.
-        ::fchmodat(::dirfd(here), name.c_str(), 0700, 0);
-        Directory below = openStream(::openat(::dirfd(here), name.c_str(), openFolder));
+        Directory below = openForRemoval(::dirfd(here), name.c_str());
         if (below)
             open.emplace_back(std::move(below), name);
         else if (firstError == 0)

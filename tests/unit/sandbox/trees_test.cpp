@@ -4,13 +4,17 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "platform.hpp"
 #include "sandbox/files.hpp"
+#include "sandbox/root_filesystem.hpp"
 #include "sandbox/task_folder.hpp"
 
 namespace cf::sandbox::test {
@@ -23,6 +27,8 @@ class TreesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testLinksOfLinksStayLinks);
     CPPUNIT_TEST(testRemovesWhatIsDeeperThanAPathCanBe);
     CPPUNIT_TEST(testRemovesNothingBehindALink);
+    CPPUNIT_TEST(testRemovalOpensNothingBehindALink);
+    CPPUNIT_TEST(testOwnersOfOtherFilesStay);
     CPPUNIT_TEST(testSizeStopsAtItsBounds);
     CPPUNIT_TEST(testPathsAreReplacedWhole);
     CPPUNIT_TEST(testTmpdirIsAddedOnce);
@@ -92,6 +98,53 @@ class TreesTest : public CppUnit::TestFixture {
         fs::create_symlink(folder.path / "kept", folder.path / "top/link");
         CPPUNIT_ASSERT_EQUAL(0, removeTree(folder.path / "top"));
         CPPUNIT_ASSERT(fs::exists(folder.path / "kept/file"));
+    }
+
+    // What could not be unlinked was taken for a folder and opened up; a link may be such a thing,
+    // and one can come in a folder's place between two steps.
+    void testRemovalOpensNothingBehindALink() {
+        constexpr uid_t user = 64321;
+        TemporaryFolder folder;
+        const fs::path top = folder.path / "top", victim = folder.path / "victim";
+        fs::create_directories(top);
+        fs::create_directories(victim);
+        fs::create_directory_symlink(victim, top / "link");
+        fs::permissions(top, fs::perms(01777));
+        fs::permissions(victim, fs::perms(0755));
+        // Not for an ordinary user, or a root without rights.
+        if (::chown(victim.c_str(), user, user) != 0) return;
+        CPPUNIT_ASSERT_EQUAL(0, ::seteuid(user));
+        const int error = removeTree(top);
+        CPPUNIT_ASSERT_EQUAL(0, ::seteuid(0));
+        CPPUNIT_ASSERT(error != 0 && fs::is_symlink(top / "link"));
+        CPPUNIT_ASSERT(fs::perms(0755) == fs::status(victim).permissions());
+    }
+
+    // Another file can come in the place of one of its own, too.
+    void testOwnersOfOtherFilesStay() {
+        if (!isRoot()) return;
+        constexpr uid_t tool = 64321, kernel = 64322;
+        TemporaryFolder folder;
+        fs::create_directories(folder.path / "given");
+        const auto make = [](const fs::path& path) {
+            return base::UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        };
+        const base::UniqueFd roots = make(folder.path / "roots");
+        const base::UniqueFd tools = make(folder.path / "given/tools");
+        const std::jthread exchanger([&](const std::stop_token& stop) {
+            constexpr unsigned exchangeNames = 2;
+            while (!stop.stop_requested())
+                ::syscall(SYS_renameat2, AT_FDCWD, (folder.path / "given/tools").c_str(), AT_FDCWD,
+                          (folder.path / "roots").c_str(), exchangeNames);
+        });
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+        while (std::chrono::steady_clock::now() < until) {
+            if (::fchown(tools.get(), tool, tool) != 0) return;
+            changeOwner(folder.path / "given", {tool, tool}, kernel, kernel);
+            struct stat status {};
+            CPPUNIT_ASSERT_EQUAL(0, ::fstat(roots.get(), &status));
+            CPPUNIT_ASSERT_EQUAL(uid_t{0}, status.st_uid);
+        }
     }
 
     void testSizeStopsAtItsBounds() {
