@@ -234,12 +234,22 @@ void Connection::flush() {
 }
 
 void Connection::blocked() {
-    if (!blocked_) {
-        since_ = server_.loop.now();
-        counted_ = 0;
-    }
+    grant(!blocked_, server_.options.writeGrace);
     blocked_ = true;
-    server_.deadlines.set(*this, since_ + server_.options.writeGrace + earned());
+}
+
+void Connection::grant(bool begins, std::chrono::milliseconds grace) {
+    const auto now = server_.loop.now();
+    if (begins) {
+        due_ = now + grace;
+    } else {
+        const std::chrono::nanoseconds earned(
+            std::nano::den * static_cast<intmax_t>(counted_) /
+            static_cast<intmax_t>(std::max<size_t>(server_.options.minimumRate, 1)));
+        due_ = std::min(due_ + earned, now + grace);
+    }
+    counted_ = 0;
+    server_.deadlines.set(*this, due_);
 }
 
 void Connection::account() {

@@ -124,8 +124,9 @@ private:
     void hand(std::shared_ptr<ServerExchange> exchange);
     void keepRest(Rest rest, Inbox* inbox, bool starved);
     void awaitMore(const RequestParser& parser);
-    // Time that the bytes moved so far have earned beyond the grace.
-    std::chrono::milliseconds earned() const;
+    // Sets the deadline of the present body or output. The bytes that moved since the last time
+    // earn it time, but never more than the grace from now on: a burst buys nobody an hour.
+    void grant(bool begins, std::chrono::milliseconds grace);
 
     // Answers with a problem document and ends the connection; `request` as in ProblemWriter.
     void refuse(const Refusal& refusal, const Request& request);
@@ -163,8 +164,8 @@ private:
     std::unique_ptr<Inbox> inbox_;
     Buffer output_;  // what the socket did not take yet, from written_ on
     size_t written_ = 0;
-    std::chrono::steady_clock::time_point since_{};  // the present body's or output's beginning
-    size_t counted_ = 0;    // bytes of it that moved since; of leftovers thrown away
+    std::chrono::steady_clock::time_point due_{};  // the present body's or output's deadline
+    size_t counted_ = 0;    // bytes of it that have earned nothing yet; of leftovers thrown away
     size_t accounted_ = 0;  // bytes of memory that the server knows of
     uint32_t watched_ = 0;  // epoll events asked for
     Mode mode_ = Mode::open;
@@ -173,9 +174,9 @@ private:
     bool parsing_ = false;       // consume() is on the stack
     bool moreBuffered_ = false;  // another request stands behind the one being handed over
     bool inputEnded_ = false;
-    bool closing_ = false;  // the last answer was written
+    bool closing_ = false;       // the last answer was written
     bool closesBehind_ = false;  // and it is to be the stream that is being written
-    bool lingers_ = false;  // and the client may still be sending
+    bool lingers_ = false;       // and the client may still be sending
 };
 
 }  // namespace cf::http

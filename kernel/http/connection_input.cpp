@@ -239,25 +239,15 @@ void Connection::keepRest(Rest rest, Inbox* inbox, bool starved) {
 }
 
 void Connection::awaitMore(const RequestParser& parser) {
-    const auto now = server_.loop.now();
     const Stage stage = parser.headComplete() ? Stage::body
                         : parser.begun()      ? Stage::head
                                               : Stage::idle;
     if (stage == Stage::body) {
-        if (stage_ != stage) {
-            since_ = now;
-            counted_ = 0;
-        }
-        server_.deadlines.set(*this, since_ + server_.options.bodyGrace + earned());
+        grant(stage_ != stage, server_.options.bodyGrace);
     } else if (stage == Stage::head && stage_ != stage) {
-        server_.deadlines.set(*this, now + server_.options.headerTimeout);
+        server_.deadlines.set(*this, server_.loop.now() + server_.options.headerTimeout);
     }
     stage_ = stage;
-}
-
-std::chrono::milliseconds Connection::earned() const {
-    return std::chrono::milliseconds(counted_ * 1000 /
-                                     std::max<size_t>(server_.options.minimumRate, 1));
 }
 
 }  // namespace cf::http

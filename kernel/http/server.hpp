@@ -33,7 +33,7 @@ struct ServerOptions {
     ParserLimits limits{};
     Duration headerTimeout{10'000};  // from a request's first byte to the end of its head
     Duration idleTimeout{60'000};    // without a request, before the first one too
-    Duration bodyGrace{10'000};      // a body may take this long and what minimumRate gives
+    Duration bodyGrace{10'000};      // a body may fall behind minimumRate by so much
     Duration writeGrace{30'000};     // so may the reading of an answer
     size_t minimumRate = 1'024;      // bytes a second
     Duration lingerTimeout{

@@ -15,11 +15,13 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testSlowHead);
     CPPUNIT_TEST(testHeadTimeIsInAll);
     CPPUNIT_TEST(testSlowBody);
+    CPPUNIT_TEST(testABurstBuysABodyNoTime);
     CPPUNIT_TEST(testSteadyBodyIsFine);
     CPPUNIT_TEST(testIdle);
     CPPUNIT_TEST(testIdleBeforeTheFirstRequest);
     CPPUNIT_TEST(testHandlingHasNoDeadline);
     CPPUNIT_TEST(testSlowReader);
+    CPPUNIT_TEST(testABurstBuysAReaderNoTime);
     CPPUNIT_TEST(testConnectionLimit);
     CPPUNIT_TEST(testFarBeyondTheLimit);
     CPPUNIT_TEST(testReadAheadIsBounded);
@@ -98,6 +100,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(408, statusOf(client.readAll()));
     }
 
+    // At this rate what was sent at once would be worth ten minutes.
+    void testABurstBuysABodyNoTime() {
+        for (const bool trickles : {false, true}) {
+            RunningServer server(echo, {.bodyGrace = milliseconds(150), .minimumRate = 1'000});
+            Client client = server.connect();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" +
+                        std::string(600'000, 'x'));
+            while (trickles && client.silentFor(milliseconds(20)))
+                if (!client.trySend("x")) break;
+            CPPUNIT_ASSERT_EQUAL(408, statusOf(client.readAll()));
+        }
+    }
+
     void testSteadyBodyIsFine() {
         RunningServer server(echo, {.bodyGrace = milliseconds(150), .minimumRate = 100});
         Client client = server.connect();
@@ -142,6 +157,18 @@ public:
         client.send(get);
         CPPUNIT_ASSERT(eventually(
             [&] { return server.counters().requests == 1 && server.counters().open == 0; }));
+        CPPUNIT_ASSERT(client.readAll().size() < body.size());
+    }
+
+    void testABurstBuysAReaderNoTime() {
+        const std::string body(20u << 20, 'x');
+        RunningServer server(
+            [&](std::shared_ptr<Exchange> exchange) { exchange->respond(200, "", {body}); },
+            {.writeGrace = milliseconds(200), .minimumRate = 1'000});
+        Client client(server.port(), 4096);
+        client.send(get);
+        CPPUNIT_ASSERT_EQUAL(size_t{1'000'000}, client.read(1'000'000).size());
+        CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 0; }));
         CPPUNIT_ASSERT(client.readAll().size() < body.size());
     }
 
