@@ -11,6 +11,9 @@ namespace cf::api {
 
 namespace {
 
+constexpr size_t smallEvent = 8 * 1024;   // counts as little as a request of that size
+constexpr size_t largeEvent = 64 * 1024;  // worth giving back the pages of the body that it was made of
+
 bool allows(const std::vector<std::string>& list, std::string_view value) {
     return list.empty() || std::find(list.begin(), list.end(), "*") != list.end() || std::find(list.begin(), list.end(), value) != list.end();
 }
@@ -42,11 +45,14 @@ std::string corsHeaders(const functions::HttpSettings& settings, const http::Req
 
 class UrlCall final : public HttpInvocation {
 public:
-    UrlCall(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, const LiveFunction& function, std::string_view rest, Origin origin)
+    UrlCall(const InvokeDependencies& dependencies, std::shared_ptr<http::Exchange> exchange, const LiveFunction& function, std::string made, std::string cors, Origin origin)
         : HttpInvocation(dependencies, std::move(exchange), function.target),
-          event_(urlEvent(exchange_->request(), rest)), cors_(corsHeaders(function.http, exchange_->request(), false)),
+          event_(std::move(made)), cors_(std::move(cors)),
           corsBy_(function.http.cors ? CorsBy::platform : CorsBy::function), origin_(origin) {
         event = event_;
+        if (event_.size() <= smallEvent) return;
+        exchange_->holds(event_.capacity());
+        if (event_.size() > largeEvent) exchange_->dropBody();
     }
 
     void finished(const workers::Outcome& outcome) override {
@@ -92,7 +98,9 @@ void FunctionUrl::handle(std::shared_ptr<http::Exchange> exchange, std::string_v
     if (function->http.cors && request.method == "OPTIONS" && request.hasHeader("Access-Control-Request-Method"))
         return exchange->respond(204, corsHeaders(function->http, request, true) + "X-Request-Id: " + requestIdOf(request) + "\r\n", {});
     const auto origin = http::isOneOf(hosts_, request) ? Origin::own : Origin::shared;
-    auto call = std::make_unique<UrlCall>(dependencies_, std::move(exchange), *function, rest, origin);
+    std::string event = urlEvent(request, rest), cors = corsHeaders(function->http, request, false);
+    if (!fitsOrAnswer(*exchange, event.size(), cors)) return;
+    auto call = std::make_unique<UrlCall>(dependencies_, std::move(exchange), *function, std::move(event), std::move(cors), origin);
     call->watchCaller();
     dependencies_.dispatcher.invoke(std::move(call));
 }

@@ -4,6 +4,7 @@
 
 #include "api/problem.hpp"
 #include "base/clock.hpp"
+#include "protocol/frame.hpp"
 
 namespace cf::api {
 
@@ -89,6 +90,18 @@ const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::E
     const auto response = problem(failure, exchange.request());
     exchange.respond(response.status, response.headers, {response.body});
     return nullptr;
+}
+
+bool fitsOrAnswer(http::Exchange& exchange, size_t bytes, std::string_view moreHeaders) {
+    if (bytes <= protocol::maxCall) return true;
+    auto response = problem({.reason = "body_too_large",
+                             .detail = "as an event for the function the request is too large",
+                             .hint = "send less at once; control characters of a body take six bytes each in an event",
+                             .limit = std::to_string(protocol::maxCall) + " bytes",
+                             .observed = std::to_string(bytes) + " bytes"},
+                            exchange.request());
+    exchange.respond(response.status, response.headers.append(moreHeaders), {response.body});
+    return false;
 }
 
 }  // namespace cf::api

@@ -66,4 +66,8 @@ private:
 // version) or moved to the loop on which the function is at home.
 const LiveFunction* findOrAnswer(const InvokeDependencies& dependencies, http::Exchange& exchange, std::string_view idOrName);
 
+// Whether an event and its context of so many bytes fit into the frame that takes them to a worker. Otherwise the exchange was
+// answered (413).
+bool fitsOrAnswer(http::Exchange& exchange, size_t bytes, std::string_view moreHeaders = {});
+
 }  // namespace cf::api

@@ -49,6 +49,7 @@ void InvokeResource::handle(std::shared_ptr<http::Exchange> exchange, std::strin
         const auto response = problem(body.failure(), exchange->request());
         return exchange->respond(response.status, response.headers, {response.body});
     }
+    if (!fitsOrAnswer(*exchange, body->event.size() + body->context.size())) return;
     auto call = std::make_unique<InvokeCall>(dependencies_, std::move(exchange), function->target);
     call->event = body->event;
     call->context = body->context;

@@ -258,6 +258,8 @@ void Connection::account() {
     accounted_ = bytes;
 }
 
+Occupancy::Load Connection::load(size_t bytes) const { return {server_.options.occupancy, bytes}; }
+
 bool Connection::crowded() const {
     const Occupancy& all = *server_.options.occupancy;
     return all.buffered() - accounted_ + all.handled() > server_.options.bufferBytes;

@@ -55,7 +55,9 @@ public:
 
     // Parses what is buffered and hands over what is whole.
     void resume();
-    // From the exchange: its one answer.
+    // From the exchange: memory that counts for its request.
+    Occupancy::Load load(size_t bytes) const;
+    // The same: its one answer.
     void answer(const ServerExchange& exchange, int status, std::string_view headers,
                 std::initializer_list<std::string_view> body);
     // The same, with a body that comes later.

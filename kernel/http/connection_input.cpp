@@ -208,7 +208,7 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     exchange->describe(parser, base, seat_.peer());
     if (held > smallRequest) {
         account();  // without what moved: it would count twice
-        exchange->counts({server_.options.occupancy, held});
+        exchange->counts(load(held));
     }
     exchange_ = exchange;
     hand(std::move(exchange));

@@ -46,6 +46,10 @@ public:
     // large one's memory is given back; everything else stays as it is.
     virtual void dropBody() { request_.body = {}; }
 
+    // Loop thread, before the answer: whoever handles the request keeps so many bytes more for as long as the exchange lives.
+    // They count as the request itself does.
+    virtual void holds(size_t) {}
+
     // Loop thread, exactly once. `headers` is zero or more whole lines "Name: value\r\n" that hold no client-supplied
     // CR or LF; Content-Length, Date and Connection are added here. Body pieces are written with the head in one
     // writev; what does not fit at once is copied. For HEAD the body is counted and not sent. Nothing happens when

@@ -37,7 +37,8 @@ void ServerExchange::describe(const RequestParser& parser, const char* base,
     http10_ = parser.http10();
 }
 
-// Its pages and not its address: the head, which everything else points into, stands in front of it.
+// Its pages and not its address: the head, which everything else points into, stands in front of
+// it.
 void ServerExchange::dropBody() {
     const auto body = reinterpret_cast<uintptr_t>(request_.body.data());
     request_.body = {};
@@ -46,9 +47,14 @@ void ServerExchange::dropBody() {
     if (body < begin || body > end) return;
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     const uintptr_t first = (body + page - 1) / page * page, last = end / page * page;
-    if (first >= last || ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0)
+    if (first >= last ||
+        ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0)
         return;
     load_.reduce(last - first);
+}
+
+void ServerExchange::holds(size_t bytes) {
+    if (connection_ != nullptr) more_ = connection_->load(bytes);
 }
 
 Connection* ServerExchange::takeConnection() {
@@ -64,8 +70,7 @@ Connection* ServerExchange::takeConnection() {
 
 void ServerExchange::respond(int status, std::string_view headers,
                              std::initializer_list<std::string_view> body) {
-    if (Connection* connection = takeConnection())
-        connection->answer(*this, status, headers, body);
+    if (Connection* connection = takeConnection()) connection->answer(*this, status, headers, body);
 }
 
 std::shared_ptr<Stream> ServerExchange::stream(int status, std::string_view headers) {
@@ -76,8 +81,7 @@ std::shared_ptr<Stream> ServerExchange::stream(int status, std::string_view head
 void ServerExchange::moveTo(Server& home) {
     Connection* connection = std::exchange(connection_, nullptr);
     if (connection == nullptr) return;
-    connection->moveTo(*home.state_,
-                       std::static_pointer_cast<ServerExchange>(shared_from_this()));
+    connection->moveTo(*home.state_, std::static_pointer_cast<ServerExchange>(shared_from_this()));
 }
 
 void ServerExchange::arrive(std::shared_ptr<ExchangePool> pool, uint64_t serial,

@@ -16,8 +16,10 @@ class Connection;
 
 class ServerExchange final : public Exchange {
 public:
-    ServerExchange(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection, ExchangeStorage storage);
-    // An exchange that nobody answered is answered with 500 here, so that its client does not wait for ever.
+    ServerExchange(std::shared_ptr<ExchangePool> pool, uint64_t serial, Connection& connection,
+                   ExchangeStorage storage);
+    // An exchange that nobody answered is answered with 500 here, so that its client does not wait
+    // for ever.
     ~ServerExchange() override;
 
     // The storage holds the message; `base` is its first byte there.
@@ -26,7 +28,9 @@ public:
     void counts(Occupancy::Load load) { load_ = std::move(load); }
 
     void dropBody() override;
-    void respond(int status, std::string_view headers, std::initializer_list<std::string_view> body) override;
+    void holds(size_t bytes) override;
+    void respond(int status, std::string_view headers,
+                 std::initializer_list<std::string_view> body) override;
     std::shared_ptr<Stream> stream(int status, std::string_view headers) override;
     void moveTo(Server& home) override;
     // On the loop of its new home, after moveTo(): belongs to `connection` from now on.
@@ -51,6 +55,7 @@ private:
 
     std::shared_ptr<ExchangePool> pool_;
     Occupancy::Load load_{};
+    Occupancy::Load more_{};
     ExchangeStorage storage_;
     std::string peer_;
     Connection* connection_;  // null once answered, gone or on its way to another server

@@ -14,6 +14,8 @@ constexpr uint64_t beginByVersion = 2;
 constexpr size_t headerSize = 16;
 constexpr size_t itemHeaderSize = 8;
 constexpr uint32_t maxPayload = 16u << 20;
+// Event and context of an INVOKE together; the rest is for its items.
+constexpr size_t maxCall = maxPayload - 512;
 
 enum class FrameType : uint8_t {
     hello = 1, load, ready, loadFailed, invoke, result, check, checked, cache, error, log,

@@ -171,6 +171,16 @@ class Sizes(SystemTest):
         self.assertEqual(6_000_000, self.result(name, 'x' * 6_000_000))
 
 
+class Frames(SystemTest):
+    properties = {'server.max_body_bytes': 16 << 20}
+
+    def test_an_event_that_fits_into_no_frame_is_refused(self):
+        name = self.function('python', 'def handler(event):\n    return len(event)\n', memory=256)
+        for size in (0, 100, 490):
+            self.assertProblem(self.invoke(name, 'x' * ((16 << 20) - 14 - size), expect=None), 413, 'body_too_large')
+        self.assertEqual((16 << 20) - 1000, self.result(name, 'x' * ((16 << 20) - 1000)))
+
+
 class Idle(SystemTest):
     properties = {'workers.prewarmed': 0, 'workers.keep_alive': 600}
 

@@ -1,7 +1,8 @@
 """Functions as HTTP endpoints: /function/{name}/{path}."""
 import json
+import socket
 
-from platform_fixture import SystemTest
+from platform_fixture import SystemTest, wait_until
 
 ECHO = 'def handler(event):\n    return event\n'
 ANSWER = 'import json\ndef handler(event):\n    return json.loads(event["body"])\n'
@@ -129,6 +130,15 @@ class FunctionUrls(Endpoints):
         answer = self.call('OPTIONS', url, headers=preflight)
         self.assertEqual((204, ['mine']), (answer.status, answer.headers.get_all('X-Request-Id')))
 
+    def test_a_body_that_is_too_large_as_an_event_is_refused(self):
+        """It may be six times as long there. A frame that no worker takes would end the calls of others."""
+        url = self.endpoint('def handler(event):\n    return len(event["body"])\n', memory=256, http={'cors': {'origins': ['https://a.example']}})
+        answer = self.call('POST', url, b'\x01' * 3_000_000, {'Origin': 'https://a.example'})
+        document = self.assertProblem(answer, 413, 'body_too_large')
+        self.assertIn('16776704 bytes', str(document))
+        self.assertEqual('https://a.example', answer.headers['Access-Control-Allow-Origin'])
+        self.assertEqual(1_000_000, self.call('POST', url, b'\x01' * 1_000_000).json)
+
     def test_in_each_language(self):
         for runtime, code in (('node', 'const handler = (e) => ({ status_code: 202, body: e.method })'),
                               ('go', 'func handler(e map[string]interface{}) (interface{}, error) {\n'
@@ -152,3 +162,23 @@ class FunctionHosts(Endpoints):
                 self.assertProblem(self.get(path, there), 404, 'not_found')
         self.assertEqual(404, self.call('DELETE', '/api/v1' + url.replace('function', 'functions', 1), headers=there).status)
         self.assertIn('Content-Security-Policy', self.post(url, PAGE).headers, 'at the name of the platform')
+
+
+class EventsThatGrow(Endpoints):
+    own_platform = True
+    properties = {'invoke.on_disconnect': 'cancel'}
+    WAITING = 20  # of 15 MB each
+
+    def test_what_bodies_become_counts_while_it_waits(self):
+        url = self.endpoint('import time\ndef handler(event):\n    time.sleep(600)\n', memory=256, timeout=600, max_workers=1)
+        name = self.function('python', ECHO)
+        small, large = 'x', 'x' * 20_000
+        self.assertEqual(large, self.result(name, large))
+        head = f'POST {url} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n'.encode()
+        for _ in range(self.WAITING):
+            waiting = socket.create_connection(('127.0.0.1', self.platform.port))
+            self.addCleanup(waiting.close)
+            waiting.sendall(head + b'\x01' * 2_500_000)
+        wait_until(lambda: self.invoke(name, large, expect=None).status == 503, 'large requests to be refused', 60)
+        self.assertProblem(self.invoke(name, large, expect=None), 503, 'overloaded')
+        self.assertEqual(small, self.result(name, small))

@@ -30,6 +30,7 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testBufferBudgetOfHandledRequests);
     CPPUNIT_TEST(testBufferBudgetOfForgottenRequests);
     CPPUNIT_TEST(testADroppedBodyCountsNoMore);
+    CPPUNIT_TEST(testWhatAHandlerKeepsCounts);
     CPPUNIT_TEST(testHandledRequestsCutNoReaderOff);
     CPPUNIT_TEST(testOneRequestBeyondTheBufferBudget);
     CPPUNIT_TEST(testIdleConnectionsAreCheap);
@@ -373,6 +374,20 @@ public:
         for (Client* client : {&here, &elsewhere, &chunked})
             CPPUNIT_ASSERT_EQUAL(500, statusOf(client->readAnswer()));
         CPPUNIT_ASSERT(eventually([&] { return holding.empty(); }));
+    }
+
+    // What a small request has grown to keeps large ones out like a large one.
+    void testWhatAHandlerKeepsCounts() {
+        Holding holding({.bufferBytes = 1'000'000});
+        Client client = holding.server.connect(), other = holding.server.connect();
+        client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return holding.count() == 1; }));
+        holding.server.onLoop([&] { holding.held.front()->holds(2'000'000); });
+        CPPUNIT_ASSERT_EQUAL(size_t{2'000'000}, holding.occupancy->handled());
+        CPPUNIT_ASSERT_EQUAL(503, statusOf(other.send(post("/", 20'000)).readAnswer()));
+        holding.answerAll();
+        CPPUNIT_ASSERT_EQUAL(200, statusOf(client.readAnswer()));
+        CPPUNIT_ASSERT_EQUAL(size_t{0}, holding.occupancy->handled());
     }
 
     // An answer that is read slowly is not the price of others' requests.
