@@ -1,16 +1,18 @@
 #include "base/event_loop.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <functional>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "base/log.hpp"
 
 namespace cf::base {
 
@@ -20,6 +22,12 @@ namespace {
 
 // What epoll keeps for us: the watcher, and in the lowest bit of its address whether it is told first.
 constexpr uintptr_t firstBit = 1;
+
+constexpr int eventsOfRound = 256;
+// The bits that mean the same to poll(2).
+constexpr uint32_t pollEvents = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP;
+constexpr auto addPause = std::chrono::seconds(1);
+constexpr auto complainPause = std::chrono::minutes(1);
 
 epoll_event eventOf(uint32_t events, Watcher* watcher, EventLoop::Turn turn) {
     epoll_event event{};
@@ -35,10 +43,7 @@ uint64_t thisThread() { return std::hash<std::thread::id>{}(std::this_thread::ge
 EventLoop::EventLoop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!epoll_) fault("epoll_create1");
     if (!wake_) fault("eventfd");
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = 0;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) fault("epoll_ctl");
+    watch(wake_.get(), EPOLLIN, nullptr);
 }
 
 EventLoop::~EventLoop() = default;
@@ -46,17 +51,42 @@ EventLoop::~EventLoop() = default;
 bool EventLoop::isLoopThread() const { return threadId_.load(std::memory_order_relaxed) == thisThread(); }
 
 void EventLoop::watch(int fd, uint32_t events, Watcher* watcher, Turn turn) {
-    epoll_event event = eventOf(events, watcher, turn);
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) fault("epoll_ctl add");
+    const epoll_event event = eventOf(events, watcher, turn);
+    if (add(fd, event)) return;
+    polled_.push_back({fd, event});
+    const auto now = Clock::now();
+    if (now < complainAgain_) return;
+    complainAgain_ = now + complainPause;
+    logWarning("loop", "Linux watches nothing more for this user (fs.epoll.max_user_watches), perhaps because of a function; "
+                       "the platform goes on, more slowly");
+}
+
+// False when Linux has no room for it.
+bool EventLoop::add(int fd, epoll_event event) {
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return true;
+    if (errno != ENOSPC && errno != ENOMEM) fault("epoll_ctl add");
+    return false;
+}
+
+EventLoop::Polled* EventLoop::polled(int fd) {
+    const auto at = std::find_if(polled_.begin(), polled_.end(), [fd](const Polled& one) { return one.fd == fd; });
+    return at == polled_.end() ? nullptr : &*at;
 }
 
 void EventLoop::rewatch(int fd, uint32_t events, Watcher* watcher, Turn turn) {
     epoll_event event = eventOf(events, watcher, turn);
+    if (Polled* const one = polled(fd)) {
+        one->event = event;
+        return;
+    }
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) fault("epoll_ctl mod");
 }
 
 void EventLoop::unwatch(int fd, Watcher* watcher) {
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    if (Polled* const one = polled(fd))
+        polled_.erase(polled_.begin() + (one - polled_.data()));
+    else
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     unwatched_.push_back(watcher);
 }
 
@@ -104,17 +134,45 @@ void EventLoop::tell(Watcher* watcher, uint32_t events) {
     watcher->onEvents(events);
 }
 
+size_t EventLoop::wait(Events& events) {
+    int timeoutMs = timers_.waitMs(Clock::now());
+    size_t found = 0;
+    if (!polled_.empty()) {
+        poll(events, found, timeoutMs);
+        timeoutMs = 0;
+    }
+    const int count = ::epoll_wait(epoll_.get(), events.data() + found, eventsOfRound, timeoutMs);
+    if (count < 0 && errno != EINTR) fault("epoll_wait");
+    return found + static_cast<size_t>(std::max(count, 0));
+}
+
+// Waits for them and for what epoll watches.
+void EventLoop::poll(Events& events, size_t& count, int timeoutMs) {
+    if (const auto now = Clock::now(); now >= addAgain_) {
+        std::erase_if(polled_, [this](const Polled& one) { return add(one.fd, one.event); });
+        addAgain_ = now + addPause;
+    }
+    std::vector<pollfd> all;
+    for (const Polled& one : polled_) all.push_back({one.fd, static_cast<short>(one.event.events & pollEvents), 0});
+    all.push_back({epoll_.get(), POLLIN, 0});
+    if (::poll(all.data(), all.size(), timeoutMs) < 0 && errno != EINTR) fault("poll");
+    events.resize(polled_.size() + eventsOfRound);
+    for (size_t i = 0; i < polled_.size(); ++i) {
+        if (all[i].revents == 0) continue;
+        events[count] = polled_[i].event;
+        events[count++].events = static_cast<uint32_t>(all[i].revents);
+    }
+}
+
 void EventLoop::run() {
     threadId_ = thisThread();
-    std::array<epoll_event, 256> events;
+    Events events(eventsOfRound);
     while (!stopping_) {
-        const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                       timers_.waitMs(Clock::now()));
-        if (count < 0 && errno != EINTR) fault("epoll_wait");
+        const size_t count = wait(events);
         now_ = Clock::now();
         unwatched_.clear();
         bool posted = false;
-        const auto begin = events.begin(), end = begin + std::max(count, 0);
+        const auto begin = events.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
         for (auto at = begin; at != end; ++at)
             if ((at->data.u64 & firstBit) != 0) tell(reinterpret_cast<Watcher*>(at->data.u64 & ~firstBit), at->events);
         for (auto at = begin; at != end; ++at) {

@@ -1,6 +1,11 @@
 // One thread's wait for many things: descriptors (epoll(7), level-triggered), timers, and work posted by other threads.
 // http/ and workers/ stand on it. A loop owns nothing but its own descriptors; watchers are owned by their users.
+//
+// Linux counts what a user watches with epoll (fs.epoll.max_user_watches), and processes that are nothing of ours may use it up.
+// What it refuses to watch is asked about with poll(2) each round, until there is room again: slower, but nobody is lost.
 #pragma once
+
+#include <sys/epoll.h>
 
 #include <atomic>
 #include <chrono>
@@ -48,7 +53,8 @@ public:
     // the one whose bytes come before the other's is told first.
     enum class Turn : uint8_t { usual, first };
 
-    // Loop thread (or before run): starts, changes, ends watching `fd`. A descriptor has one watcher.
+    // Loop thread (or before run): starts, changes, ends watching `fd`. A descriptor has one watcher. Throws std::system_error for
+    // what cannot be watched at all.
     void watch(int fd, uint32_t events, Watcher* watcher, Turn turn = Turn::usual);
     void rewatch(int fd, uint32_t events, Watcher* watcher, Turn turn = Turn::usual);
     // After it no event of this round reaches the watcher any more.
@@ -67,11 +73,25 @@ public:
     Clock::time_point now() const { return now_; }
 
 private:
+    // What epoll had no room for.
+    struct Polled {
+        int fd;
+        epoll_event event;
+    };
+    using Events = std::vector<epoll_event>;
+
+    bool add(int fd, epoll_event event);
+    Polled* polled(int fd);
+    size_t wait(Events& events);
+    void poll(Events& events, size_t& count, int timeoutMs);
     void runPosted();
     void tell(Watcher* watcher, uint32_t events);
 
     UniqueFd epoll_;
     UniqueFd wake_;
+    std::vector<Polled> polled_;  // usually none
+    Clock::time_point addAgain_{};
+    Clock::time_point complainAgain_{};
     Timers timers_;
     std::vector<Task> roundEnds_;
     std::vector<Watcher*> unwatched_;

@@ -4,10 +4,30 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <functional>
 #include <string>
 #include <thread>
+
+namespace {
+
+// As when somebody else has used up fs.epoll.max_user_watches.
+std::atomic<bool> noRoomForWatches{false};
+
+}  // namespace
+
+// Stands before the C library's in this program.
+extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
+    if (noRoomForWatches && operation == EPOLL_CTL_ADD) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, fd, event));
+}
 
 namespace cf::base {
 
@@ -51,6 +71,7 @@ class EventLoopTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testLoopThread);
     CPPUNIT_TEST_SUITE_END();
 
+protected:
     EventLoop loop_;
     void run() {
         const TimerId guard = loop_.after(std::chrono::seconds(10), [this] { loop_.stop(); });
@@ -236,5 +257,57 @@ public:
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(EventLoopTest);
+
+// All of it where epoll takes none of the descriptors.
+class FullEventLoopTest : public EventLoopTest {
+    CPPUNIT_TEST_SUB_SUITE(FullEventLoopTest, EventLoopTest);
+    CPPUNIT_TEST(testALoopThatIsMadeThen);
+    CPPUNIT_TEST(testRoomComesBack);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { noRoomForWatches = true; }
+    void tearDown() override { noRoomForWatches = false; }
+
+    void testALoopThatIsMadeThen() {
+        EventLoop loop;
+        int seen = 0;
+        std::thread poster([&] { loop.post([&] { ++seen, loop.stop(); }); });
+        loop.run();
+        poster.join();
+        CPPUNIT_ASSERT_EQUAL(1, seen);
+    }
+
+    // Told once for each byte, whether epoll or poll says so.
+    void testRoomComesBack() {
+        Pair pair;
+        Told told;
+        const auto write = [&] {
+            CPPUNIT_ASSERT_EQUAL(ssize_t{1}, ::write(pair.far.get(), "x", 1));
+        };
+        told.task = [&](uint32_t) {
+            char byte;
+            CPPUNIT_ASSERT_EQUAL(ssize_t{1}, ::read(pair.near.get(), &byte, 1));
+            loop_.stop();
+        };
+        loop_.watch(pair.near.get(), EPOLLIN, &told);
+        for (int round = 1; round <= 4; ++round) {
+            if (round == 3) {
+                noRoomForWatches = false;
+                std::this_thread::sleep_for(milliseconds(1100));  // until it is tried again
+            }
+            write();
+            run();
+            CPPUNIT_ASSERT_EQUAL(round, told.times);
+        }
+        loop_.unwatch(pair.near.get(), &told);
+        write();
+        loop_.after(milliseconds(20), [this] { loop_.stop(); });
+        run();
+        CPPUNIT_ASSERT_EQUAL(4, told.times);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(FullEventLoopTest);
 
 }  // namespace cf::base
