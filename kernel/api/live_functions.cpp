@@ -23,7 +23,7 @@ const LiveFunction* LiveFunctions::find(std::string_view idOrName) const {
 
 void LiveFunctions::put(LiveFunction function) {
     const std::string id = function.target->functionId;
-    if (const auto old = byId_.find(id); old != byId_.end()) idByName_.erase(functions::nameKey(old->second.target->functionName));
+    if (const auto old = byId_.find(id); old != byId_.end()) forgetName(old->second);
     idByName_[functions::nameKey(function.target->functionName)] = id;
     byId_[id] = std::move(function);
 }
@@ -31,8 +31,13 @@ void LiveFunctions::put(LiveFunction function) {
 void LiveFunctions::remove(const std::string& id) {
     const auto at = byId_.find(id);
     if (at == byId_.end()) return;
-    idByName_.erase(functions::nameKey(at->second.target->functionName));
+    forgetName(at->second);
     byId_.erase(at);
+}
+
+void LiveFunctions::forgetName(const LiveFunction& function) {
+    const auto name = idByName_.find(functions::nameKey(function.target->functionName));
+    if (name != idByName_.end() && name->second == function.target->functionId) idByName_.erase(name);
 }
 
 }  // namespace cf::api

@@ -38,6 +38,9 @@ private:
     template <typename Value>
     using Map = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
 
+    // Unless the name is another function's by now: it is free for others before everybody here has heard of it.
+    void forgetName(const LiveFunction& function);
+
     Map<LiveFunction> byId_;
     Map<std::string> idByName_;  // key: the name in lower case
 };
