@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/log.hpp"
 #include "base/ulid.hpp"
 #include "base/unique_fd.hpp"
 
@@ -41,10 +42,25 @@ std::optional<http::Sha256> fromHex(const std::string& text) {
 
 }  // namespace
 
-base::Result<AccessToken> prepareAccessToken(const Settings& settings, const DataDirectory& data) {
+bool areOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settings& settings) {
+    for (const auto& layer : layers)
+        if (layer.name == "outbound_network") return !layer.active && settings.networkUnprivileged == "host";
+    return false;
+}
+
+base::Result<AccessToken> prepareAccessToken(const Settings& settings, const std::vector<sandbox::Layer>& layers, const DataDirectory& data) {
     AccessToken token;
-    token.required = settings.authMode == "token" || (settings.authMode == "auto" && !allLoopback(settings.addresses));
-    if (!token.required) return token;
+    const bool functionsCall = areOnMachinesNetwork(layers, settings);
+    token.required = settings.authMode == "token" || (settings.authMode == "auto" && (functionsCall || !allLoopback(settings.addresses)));
+    if (!token.required) {
+        if (functionsCall)
+            base::logWarning("app", "functions use the machine's network and nobody is asked for a token (auth.mode = none): every function can read, "
+                                    "change and delete all others");
+        if (settings.buildNetwork.mode == sandbox::Network::host)
+            base::logWarning("app", "build tools use the machine's network (build.network = host) and nobody is asked for a token: code that a package "
+                                    "runs while it is installed can change functions; auth.mode = token keeps it from that");
+        return token;
+    }
     if (!settings.authToken.empty()) {
         token.sha256 = http::sha256(settings.authToken);
         return token;

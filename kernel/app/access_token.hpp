@@ -2,11 +2,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "app/data_directory.hpp"
 #include "app/settings.hpp"
 #include "base/failure.hpp"
 #include "http/guards.hpp"
+#include "sandbox/launch_spec.hpp"
 
 namespace cf::app {
 
@@ -16,7 +18,11 @@ struct AccessToken {
     std::string generated{}; // the token itself, only in the run that made it
 };
 
-// Whether every address is loopback decides in mode "auto".
-base::Result<AccessToken> prepareAccessToken(const Settings& settings, const DataDirectory& data);
+// Whether functions use the machine's network, loopback too: where sandboxes have no way out of their own and the operator gave
+// them the machine's.
+bool areOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settings& settings);
+
+// In mode "auto" whoever comes from loopback is trusted, unless functions may come from there.
+base::Result<AccessToken> prepareAccessToken(const Settings& settings, const std::vector<sandbox::Layer>& layers, const DataDirectory& data);
 
 }  // namespace cf::app

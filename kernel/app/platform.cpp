@@ -40,13 +40,6 @@ std::string textOf(simdjson::dom::element document, const char* key) {
     return document[key].get(value) ? std::string{} : std::string(value);
 }
 
-// Where sandboxes have no way out of their own and the operator gave them the machine's.
-bool isOnMachinesNetwork(const std::vector<sandbox::Layer>& layers, const Settings& settings) {
-    for (const auto& layer : layers)
-        if (layer.name == "outbound_network") return !layer.active && settings.networkUnprivileged == "host";
-    return false;
-}
-
 // With what SQLite has not written to the file itself yet.
 uint64_t databaseBytes(const std::string& file) {
     uint64_t bytes = 0;
@@ -167,7 +160,7 @@ void Platform::makeInvocationPath(sandbox::LauncherProcess launcher) {
         home->dispatcher = std::make_unique<workers::Dispatcher>(home->loop, owns ? *launcher_ : *home->launcher, workerOptions(home->index));
     }
     children_ = std::make_unique<ChildProcesses>(owner, *launcher_);
-    activator_ = std::make_unique<WorkerActivator>(loops_, catalog_, *logs_, isOnMachinesNetwork(layers_, settings_));
+    activator_ = std::make_unique<WorkerActivator>(loops_, catalog_, *logs_, areOnMachinesNetwork(layers_, settings_));
     BuildOptions build;
     build.timeout = settings_.buildTimeout;
     build.limits.memoryBytes = uint64_t{settings_.buildMemoryMb} << 20;

@@ -126,7 +126,7 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     const pid_t launcherPid = launcher->pid;
 
     if (auto became = becomeKernelUser(user, {settings.dataDir, places.executors}); !became) return complain(became.failure());
-    const auto token = prepareAccessToken(settings, *data);
+    const auto token = prepareAccessToken(settings, launcher->layers, *data);
     if (!token) return complain(token.failure());
 
     if (auto started = platform.start(std::move(*launcher), {user.layer}, *token); !started) {

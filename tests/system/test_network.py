@@ -650,7 +650,7 @@ class TheMachinesNetwork(OwnPlatformTest):
             self.skipTest(f'the user nobody may not run {BINARY}')
         for setting, reached in (('host', f'{internet.API} saw {internet.MACHINE}'), ('none', None)):
             with self.subTest(setting):
-                platform = self.start({'sandbox.network.unprivileged': setting}, user='nobody')
+                platform = self.start({'sandbox.network.unprivileged': setting, 'auth.mode': 'none'}, user='nobody')
                 layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
                              if layer['name'] == 'outbound_network')
                 self.assertFalse(layer['active'])

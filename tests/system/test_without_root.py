@@ -54,7 +54,7 @@ class WithoutRoot(OwnPlatformTest):
 
     def test_builds_have_no_network_and_say_so(self):
         """Not even the machine's, which functions have here: that is another setting."""
-        self.start({'sandbox.network.unprivileged': 'host', 'build.network': 'registry.invalid:443'}, user=self.user)
+        self.start({'sandbox.network.unprivileged': 'host', 'build.network': 'registry.invalid:443', 'auth.mode': 'none'}, user=self.user)
         layer = next(layer for layer in self.get('/api/health').json['sandbox']['layers']
                      if layer['name'] == 'outbound_network')
         self.assertFalse(layer['active'])
@@ -64,6 +64,20 @@ class WithoutRoot(OwnPlatformTest):
         self.assertNotEqual(201, answer.status, answer)
         self.assertIn('builds have no network here', answer.text)
         self.assertIn('build.network = host', answer.text)
+
+    def test_a_function_on_the_machines_network_needs_the_token(self):
+        """Its loopback is the machine's, where nobody is asked for a token otherwise."""
+        secret = 'a-token-of-sixteen'
+        platform = self.start({'sandbox.network.unprivileged': 'host', 'auth.token': secret}, user=self.user)
+        token = {'Authorization': 'Bearer ' + secret}
+        self.assertProblem(self.get('/api/v1/functions'), 401, 'unauthorized')
+        code = ('import urllib.error, urllib.request\ndef handler(event):\n'
+                '    try: return urllib.request.urlopen(event, timeout=10).status\n'
+                '    except urllib.error.HTTPError as refused: return refused.code\n')
+        made = self.post('/api/v1/functions', {'name': 'curious', 'runtime': 'python', 'handler': 'handler', 'code': code}, token)
+        self.assertEqual(201, made.status, made)
+        event = {'event': f'{platform.url}/api/v1/functions/curious'}
+        self.assertEqual(401, self.post('/api/v1/functions/curious/invoke', event, token).json['result'])
 
     def test_strict_refuses(self):
         said = self.refused({'sandbox.strict': 'true'}, user=self.user)
