@@ -112,11 +112,8 @@ void Connection::streamed(std::initializer_list<std::string_view> bytes) {
     for (const std::string_view piece : bytes) output_.append(piece.data(), piece.size());
     flush();
     if (mode_ == Mode::dead) return;
-    account();
-    // Nobody is told: what it does not read is what fills the memory.
-    if (pendingOutput() > server_.options.streamBytes ||
-        server_.options.occupancy->buffered() > server_.options.bufferBytes)
-        return close();
+    // Nobody is told: it does not read.
+    if (pendingOutput() > server_.options.streamBytes) return close();
     settle();
 }
 
@@ -210,11 +207,7 @@ void Connection::sendNow(Buffer& head, std::initializer_list<std::string_view> b
         output_.append(static_cast<const char*>(parts[i].iov_base) + skip, parts[i].iov_len - skip);
     }
     if (head.capacity() > keptOutput) head.release();
-    if (!outputPending()) return;
-    account();
-    // Nobody is told: the answer that the client does not read is what fills the memory.
-    if (server_.options.occupancy->buffered() > server_.options.bufferBytes) return close();
-    blocked();
+    if (outputPending()) blocked();
 }
 
 void Connection::flush() {
@@ -241,6 +234,7 @@ void Connection::blocked() {
 void Connection::grant(bool begins, std::chrono::milliseconds grace) {
     const auto now = server_.loop.now();
     if (begins) {
+        since_ = now;
         due_ = now + grace;
     } else {
         const std::chrono::nanoseconds earned(
@@ -270,7 +264,10 @@ void Connection::settle() {
     if (leaving_ != nullptr) return depart();
     account();
     const uint32_t input = inputEnded_ ? 0 : uint32_t{EPOLLIN};
-    if (blocked_) return watchFor((watched_ & EPOLLIN) | EPOLLOUT);
+    if (blocked_) {
+        server_.makeRoom();
+        return watchFor((watched_ & EPOLLIN) | EPOLLOUT);
+    }
     if (closing_) return lingers_ && !inputEnded_ ? linger() : close();
     if (serial_ != 0) return;
     if (stream_ != nullptr) {

@@ -77,6 +77,9 @@ public:
     // No request is being handled, read or answered.
     bool idle() const;
     bool dead() const { return mode_ == Mode::dead; }
+    // Its client does not read as fast as it is answered, since then.
+    bool hasUnread() const { return blocked_; }
+    std::chrono::steady_clock::time_point since() const { return since_; }
     // At once; tells the exchange that is out.
     void close();
 
@@ -166,7 +169,8 @@ private:
     std::unique_ptr<Inbox> inbox_;
     Buffer output_;  // what the socket did not take yet, from written_ on
     size_t written_ = 0;
-    std::chrono::steady_clock::time_point due_{};  // the present body's or output's deadline
+    std::chrono::steady_clock::time_point since_{};  // the present body's or output's beginning
+    std::chrono::steady_clock::time_point due_{};    // and its deadline
     size_t counted_ = 0;    // bytes of it that have earned nothing yet; of leftovers thrown away
     size_t accounted_ = 0;  // bytes of memory that the server knows of
     uint32_t watched_ = 0;  // epoll events asked for

@@ -1,7 +1,7 @@
 // The HTTP/1.1 server of one event loop: listens, reads requests, hands each to the handler as an
 // Exchange and writes the answers. Everything is per instance and happens on the loop's thread; one
-// Server a loop makes it multi-threaded: a handler may send a connection on to the server of another
-// loop (Exchange::moveTo), which then reads, handles and answers everything behind.
+// Server a loop makes it multi-threaded: a handler may send a connection on to the server of
+// another loop (Exchange::moveTo), which then reads, handles and answers everything behind.
 //
 // What it answers itself, without a handler: 400, 413, 414, 417, 431, 501, 505 for requests that
 // are not let through, 408 for those that do not arrive in time, 503 beyond the limits, 500 for
@@ -42,7 +42,8 @@ struct ServerOptions {
 
     // Memory of all requests, until their handlers let go of them, and answers that are not read
     // yet. Beyond it requests of more than 8 KB get 503; where requests that are not whole yet and
-    // answers are beyond it alone, clients that do not read their answers are cut off.
+    // answers are beyond it alone, clients that do not read their answers are cut off, those that
+    // have been at it for the longest time first.
     size_t bufferBytes = 256u << 20;
 
     // What the reader of one stream may leave unread.
@@ -82,17 +83,18 @@ public:
     // Loop thread or before run; may be called for several addresses. Gives the port (for port 0
     // the chosen one). Failure: address_unavailable.
     base::Result<uint16_t> listen(const Poco::Net::SocketAddress& address);
-    // The same: takes connections of the addresses that `first` listens on at present, too. Whichever
-    // loop has time takes the next one; Linux goes on to take them for as long as one of the servers
-    // accepts.
+    // The same: takes connections of the addresses that `first` listens on at present, too.
+    // Whichever loop has time takes the next one; Linux goes on to take them for as long as one of
+    // the servers accepts.
     void listenWith(const Server& first);
 
     // Loop thread, all below. New connections are no longer taken: Linux refuses them.
     void stopAccepting();
     // Closes connections that wait for a request.
     void closeIdle();
-    // Both, streams are told to end, and every answer from now on closes its connection; `done` runs once, at the end of the
-    // round in which the last connection went (at once without any), and may end the loop.
+    // Both, streams are told to end, and every answer from now on closes its connection; `done`
+    // runs once, at the end of the round in which the last connection went (at once without any),
+    // and may end the loop.
     void drain(std::function<void()> done);
 
     const Counters& counters() const;

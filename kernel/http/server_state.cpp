@@ -46,8 +46,8 @@ Connection& ServerState::add(base::UniqueFd fd, Occupancy::Seat seat) {
 void ServerState::accepted(int fd, const sockaddr_storage& address) {
     base::UniqueFd owned(fd);
     ++counters.accepted;
-    auto seat = options.occupancy->take(peerOf(address),
-                                        {options.maxConnections, options.maxPerAddress});
+    auto seat =
+        options.occupancy->take(peerOf(address), {options.maxConnections, options.maxPerAddress});
     if (!seat) {
         ++counters.refused;
         return;
@@ -113,6 +113,27 @@ void ServerState::resume() {
         connection->resume();
     }
     resuming_.clear();
+}
+
+void ServerState::makeRoom() {
+    if (makesRoom_ || !isFull()) return;
+    makesRoom_ = true;
+    later(&ServerState::cutOldestReaders);
+}
+
+void ServerState::cutOldestReaders() {
+    makesRoom_ = false;
+    std::vector<Connection*> readers;
+    if (isFull())
+        for (const auto& connection : connections)
+            if (connection->hasUnread()) readers.push_back(connection.get());
+    std::stable_sort(readers.begin(), readers.end(), [](const Connection* a, const Connection* b) {
+        return a->since() < b->since();
+    });
+    // Nobody is told: their answers are what fills the memory. Those that are closed are buried
+    // later.
+    for (Connection* reader : readers)
+        if (isFull() && !reader->dead()) reader->close();
 }
 
 void ServerState::exchangeAbandoned(uint64_t serial) {

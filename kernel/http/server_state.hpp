@@ -37,6 +37,9 @@ struct ServerState {
     // Parses what the connection has buffered soon, but not inside the caller, who may be in the
     // middle of something.
     void resumeLater(Connection& connection);
+    // At the end of the round, where requests and answers hold too much: cuts off those that have
+    // been reading their answers for the longest time, until there is room.
+    void makeRoom();
     void exchangeAbandoned(uint64_t serial);
     // Any thread: a connection that another server sends.
     void receive(std::shared_ptr<Traveller> traveller);
@@ -67,9 +70,12 @@ private:
     void bury() { graveyard_.clear(); }
     void resume();
     void finishDrain();
+    bool isFull() const { return options.occupancy->buffered() > options.bufferBytes; }
+    void cutOldestReaders();
 
     std::vector<std::unique_ptr<Connection>> graveyard_;
     std::vector<Connection*> resuming_;
+    bool makesRoom_ = false;
     std::shared_ptr<ServerState*> alive_;  // posted tasks find out through it that the server went
 };
 

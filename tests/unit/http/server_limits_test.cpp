@@ -27,6 +27,7 @@ class ServerLimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testReadAheadIsBounded);
     CPPUNIT_TEST(testBufferBudget);
     CPPUNIT_TEST(testBufferBudgetOfAnswers);
+    CPPUNIT_TEST(testTheOldestReaderMakesRoom);
     CPPUNIT_TEST(testBufferBudgetOfHandledRequests);
     CPPUNIT_TEST(testBufferBudgetOfForgottenRequests);
     CPPUNIT_TEST(testADroppedBodyCountsNoMore);
@@ -285,6 +286,29 @@ public:
         }
         CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 3; }));
         CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
+    }
+
+    // Not whoever is answered at the moment and reads.
+    void testTheOldestReaderMakesRoom() {
+        const std::string body(12u << 20, 'x');
+        for (const bool streams : {false, true}) {
+            RunningServer server(
+                [&](std::shared_ptr<Exchange> exchange) {
+                    if (!streams) return exchange->respond(200, "", {body});
+                    const auto stream = exchange->stream(200, "");
+                    stream->write(body);
+                    stream->end();
+                },
+                // The buffer of a stream grows to twice its size.
+                {.bufferBytes = streams ? 32u << 20 : 16u << 20, .streamBytes = 32u << 20});
+            Client lazy(server.port(), 4096), quick(server.port(), 4096);
+            lazy.send(get);
+            CPPUNIT_ASSERT(eventually([&] { return server.counters().requests == 1; }));
+            for (int i = 0; i < 2; ++i)
+                CPPUNIT_ASSERT(quick.send(get).read(body.size()).size() == body.size());
+            CPPUNIT_ASSERT(eventually([&] { return server.counters().open == 1; }));
+            CPPUNIT_ASSERT(lazy.readAll().size() < body.size());
+        }
     }
 
     // Whole requests that wait for their answers fill the budget as half-sent ones do, also when
