@@ -13,6 +13,7 @@
 
 #include "app/access_token.hpp"
 #include "app/data_directory.hpp"
+#include "app/descriptors.hpp"
 #include "app/network_flows.hpp"
 #include "app/platform.hpp"
 #include "app/privileges.hpp"
@@ -68,16 +69,21 @@ base::LogLevel levelOf(const std::string& name) {
     return name == "debug" ? base::LogLevel::debug : name == "warning" ? base::LogLevel::warning : name == "error" ? base::LogLevel::error : base::LogLevel::info;
 }
 
-// A connection is a descriptor, a worker five; the usual soft limit of 1024 would be met long before the platform's own.
-void raiseDescriptorLimit(const Settings& settings) {
+// The usual soft limit of 1024 would be met long before the platform's own.
+void fitDescriptors(Settings& settings) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    const rlim_t wanted = settings.maxConnections + 6 * rlim_t{settings.maxWorkers} + 512;
+    const rlim_t wanted = descriptorsWanted(settings);
     if (limit.rlim_cur >= wanted) return;
-    if (::geteuid() == 0) limit.rlim_max = std::max(limit.rlim_max, wanted);
+    // Root may raise the hard limit, unless it is root of a container.
+    if (const rlimit all{wanted, std::max(limit.rlim_max, wanted)}; ::setrlimit(RLIMIT_NOFILE, &all) == 0) return;
     limit.rlim_cur = std::min(limit.rlim_max, wanted);
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        base::logWarning("app", "the limit on open files (" + std::to_string(limit.rlim_cur) + ") is too low for server.max_connections and workers.max");
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return;
+    settings.maxConnections = connectionsWithin(settings, limit.rlim_cur);
+    base::logWarning("app", "the limit on open files (" + std::to_string(limit.rlim_cur) + ") is too low for server.max_connections and workers.max; " +
+                                std::to_string(settings.maxConnections) + " connections are taken at most");
 }
 
 void waitForLauncher(pid_t launcher) {
@@ -93,11 +99,11 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
         for (const auto& error : read.errors) complain(error);
         return 2;
     }
-    const Settings settings = std::move(read.settings);
+    Settings settings = std::move(read.settings);
     base::setLogLevel(levelOf(settings.logLevel));
     const Places places = findPlaces(settings);
 
-    raiseDescriptorLimit(settings);
+    fitDescriptors(settings);
 
     auto data = DataDirectory::open(settings.dataDir);
     if (!data) return complain(data.failure());

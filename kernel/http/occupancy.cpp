@@ -1,12 +1,14 @@
 #include "http/occupancy.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace cf::http {
 
 namespace {
 
-// Connections beyond the limit that are told so; more of them are closed without a word.
+// Connections beyond the limit that are told so, and no more than the limit; more of them are
+// closed without a word.
 constexpr size_t mostRefusing = 128;
 
 }  // namespace
@@ -54,7 +56,7 @@ std::optional<Occupancy::Seat> Occupancy::take(Peer peer, const Limits& limits) 
         excess = Excess::connections;
     else if (!peer.loopback && known != perOrigin_.end() && known->second >= limits.perAddress)
         excess = Excess::address;
-    if (excess != Excess::none && refusing_++ == mostRefusing) {
+    if (excess != Excess::none && refusing_++ == std::min(mostRefusing, limits.connections)) {
         --refusing_;
         return std::nullopt;
     }

@@ -74,9 +74,9 @@ ControlSocket::Received ControlSocket::receive(Packet& packet) {
     // recvmsg gives 0 for an empty packet as for the end; nobody sends empty packets on purpose.
     if (got == 0) return Received::end;
     MessageHeader header;
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-        static_cast<size_t>(got) < sizeof header)
+    if ((message.msg_flags & MSG_TRUNC) != 0 || static_cast<size_t>(got) < sizeof header)
         return Received::garbage;
+    if ((message.msg_flags & MSG_CTRUNC) != 0) packet.fds.clear();
     std::memcpy(&header, buffer.data(), sizeof header);
     if (header.version != messageVersion || header.reserved != 0 || header.kind < 1 ||
         header.kind > static_cast<uint16_t>(MessageKind::refused))

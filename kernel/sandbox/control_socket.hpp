@@ -28,7 +28,8 @@ public:
 
     enum class Received { packet, nothing, garbage, end };
     // `nothing`: none is there (or, on a blocking socket, a timeout set with SO_RCVTIMEO passed).
-    // `garbage`: a packet that is no message was dropped.
+    // `garbage`: a packet that is no message was dropped. One whose descriptors this process has no
+    // room for comes without any.
     Received receive(Packet& packet);
 
 private:

@@ -114,7 +114,13 @@ struct LauncherClient::State : std::enable_shared_from_this<LauncherClient::Stat
 
     void onStarted(Packet& packet) {
         const auto found = known.find(packet.task);
-        if (found == known.end() || packet.fds.size() < 4) return;
+        if (found == known.end()) return;
+        if (packet.fds.size() < 4) {
+            send(encodeBare(MessageKind::kill, packet.task));
+            return failStart(packet.task,
+                             "The platform may open no more files (RLIMIT_NOFILE); raise the "
+                             "limit, or lower server.max_connections or workers.max.");
+        }
         Known& task = found->second;
         const StartedReply reply = decodeStarted(packet);
         task.started = true;

@@ -1,10 +1,13 @@
 """Started by an ordinary user: everything works, and what needs root is said to be missing."""
+import http.client
+import json
 import os
+import socket
 import subprocess
 import unittest
 
 from examples import ANALYZE_PYTHON, HELLO_NODE, PROCESS_GO
-from platform_fixture import BINARY, OwnPlatformTest, descendants
+from platform_fixture import BINARY, OwnPlatformTest, Platform, descendants, wait_until
 
 USER = 'nobody'
 
@@ -78,6 +81,29 @@ class WithoutRoot(OwnPlatformTest):
         self.assertEqual(201, made.status, made)
         event = {'event': f'{platform.url}/api/v1/functions/curious'}
         self.assertEqual(401, self.post('/api/v1/functions/curious/invoke', event, token).json['result'])
+
+    def test_connections_leave_descriptors_for_workers(self):
+        platform = Platform({'workers.prewarmed': 0}, user=self.user)
+        self.addCleanup(platform.remove)
+        self.addCleanup(self.stop, platform)
+        command = platform.command
+        platform.command = lambda: ['prlimit', '--nofile=300:300', *command()]
+        platform.start()
+        self.url = platform.url
+        self.assertIn('connections are taken at most', platform.log())
+        before = len(descendants(platform.process.pid))
+        names = [self.function('python', 'def handler(event):\n    return event\n', keep_alive=1) for _ in range(2)]
+        # What stays checks syntax.
+        wait_until(lambda: len(descendants(platform.process.pid)) <= before + 2, 'the workers to leave')
+        kept = http.client.HTTPConnection('127.0.0.1', platform.port, timeout=60)
+        self.addCleanup(kept.close)
+        kept.connect()
+        for _ in range(400):
+            self.addCleanup(socket.create_connection(('127.0.0.1', platform.port)).close)
+        for name in names:
+            kept.request('POST', f'/api/v1/functions/{name}/invoke', b'{"event": 1}', {'Content-Type': 'application/json'})
+            answer = kept.getresponse()
+            self.assertEqual((200, 1), (answer.status, json.loads(answer.read()).get('result')))
 
     def test_strict_refuses(self):
         said = self.refused({'sandbox.strict': 'true'}, user=self.user)

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "app/data_directory.hpp"
+#include "app/descriptors.hpp"
 #include "app/network_flows.hpp"
 #include "app/settings.hpp"
 
@@ -25,6 +26,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
     CPPUNIT_TEST(loopsAreAutoOrANumber);
     CPPUNIT_TEST(aSandboxHasItsShareOfConnections);
+    CPPUNIT_TEST(workersHaveTheirDescriptorsBeforeConnections);
     CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
@@ -144,6 +146,20 @@ public:
         CPPUNIT_ASSERT_EQUAL(20u, share("workers.max = 60\nsandbox.network.flows = 1280\n"));
         for (const char* value : {"0", "1023", "many", ""})
             CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("sandbox.network.flows = ") + value + "\n")), "auto, or 1024-16777216"));
+    }
+
+    void workersHaveTheirDescriptorsBeforeConnections() {
+        Settings settings;
+        settings.maxConnections = 10'000;
+        settings.maxWorkers = 100;
+        const size_t wanted = descriptorsWanted(settings);
+        CPPUNIT_ASSERT_EQUAL(uint32_t{10'000}, connectionsWithin(settings, wanted));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{10'000}, connectionsWithin(settings, 2 * wanted));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1'000}, connectionsWithin(settings, wanted - 9'000));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{75}, connectionsWithin(settings, 300));
+        CPPUNIT_ASSERT_EQUAL(uint32_t{1}, connectionsWithin(settings, 3));
+        settings.maxConnections = 10;
+        CPPUNIT_ASSERT_EQUAL(uint32_t{10}, connectionsWithin(settings, 300));
     }
 
     void aLineWithoutAKeyIsRefused() {

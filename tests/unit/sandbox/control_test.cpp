@@ -3,6 +3,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,6 +39,7 @@ class ControlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testAdoptionsThatNeedNothingAreMalformed);
     CPPUNIT_TEST(testAdoptionGivesNothingAway);
     CPPUNIT_TEST(testAdoptionLeavesTheMachinesNetworkAlone);
+    CPPUNIT_TEST(testAWorkerThatThereAreNoDescriptorsFor);
     CPPUNIT_TEST_SUITE_END();
 
     static Packet packetOf(const std::string& bytes) {
@@ -401,6 +403,46 @@ class ControlTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(start.task, packet.task);
         socket.close();
         ::waitpid(process->pid, nullptr, 0);
+    }
+
+    // Linux brings the launcher's answer without them. Who waits is told at once, and the worker,
+    // which is there already, ends: otherwise its place would be taken until the platform ends,
+    // by nobody's worker.
+    void testAWorkerThatThereAreNoDescriptorsFor() {
+        int pair[2];
+        CPPUNIT_ASSERT_EQUAL(0, ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                             0, pair));
+        ControlSocket launcher{base::UniqueFd(pair[0])};
+        base::EventLoop loop;
+        LauncherProcess process;
+        process.control.reset(pair[1]);
+        LauncherClient client(loop, std::move(process));
+        std::string detail;
+        client.startWorker(
+            {.argv = {"/bin/true"}},
+            [&](base::Result<LauncherClient::Worker> worker) {
+                CPPUNIT_ASSERT(!worker);
+                detail = worker.failure().detail;
+                loop.stop();
+            },
+            [](const Ended&) {});
+        Packet packet;
+        CPPUNIT_ASSERT(launcher.receive(packet) == ControlSocket::Received::packet);
+        const TaskId task = packet.task;
+        std::vector<base::UniqueFd> fds;
+        for (int i = 0; i < 4; ++i) fds.emplace_back(::dup(STDERR_FILENO));
+        launcher.send(encode(task, StartedReply{1, 1, 0, false}), std::move(fds));
+        const base::UniqueFd next(::dup(STDERR_FILENO));
+        rlimit before{};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        const rlimit few{static_cast<rlim_t>(next.get()) + 2, before.rlim_max};
+        CPPUNIT_ASSERT_EQUAL(0, ::setrlimit(RLIMIT_NOFILE, &few));
+        loop.after(std::chrono::seconds(10), [&] { loop.stop(); });
+        loop.run();
+        CPPUNIT_ASSERT_EQUAL(0, ::setrlimit(RLIMIT_NOFILE, &before));
+        CPPUNIT_ASSERT_MESSAGE(detail, detail.find("RLIMIT_NOFILE") != std::string::npos);
+        CPPUNIT_ASSERT(launcher.receive(packet) == ControlSocket::Received::packet);
+        CPPUNIT_ASSERT(packet.kind == MessageKind::kill && packet.task == task);
     }
 };
 
