@@ -71,6 +71,8 @@ http::ServerOptions Platform::serverOptions() {
     http::ServerOptions options;
     options.maxConnections = settings_.maxConnections;
     options.maxPerAddress = settings_.maxConnectionsPerAddress;
+    // An address that may have all connections is a proxy's.
+    if (options.maxPerAddress >= options.maxConnections) options.addressBytes = options.bufferBytes;
     options.headerTimeout = settings_.headerTimeout;
     options.idleTimeout = settings_.idleTimeout;
     options.limits.bodyBytes = settings_.maxBodyBytes;

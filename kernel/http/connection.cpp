@@ -248,15 +248,20 @@ void Connection::grant(bool begins, std::chrono::milliseconds grace) {
 
 void Connection::account() {
     const size_t bytes = output_.capacity() + (inbox_ == nullptr ? 0 : inbox_->buffer.capacity());
-    server_.options.occupancy->changeBuffered(accounted_, bytes);
+    seat_.changeBuffered(accounted_, bytes);
     accounted_ = bytes;
 }
 
-Occupancy::Load Connection::load(size_t bytes) const { return {server_.options.occupancy, bytes}; }
+Occupancy::Load Connection::load(size_t bytes) const { return seat_.load(bytes); }
 
-bool Connection::crowded() const {
+Connection::Crowd Connection::crowd() const {
     const Occupancy& all = *server_.options.occupancy;
-    return all.buffered() - accounted_ + all.handled() > server_.options.bufferBytes;
+    if (all.buffered() - accounted_ + all.handled() > server_.options.bufferBytes)
+        return Crowd::all;
+    const size_t ofAddress = seat_.bytesOfAddress();
+    return ofAddress > accounted_ && ofAddress - accounted_ > server_.options.addressBytes
+               ? Crowd::address
+               : Crowd::none;
 }
 
 void Connection::settle() {
@@ -335,7 +340,7 @@ void Connection::arrive(Traveller& traveller) {
 void Connection::leave() {
     mode_ = Mode::dead;
     serial_ = 0;
-    server_.options.occupancy->changeBuffered(std::exchange(accounted_, 0), 0);
+    seat_.changeBuffered(std::exchange(accounted_, 0), 0);
     server_.loop.unwatch(fd_.get(), this);
     server_.deadlines.remove(*this);
 }

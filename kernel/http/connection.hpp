@@ -93,6 +93,7 @@ public:
 private:
     enum class Mode : uint8_t { open, lingering, dead };
     enum class Stage : uint8_t { idle, head, body };
+    enum class Crowd : uint8_t { none, all, address };
 
     // Bytes that could not be parsed at once, from `begin` on, and how far the parser came. Idle
     // connections have none.
@@ -146,9 +147,10 @@ private:
     void settle();
     // Tells the server how much memory this connection holds.
     void account();
-    // No more memory for large requests. Only what others hold counts: one alone passes, however
-    // large it is.
-    bool crowded() const;
+    // Whether there is no more memory for large requests: of anybody, or from this address. Only
+    // what others hold counts: one alone passes, however large it is.
+    Crowd crowd() const;
+    Refusal overloaded(Crowd crowd) const;
     void linger();
     void depart();
     // Off the server's lists; the socket is the caller's to close or send on.

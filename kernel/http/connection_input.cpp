@@ -32,16 +32,23 @@ ssize_t receive(int fd, char* to, size_t room) {
     return got;
 }
 
-Refusal overloaded(size_t bytes) {
-    return {.status = 503,
-            .failure = {.reason = "overloaded",
-                        .detail = "too many large requests are being sent or handled at once",
-                        .hint = "send the request again in a second",
-                        .limit = std::to_string(bytes) + " bytes of requests and unread answers"},
-            .headers = "Retry-After: 1\r\n"};
-}
-
 }  // namespace
+
+Refusal Connection::overloaded(Crowd crowd) const {
+    const bool isOfAddress = crowd == Crowd::address;
+    return {
+        .status = 503,
+        .failure = {.reason = "overloaded",
+                    .detail =
+                        isOfAddress
+                            ? "too many large requests of this address are being sent or handled"
+                            : "too many large requests are being sent or handled at once",
+                    .hint = "send the request again in a second",
+                    .limit = std::to_string(isOfAddress ? server_.options.addressBytes
+                                                        : server_.options.bufferBytes) +
+                             " bytes of requests and unread answers"},
+        .headers = "Retry-After: 1\r\n"};
+}
 
 void Connection::onReadable() {
     if (mode_ == Mode::lingering) return discard();
@@ -71,9 +78,9 @@ void Connection::readInto(Inbox& inbox) {
         want = std::min<size_t>(std::max(2 * buffer.size(), want),
                                 inbox.parser.messageSize() + inbox.parser.contentLength());
     if (buffer.room() == 0 || (buffer.room() < 4 * 1024 && buffer.capacity() < want)) {
-        if (!busy() && crowded()) {
+        if (const Crowd present = busy() ? Crowd::none : crowd(); present != Crowd::none) {
             if (buffer.size() >= smallRequest) {
-                refuse(overloaded(server_.options.bufferBytes), inbox.parser, buffer.data());
+                refuse(overloaded(present), inbox.parser, buffer.data());
                 return settle();
             }
             want = smallRequest;
@@ -179,8 +186,9 @@ void Connection::dispatch(const RequestParser& parser, Rest& rest, Inbox* inbox)
     const size_t messageSize = parser.messageSize(), consumed = parser.consumed();
     const bool moves = inbox != nullptr && messageSize > moveAbove;
     // What moves was let in while it was read.
-    if (!moves && messageSize > smallRequest && crowded())
-        return refuse(overloaded(server_.options.bufferBytes), parser, rest.data);
+    if (const Crowd present = moves || messageSize <= smallRequest ? Crowd::none : crowd();
+        present != Crowd::none)
+        return refuse(overloaded(present), parser, rest.data);
     const Rest behind{rest.data + consumed, rest.size - consumed};
     ExchangeStorage storage = server_.pool->take();
     const char* base = nullptr;

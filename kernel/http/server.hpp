@@ -45,6 +45,8 @@ struct ServerOptions {
     // answers are beyond it alone, clients that do not read their answers are cut off, those that
     // have been at it for the longest time first.
     size_t bufferBytes = 256u << 20;
+    // What one address may have of it before its own large requests get 503; loopback is free of it.
+    size_t addressBytes = 128u << 20;
 
     // What the reader of one stream may leave unread.
     size_t streamBytes = 1u << 20;

@@ -23,7 +23,9 @@ def enter(namespace=None):
         raise OSError(ctypes.get_errno(), 'no network namespace')
 
 
-class Addresses(OwnPlatformTest):
+class OfAddresses(OwnPlatformTest):
+    more = {}
+
     def setUp(self):
         if os.geteuid() != 0 or shutil.which('ip') is None:
             self.skipTest('only root can make a network, with ip')
@@ -42,14 +44,20 @@ class Addresses(OwnPlatformTest):
         self.clients = []
         self.addCleanup(lambda: [client.close() for client in self.clients])
         platform = self.start({'server.address': f'127.0.0.1, {SERVER}, {SERVER6}', 'auth.mode': 'none', 'workers.prewarmed': 0,
-                               'server.max_connections': 64, 'server.max_connections_per_address': MOST})
+                               'server.max_connections': 64, 'server.max_connections_per_address': MOST, **self.more})
         self.served = f'http://{SERVER}:{platform.port}'
         self.served6 = f'http://[{SERVER6}]:{platform.port}'
 
-    def status(self, source, url=None):
-        """Of an answer on one more connection, which stays."""
+    def connect(self, source, url=None):
         client = RawClient(url or self.served, source=source)
         self.clients.append(client)
+        return client
+
+
+class Addresses(OfAddresses):
+    def status(self, source, url=None):
+        """Of an answer on one more connection, which stays."""
+        client = self.connect(source, url)
         client.send(READY)
         answer = client.answer()
         if answer.status == 503:
@@ -94,6 +102,40 @@ class Addresses(OwnPlatformTest):
         answer = late.answer()
         self.assertEqual(503, answer.status)
         self.assertIn(b'the platform holds as many connections as it may', answer.body)
+
+
+class Memory(OfAddresses):
+    """Of the 256 MB of all requests one address has half."""
+    more = {'server.max_body_bytes': 16 << 20, 'server.max_connections_per_address': 12, 'invoke.on_disconnect': 'cancel'}
+    LARGE = 15_000_000
+
+    def ask(self, client, name, size):
+        body = b'{"event": "' + b'x' * size + b'"}'
+        client.send(f'POST /api/v1/functions/{name}/invoke HTTP/1.1\r\nHost: {client.host.decode()}\r\nContent-Type: application/json\r\n'
+                    f'Content-Length: {len(body)}\r\n\r\n'.encode() + body)
+
+    def test_one_that_holds_much_leaves_memory_to_others(self):
+        slow = self.function('python', 'import time\ndef handler(event):\n    time.sleep(600)\n', timeout=600, max_workers=1, memory=512)
+        quick = self.function('python', 'def handler(event):\n    return len(event)\n')
+        for number in range(10):
+            self.ask(self.connect(GREEDY), slow, self.LARGE)
+        greedy, other = self.connect(GREEDY), self.connect(OTHERS[0])
+
+        def is_refused():
+            self.ask(greedy, quick, 20_000)
+            answer = greedy.answer()
+            if answer.status == 200:
+                return False
+            self.assertEqual(503, answer.status)
+            self.assertIn(b'of this address', answer.body)
+            return True
+        wait_until(is_refused, 'the address to have its share')
+        self.ask(other, quick, 20_000)
+        self.assertEqual(200, other.answer().status)
+        self.ask(self.connect('127.0.0.1', self.served.replace(SERVER, '127.0.0.1')), quick, 20_000)
+        self.assertEqual(200, self.clients[-1].answer().status)
+        for client in self.clients:
+            client.close()
 
 
 if __name__ == '__main__':
