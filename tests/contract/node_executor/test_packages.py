@@ -87,7 +87,7 @@ class Install(PackagesTest):
     def test_a_package_and_what_it_needs(self):
         self.assertEqual('right, left 1', self.result(self.uses('right', **{'package.json': manifest(right='1')})))
         self.assertEqual([['install', '--package-lock-only'], ['ci', '--prefer-offline']],
-                         [tool[2:4] for tool in self.plugin.tools])
+                         [tool[3:5] for tool in self.plugin.tools])
         self.assertTrue(any('right' in line for line in self.plugin.log), self.plugin.log)
 
     def test_modules_and_scopes(self):
@@ -237,7 +237,7 @@ class Failures(PackagesTest):
             self.plugin.locks, self.plugin.old_locks = locks, True
             refused = self.refused(files)
             self.assertIn('does not answer', str(refused))
-            self.assertEqual([['install', '--package-lock-only']], [tool[2:4] for tool in self.plugin.tools],
+            self.assertEqual([['install', '--package-lock-only']], [tool[3:5] for tool in self.plugin.tools],
                              'without the layer the silence is not waited for again')
             shutil.copytree(os.path.join(work, 'layers'), os.path.join(self.plugin.work, 'layers'), symlinks=True,
                             dirs_exist_ok=True)
