@@ -1,5 +1,9 @@
 """Timeout means dead, memory has an end, a crash costs only its own invocation."""
+import contextlib
+import http.client
+import json
 import os
+import re
 import time
 
 from platform_fixture import OwnPlatformTest, SystemTest, descendants, wait_until
@@ -39,6 +43,12 @@ MEMORY = {
           '        b := make([]byte, 1<<20)\n        for i := range b { b[i] = 1 }\n        kept = append(kept, b)\n'
           '    }\n    return fmt.Sprint("fine", len(kept)), nil\n}\n',
 }
+
+
+def most_resident(pid):
+    """The most memory that a process has had, in KB."""
+    with open(f'/proc/{pid}/status', encoding='ascii') as status:
+        return int(re.search(r'VmHWM:\s+(\d+)', status.read()).group(1))
 
 
 class Timeouts(SystemTest):
@@ -169,6 +179,28 @@ class Sizes(SystemTest):
     def test_a_large_event(self):
         name = self.function('python', 'def handler(event):\n    return len(event)\n', memory=256)
         self.assertEqual(6_000_000, self.result(name, 'x' * 6_000_000))
+
+
+class LargeEvents(OwnPlatformTest):
+    def test_what_went_to_a_worker_is_kept_no_longer(self):
+        """Events larger than its socket, with the next one always waiting behind them."""
+        pid = self.start().process.pid
+        name = self.function('python', 'def handler(event):\n    return len(event)\n', max_workers=1)
+        for _ in range(300):
+            self.result(name, '')
+        body = json.dumps({'event': 'x' * 400_000}).encode()
+        before = most_resident(pid)
+
+        def calls(_):
+            connection = http.client.HTTPConnection('127.0.0.1', int(self.url.rpartition(':')[2]), timeout=60)
+            with contextlib.closing(connection):
+                for _ in range(40):
+                    connection.request('POST', f'/api/v1/functions/{name}/invoke', body, {'Content-Type': 'application/json'})
+                    answer = connection.getresponse()
+                    self.assertEqual(200, answer.status, answer.read())
+                    answer.read()
+        self.parallel(32, calls)
+        self.assertLess(most_resident(pid) - before, 150 << 10, 'KB, of 512 000 that were sent')
 
 
 class Frames(SystemTest):
