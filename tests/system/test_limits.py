@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+import unittest
 
 from platform_fixture import OwnPlatformTest, SystemTest, descendants, wait_until
 
@@ -181,6 +182,7 @@ class Sizes(SystemTest):
         self.assertEqual(6_000_000, self.result(name, 'x' * 6_000_000))
 
 
+@unittest.skipIf(os.environ.get('CLOUDFUNCTION_TEST_SANITIZE'), 'sanitizers have memory of their own')
 class LargeEvents(OwnPlatformTest):
     def test_what_went_to_a_worker_is_kept_no_longer(self):
         """Events larger than its socket, with the next one always waiting behind them."""
