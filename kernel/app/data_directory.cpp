@@ -36,7 +36,8 @@ base::Result<DataDirectory> DataDirectory::open(const std::string& path) {
     directory.path_ = path;
     const base::UniqueFd top(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!top) return cannot("open the data directory", path, errno);
-    if (::mkdirat(top.get(), ".cloudfunction", 0700) != 0 && errno != EEXIST) return cannot("create", path + "/.cloudfunction", errno);
+    const bool isNew = ::mkdirat(top.get(), ".cloudfunction", 0700) == 0;
+    if (!isNew && errno != EEXIST) return cannot("create", path + "/.cloudfunction", errno);
     const base::UniqueFd own(::openat(top.get(), ".cloudfunction", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!own) return cannot("open", path + "/.cloudfunction", errno);
     ::fchmod(own.get(), 0700);
@@ -44,6 +45,11 @@ base::Result<DataDirectory> DataDirectory::open(const std::string& path) {
     directory.lock_.reset(::openat(own.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
     if (!directory.lock_) return cannot("open", file, errno);
     if (!isPlainFile(directory.lock_.get())) return base::Failure{.reason = "start_failed", .detail = file + " is not a file with one name; remove it"};
+    // An operator may have made the folder for the user that the kernel process becomes.
+    struct stat owner {};
+    if (isNew && ::geteuid() == 0 && ::fstat(top.get(), &owner) == 0)
+        for (const int made : {directory.lock_.get(), own.get()})
+            if (::fchown(made, owner.st_uid, owner.st_gid) != 0) return cannot("give away", path + "/.cloudfunction", errno);
     if (::flock(directory.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
         char pid[32] = {};
         const ssize_t got = ::pread(directory.lock_.get(), pid, sizeof pid - 1, 0);

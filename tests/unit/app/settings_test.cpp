@@ -39,6 +39,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aKeyThatStandsTwiceIsRefused);
     CPPUNIT_TEST(aFolderOfExecutorsMustBeThere);
     CPPUNIT_TEST(aDataDirectoryHasOnePlatform);
+    CPPUNIT_TEST(aDataDirectoryThatWasGivenAwayIsSoThroughout);
     CPPUNIT_TEST(nothingInADataDirectoryLeadsOutOfIt);
     CPPUNIT_TEST_SUITE_END();
 
@@ -256,6 +257,19 @@ public:
     }
 
     // It may be opened by root and have been a taken-over kernel process's.
+    void aDataDirectoryThatWasGivenAwayIsSoThroughout() {
+        if (::geteuid() != 0) return;
+        const std::string data = folder_ / "given";
+        std::filesystem::create_directories(data);
+        CPPUNIT_ASSERT_EQUAL(0, ::chown(data.c_str(), 65534, 65534));
+        CPPUNIT_ASSERT(static_cast<bool>(DataDirectory::open(data)));
+        for (const std::string& path : {data + "/.cloudfunction", data + "/.cloudfunction/lock"}) {
+            struct stat status {};
+            CPPUNIT_ASSERT_EQUAL(0, ::stat(path.c_str(), &status));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(path, uid_t{65534}, status.st_uid);
+        }
+    }
+
     void nothingInADataDirectoryLeadsOutOfIt() {
         namespace fs = std::filesystem;
         const fs::path data = folder_ / "data", own = data / ".cloudfunction", victim = folder_ / "victim";
