@@ -122,9 +122,10 @@ void VersionPool::preloadMore() {
 
 // One of them is ready.
 void VersionPool::preloadNext() {
-    if (--preloadLeft_ > 0 && Clock::now() - preloadSince_ < preloadEnough) preloadMore();
-    if (preloadLeft_ > 0 && Clock::now() - preloadSince_ < preloadEnough) return;
-    preloadLeft_ = 0;
+    --preloadLeft_;
+    if (Clock::now() - preloadSince_ >= preloadEnough) preloadLeft_ = 0;
+    if (preloadLeft_ > 0) preloadMore();
+    if (preloadLeft_ > 0) return;
     loaded({});
 }
 
