@@ -164,6 +164,9 @@ private:
         size_t through = 0;  // calls that it was through with: the next one may have begun
         std::vector<uint64_t> notBegun{};
     };
+    bool isUnexplained() const {
+        return cause_ == WorkerEnd::Cause::crashed || cause_ == WorkerEnd::Cause::notStarted;
+    }
     LastWords lastWords();
     bool onFrame(const protocol::Frame& frame);
     bool onHello(std::string_view payload);

@@ -18,6 +18,7 @@ namespace {
 
 constexpr auto exitWait = 50ms;
 constexpr auto deathWait = 100ms;  // how long an answer waits for the proof of death
+constexpr auto reasonWait = 1s;    // and for the reason of an end that nobody expected
 constexpr auto memorySampleInterval = 50ms;
 
 Clock::time_point outOfTime(const Invocation& call) { return call.begun + call.timeout; }
@@ -177,7 +178,7 @@ void Worker::beginDying(WorkerEnd::Cause cause, std::string detail) {
 // case.
 void Worker::killTree() {
     if (task_ != 0) context_.launcher.kill(task_);
-    dying_ = context_.loop.after(deathWait, [this] {
+    dying_ = context_.loop.after(isUnexplained() ? reasonWait : deathWait, [this] {
         dying_ = 0;
         finishDying();
     });
@@ -232,12 +233,10 @@ void Worker::finishDying() {
     end.loadError = std::move(loadError_);
     end.printed = std::move(printed_);
     end.memoryPeakBytes = std::max(memoryPeakBytes_, ended_.memoryPeakBytes);
-    const bool unexplained =
-        cause_ == WorkerEnd::Cause::crashed || cause_ == WorkerEnd::Cause::notStarted;
     if (hasEnded_ && ended_.outOfMemory && cause_ != WorkerEnd::Cause::timedOut &&
         cause_ != WorkerEnd::Cause::stopped)
         end.cause = WorkerEnd::Cause::outOfMemory;
-    else if (unexplained && hasEnded_)
+    else if (isUnexplained())
         describeEnd(context_, target_, ended_, lastErrors_, end);
     const LastWords words = lastWords();
     for (size_t i = 0; i < inFlight_.size(); ++i) {

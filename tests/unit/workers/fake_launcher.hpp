@@ -84,6 +84,11 @@ public:
         errors_.reset();
         loop_.post([ended = ended_, how] { ended(how); });
     }
+    // What comes first when a process ends: the launcher's report is on its way.
+    void hangUp() {
+        watch_.reset();
+        socket_.reset();
+    }
     void print(std::string_view text) { [[maybe_unused]] const ssize_t put = ::write(errors_.get(), text.data(), text.size()); }
 
     bool alive = true;

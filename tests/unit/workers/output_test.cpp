@@ -14,9 +14,31 @@ class OutputTest : public DispatcherFixture {
     CPPUNIT_TEST(refusedConnectionsAreNamed);
     CPPUNIT_TEST(refusedConnectionsAreNamedAFewTimes);
     CPPUNIT_TEST(aFloodOfLinesIsReadSlowly);
+    CPPUNIT_TEST(aSlowReportOfAnEndIsWaitedFor);
+    CPPUNIT_TEST(lastWordsExplainAnEndThatIsNotReported);
     CPPUNIT_TEST_SUITE_END();
 
 public:
+    void aSlowReportOfAnEndIsWaitedFor() {
+        launcher->obeysKill = false;
+        const auto answer = call(silent());
+        FakeWorker& worker = running();
+        worker.hangUp();
+        loop->after(600ms, [&] { worker.end({.exitCode = 7}); });
+        CPPUNIT_ASSERT_EQUAL(std::string("the worker exited with code 7 before it answered"),
+                             wait(answer).failure.detail);
+    }
+
+    void lastWordsExplainAnEndThatIsNotReported() {
+        launcher->obeysKill = false;
+        const auto answer = call(silent());
+        FakeWorker& worker = running();
+        worker.print("panic: the disk is full\n");
+        worker.hangUp();
+        CPPUNIT_ASSERT_EQUAL(std::string("the worker closed its socket; it last wrote: panic: the disk is full\n"),
+                             wait(answer).failure.detail);
+    }
+
     // Frames cost the loop that serves every function.
     void aFloodOfLinesIsReadSlowly() {
         const auto t = std::make_shared<Target>(*silent());
