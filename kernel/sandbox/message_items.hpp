@@ -67,6 +67,7 @@ enum class Item : uint16_t {
     outOfDisk,
     networkFlows,
     parts,
+    name,
 };
 
 // The header of a packet, which items follow.

@@ -43,6 +43,7 @@ std::string encode(TaskId task, const Refusal& refusal) {
     put(out, Item::port, refusal.port);
     put(out, Item::protocol, refusal.protocol);
     put(out, Item::reason, static_cast<uint64_t>(refusal.reason));
+    if (!refusal.name.empty()) put(out, Item::name, refusal.name);
     return out;
 }
 
@@ -57,6 +58,7 @@ Refusal decodeRefusal(const Packet& packet) {
             refusal.protocol = static_cast<uint8_t>(reader.number());
         if (reader.item() == Item::reason)
             refusal.reason = static_cast<RefusalReason>(reader.number());
+        if (reader.item() == Item::name) refusal.name = reader.text();
     }
     return refusal;
 }

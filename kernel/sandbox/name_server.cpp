@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -62,6 +63,11 @@ std::string machineResolvers() {
     return text.empty() ? "127.0.0.1\n" : text;
 }
 
+bool isPrintable(const std::string& name) {
+    return !name.empty() && name.size() <= 255 &&
+           std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 }  // namespace
 
 std::string names::packet(char kind, uint32_t number, const std::string& text) {
@@ -72,10 +78,12 @@ std::string names::packet(char kind, uint32_t number, const std::string& text) {
 
 NameServer::NameServer(base::EventLoop& loop, const Router& router,
                        const std::vector<base::Destination>& opened,
-                       const std::vector<base::Destination>& closed, OnGrant onGrant)
+                       const std::vector<base::Destination>& closed, OnGrant onGrant,
+                       OnRefused onRefused)
     : loop_(loop),
       router_(router),
       onGrant_(std::move(onGrant)),
+      onRefused_(std::move(onRefused)),
       common_(textOf(opened) + textOf(closed)) {
     start();
     checkResolvers();
@@ -178,20 +186,27 @@ void NameServer::read() {
             watcher_.reset();
             return;
         }
-        Grant grant;
-        const size_t head = 1 + sizeof grant.sandbox;
-        if (static_cast<size_t>(got) < head || buffer[0] != names::kindGrant) continue;
-        std::memcpy(&grant.sandbox, buffer + 1, sizeof grant.sandbox);
-        const auto parts = lines(std::string(buffer + head, static_cast<size_t>(got) - head));
-        if (parts.size() < 2 || parts.size() > 66) continue;
-        grant.seconds = static_cast<uint32_t>(
-            std::min(std::strtoul(parts[0].c_str(), nullptr, 10), 1'000'000ul));
-        grant.name = parts[1];
-        for (size_t i = 2; i < parts.size(); ++i)
-            if (const auto address = base::parseAddress(parts[i]))
-                grant.addresses.push_back(*address);
-        send(names::packet(names::kindGranted, onGrant_(grant) ? 1 : 0, ""));
+        uint32_t sandbox = 0;
+        const size_t head = 1 + sizeof sandbox;
+        if (static_cast<size_t>(got) < head) continue;
+        std::memcpy(&sandbox, buffer + 1, sizeof sandbox);
+        take(buffer[0], sandbox, std::string(buffer + head, static_cast<size_t>(got) - head));
     }
+}
+
+void NameServer::take(char kind, uint32_t sandbox, const std::string& text) {
+    if (kind == names::kindRefused && isPrintable(text)) return onRefused_(sandbox, text);
+    if (kind != names::kindGrant) return;
+    const auto parts = lines(text);
+    if (parts.size() < 2 || parts.size() > 66) return;
+    Grant grant;
+    grant.sandbox = sandbox;
+    grant.seconds = static_cast<uint32_t>(
+        std::min(std::strtoul(parts[0].c_str(), nullptr, 10), 1'000'000ul));
+    grant.name = parts[1];
+    for (size_t i = 2; i < parts.size(); ++i)
+        if (const auto address = base::parseAddress(parts[i])) grant.addresses.push_back(*address);
+    send(names::packet(names::kindGranted, onGrant_(grant) ? 1 : 0, ""));
 }
 
 }  // namespace cf::sandbox

@@ -31,11 +31,13 @@ public:
         std::vector<uint32_t> addresses{};
     };
     using OnGrant = std::function<bool(const Grant&)>;
+    // `sandbox` asked for a name that is not on its list; printable, of 255 characters at most.
+    using OnRefused = std::function<void(uint32_t sandbox, const std::string& name)>;
 
     // `opened` and `closed` are the operator's names; the router outlives it.
     NameServer(base::EventLoop& loop, const Router& router,
                const std::vector<base::Destination>& opened,
-               const std::vector<base::Destination>& closed, OnGrant onGrant);
+               const std::vector<base::Destination>& closed, OnGrant onGrant, OnRefused onRefused);
     ~NameServer();
 
     // From now on this sandbox gets answers for these names only.
@@ -47,12 +49,14 @@ private:
     void stop();
     void send(const std::string& packet);
     void read();
+    void take(char kind, uint32_t sandbox, const std::string& text);
     void tellResolvers();
     void checkResolvers();
 
     base::EventLoop& loop_;
     const Router& router_;
     OnGrant onGrant_;
+    OnRefused onRefused_;
     std::string common_;  // the operator's names
     std::unordered_map<uint32_t, std::string> lists_;
     std::string resolvers_;
@@ -73,6 +77,7 @@ constexpr char kindAllow = 'a';      // to it: the only names of a sandbox
 constexpr char kindForget = 'f';     // to it
 constexpr char kindResolvers = 'r';  // to it: the machine's name servers
 constexpr char kindGrant = 'g';      // from it: seconds, name, addresses; `number` is the sandbox's
+constexpr char kindRefused = 'n';    // from it: a name that is not on the sandbox's list
 constexpr char kindGranted = 'd';    // to it: the answer to the oldest grant that has none yet
 std::string packet(char kind, uint32_t number, const std::string& text);
 }  // namespace names

@@ -57,8 +57,9 @@ std::string refusalText(const Refusal& refusal) {
     const char* const what = refusal.protocol == tcp   ? "connection"
                              : refusal.protocol == udp ? "datagram"
                                                        : "packet";
-    std::string text =
-        std::string("[platform] ") + what + " to " + base::addressText(refusal.address);
+    std::string text = "[platform] ";
+    text += refusal.name.empty() ? what + (" to " + base::addressText(refusal.address))
+                                 : "name " + refusal.name;
     if (refusal.port != 0) text += ":" + std::to_string(refusal.port);
     const char* why = "the network's rules do not allow it";
     for (const Words& one : reasons)

@@ -1,7 +1,7 @@
 // A connection that the network's rules refused, on its way from Linux to the function's log: the
 // rules log it to a group of nfnetlink_log, the launcher reads it here, and the kernel process says
-// it in words. Written by a hostile program in every part but the sandbox's address, which the
-// router has checked.
+// it in words. Or a name that the name server did not answer for. Written by a hostile program in
+// every part but the sandbox's address, which the router has checked.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +33,7 @@ struct Refusal {
     uint16_t port = 0;     // 0: unknown
     uint8_t protocol = 0;  // as in IPv4's header
     RefusalReason reason = RefusalReason::reserved;
+    std::string name{};    // asked for; empty: it was a packet
     bool operator==(const Refusal&) const = default;
 };
 

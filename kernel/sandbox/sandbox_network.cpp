@@ -73,20 +73,23 @@ SandboxNetwork::SandboxNetwork(base::EventLoop& loop, const Router* router, uint
     listen();
     opened_.names = namedDestinations(router_->options().allow);
     closed_.names = namedDestinations(router_->options().deny);
-    names_ = std::make_unique<NameServer>(loop_, *router_, opened_.names, closed_.names,
-                                          [this](const auto& grant) { return onGrant(grant); });
+    names_ = std::make_unique<NameServer>(
+        loop_, *router_, opened_.names, closed_.names,
+        [this](const auto& grant) { return onGrant(grant); },
+        [this](uint32_t sandbox, const std::string& name) {
+            Refusal refusal;
+            refusal.sandbox = sandbox;
+            refusal.reason = RefusalReason::list;
+            refusal.name = name;
+            tellRefused(refusal);
+        });
     refillLater();
 }
 
 // The machine's table refuses what is for the machine itself, the router's everything else.
 void SandboxNetwork::listen() {
     if (router_->logGroup() == 0) return;
-    const auto tell = [this](const Refusal& refusal) {
-        const AddressRange& range = router_->range();
-        const uint32_t first = range.sandbox(0);
-        if (range.has(refusal.sandbox) && refusal.sandbox >= first)
-            refused_(refusal.sandbox - first, refusal);
-    };
+    const auto tell = [this](const Refusal& refusal) { tellRefused(refusal); };
     inNetwork(router_->network(), router_->home(),
               [&] { routerLog_ = RefusalLog::open(loop_, router_->logGroup(), tell); });
     machineLog_ = RefusalLog::open(loop_, router_->logGroup(), tell);
@@ -94,6 +97,13 @@ void SandboxNetwork::listen() {
         base::logWarning("sandbox",
                          "Some connections that are refused will not be in functions' logs: another "
                          "program hears this group of Linux's packet log.");
+}
+
+void SandboxNetwork::tellRefused(const Refusal& refusal) {
+    const AddressRange& range = router_->range();
+    const uint32_t first = range.sandbox(0);
+    if (range.has(refusal.sandbox) && refusal.sandbox >= first)
+        refused_(refusal.sandbox - first, refusal);
 }
 
 SandboxNetwork::~SandboxNetwork() {

@@ -66,6 +66,7 @@ private:
     std::string silenceInside(uint32_t index);
     bool onGrant(const NameServer::Grant& grant);
     void listen();
+    void tellRefused(const Refusal& refusal);
 
     struct Bound {
         NetworkPolicy policy{};

@@ -357,6 +357,12 @@ class RefusedConnections(NetworkTest):
         self.assertIn(f'connection to {internet.API}:443 refused: it is not in the function\'s network.allow', logs)
         self.assertNotIn(f'{internet.API}:80', logs)
 
+    def test_names_outside_of_a_list_are_named(self):
+        logs = self.said(self.function('python', STAYING_PROBE, network={'allow': ['api.example:80']}),
+                         ('api.example', 80), ('other.example', 80))
+        self.assertEqual(1, logs.count("[platform] name other.example refused: it is not in the function's network.allow"), logs)
+        self.assertNotIn('name api.example', logs)
+
     def test_a_flood_is_told_in_a_few_lines(self):
         name = self.function('python', '''\
 import socket, time

@@ -27,6 +27,7 @@ namespace cf::sandbox::test {
 class NameServerTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(NameServerTest);
     CPPUNIT_TEST(testManyQuestionsLeaveRoomForOthers);
+    CPPUNIT_TEST(testNamesOutsideOfAListAreTold);
     CPPUNIT_TEST(testManyStreamsLeaveRoomForOthers);
     CPPUNIT_TEST_SUITE_END();
 
@@ -141,6 +142,30 @@ public:
         const std::string told = receive(many[0].get());
         CPPUNIT_ASSERT(told.size() > 4 && told[0] == 0 && told[1] == 0);
         CPPUNIT_ASSERT_EQUAL(int{dns::serverFailure}, told[3] & 0xF);
+    }
+
+    void testNamesOutsideOfAListAreTold() {
+        if (!network_) return;
+        const auto asker = open(sandbox(3), 0, SOCK_DGRAM);
+        connect(asker.get());
+        const auto ask = [&](const std::string& label, uint16_t type) {
+            const std::string message = query(1, label, type);
+            ::send(asker.get(), message.data(), message.size(), 0);
+            return receive(asker.get());
+        };
+        const uint32_t address = *base::parseAddress(sandbox(3));
+        const std::string allow = names::packet(names::kindAllow, address, "listed\n");
+        CPPUNIT_ASSERT(::send(control_.get(), allow.data(), allow.size(), 0) > 0);
+        CPPUNIT_ASSERT_EQUAL(int{dns::noSuchName}, ask("other", dns::typeAddress6).at(3) & 0xF);
+        CPPUNIT_ASSERT_EQUAL(int{dns::noSuchName}, ask("other", dns::typeAddress).at(3) & 0xF);
+        CPPUNIT_ASSERT_EQUAL(names::packet(names::kindRefused, address, "other"),
+                             receive(control_.get()));
+        for (int i = 0; i < 150; ++i) ask("n" + std::to_string(i), dns::typeAddress);
+        // 40 at once and 20 a second, and this took no two seconds of the least patient machine.
+        char buffer[512];
+        int told = 0;
+        while (::recv(control_.get(), buffer, sizeof buffer, MSG_DONTWAIT) > 0) ++told;
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(told) + " told", told >= 30 && told < 150);
     }
 
     void testManyStreamsLeaveRoomForOthers() {

@@ -114,6 +114,9 @@ class RefusalTest : public CppUnit::TestFixture {
         packet.kind = MessageKind::refused;
         packet.items = bytes.substr(16);
         CPPUNIT_ASSERT(refusal == decodeRefusal(packet));
+        refusal.name = "api.example";
+        packet.items = encode(TaskId{7}, refusal).substr(16);
+        CPPUNIT_ASSERT(refusal == decodeRefusal(packet));
     }
 
     void testTextsSayWhatToDo() {
@@ -133,6 +136,10 @@ class RefusalTest : public CppUnit::TestFixture {
         has(RefusalReason::platform, 6, "each other");
         has(RefusalReason::flows, 6, "sandbox.network.flows");
         has(static_cast<RefusalReason>(99), 6, "rules");
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("[platform] name other.example refused: it is not in the function's "
+                        "network.allow; add it there"),
+            refusalText({.reason = RefusalReason::list, .name = "other.example"}));
     }
 
     // A rule that refuses without one would leave the function's author without a word.
