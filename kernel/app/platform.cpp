@@ -13,7 +13,7 @@
 #include "api/problem.hpp"
 #include "app/error_lines.hpp"
 #include "app/forwarding.hpp"
-#include "app/machine_memory.hpp"
+#include "app/machine_share.hpp"
 #include "app/remote_launcher.hpp"
 #include "app/serve.hpp"
 #include "base/clock.hpp"
@@ -29,7 +29,7 @@ namespace {
 
 constexpr uint32_t genericMemoryMb = 128;  // of a prewarmed worker until it is bound
 
-uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+uint32_t cores() { return usableCores(allowedCores()); }
 
 telemetry::LogStream logStream(workers::Stream stream) {
     return stream == workers::Stream::errors ? telemetry::LogStream::errors : telemetry::LogStream::output;
