@@ -50,21 +50,34 @@ void FunctionLogs::write(std::string_view functionId, std::string_view invocatio
     const std::scoped_lock lock(queueMutex_);
     Pending& pending = pendingOf(functionId);
     const size_t room =
-        std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_);
+        mayQueue(pending)
+            ? std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_)
+            : 0;
     if (text.size() > room) {
         pending.cut += text.size() - room;
         cut_.fetch_add(text.size() - room, std::memory_order_relaxed);
         text = text.substr(0, room);
         if (text.empty()) return;
     }
-    pending.bytes += text.size();
-    queuedBytes_ += text.size();
-    pending.pieces.push_back({now, std::string(invocationId), stream, std::string(text)});
+    queue(pending, {now, std::string(invocationId), stream, std::string(text)});
 }
 
 void FunctionLogs::finish(std::string_view functionId, std::string_view invocationId) {
     const std::scoped_lock lock(queueMutex_);
-    pendingOf(functionId).pieces.push_back({.invocationId = std::string(invocationId)});
+    Pending& pending = pendingOf(functionId);
+    if (mayQueue(pending)) queue(pending, {.invocationId = std::string(invocationId)});
+}
+
+bool FunctionLogs::mayQueue(const Pending& pending) const {
+    return pending.pieces.size() < options_.functionPieces &&
+           queuedPieces_ < options_.queuedPieces;
+}
+
+void FunctionLogs::queue(Pending& pending, Piece&& piece) {
+    pending.bytes += piece.text.size();
+    queuedBytes_ += piece.text.size();
+    ++queuedPieces_;
+    pending.pieces.push_back(std::move(piece));
 }
 
 FunctionLogs::Pending& FunctionLogs::pendingOf(std::string_view functionId) {
@@ -78,7 +91,7 @@ void FunctionLogs::drain() {
     {
         const std::scoped_lock lock(queueMutex_);
         batch.swap(queue_);
-        queuedBytes_ = 0;
+        queuedBytes_ = queuedPieces_ = 0;
     }
     const std::scoped_lock lock(filesMutex_);
     const auto now = LogJoiner::Clock::now();

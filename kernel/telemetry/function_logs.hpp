@@ -25,6 +25,10 @@ struct FunctionLogsOptions {
     LogRetention retention{};
     size_t functionBytes = 512u << 10;  // that one function may print between two writes (200 ms)
     size_t queuedBytes = 16u << 20;     // of all functions; also of lines whose end is waited for
+    // Texts and ends of invocations between two writes, of one function and of all; each takes some
+    // 200 bytes besides its text.
+    size_t functionPieces = 16'384;
+    size_t queuedPieces = 131'072;
     // How long a line's end is waited for.
     std::chrono::milliseconds linePatience{1000};
 };
@@ -58,7 +62,8 @@ public:
     // empty.
     void write(std::string_view functionId, std::string_view invocationId, LogStream stream,
                std::string_view text);
-    // Any thread, also loops: the invocation is over, its last line has no end. Need not be told.
+    // Any thread, also loops: the invocation is over, its last line has no end. Need not be told,
+    // and is forgotten where too much waits for the disk: the line's end is then waited for.
     void finish(std::string_view functionId, std::string_view invocationId);
 
     // Not on a loop: the last lines as JSON objects, oldest first. What was written before the call
@@ -88,6 +93,8 @@ private:
     using Queue = std::unordered_map<std::string, Pending, ViewHash, std::equal_to<>>;
 
     Pending& pendingOf(std::string_view functionId);
+    bool mayQueue(const Pending& pending) const;
+    void queue(Pending& pending, Piece&& piece);
     void drain();
     void joinPieces(const std::string& id, const Pending& pending,
                     LogJoiner::Clock::time_point now);
@@ -100,6 +107,7 @@ private:
     std::mutex queueMutex_;  // held for a push or a swap
     Queue queue_;
     size_t queuedBytes_ = 0;
+    size_t queuedPieces_ = 0;
     std::atomic<uint64_t> cut_{0};
 
     std::mutex filesMutex_;  // held while files are written or read; never taken by write()

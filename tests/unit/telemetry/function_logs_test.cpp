@@ -30,6 +30,7 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(theStartMakesNothingAnew);
     CPPUNIT_TEST(whatLiesInTheWayStays);
     CPPUNIT_TEST(aFloodIsCutAndHarmsNoOther);
+    CPPUNIT_TEST(manyShortLinesAreCut);
     CPPUNIT_TEST(unsafeNames);
     CPPUNIT_TEST_SUITE_END();
 
@@ -233,6 +234,25 @@ public:
         // The next interval has room again.
         logs_->write("fn_1", "01A", LogStream::output, "again\n");
         CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 1}).at(0).find("again") != std::string::npos);
+    }
+
+    // While the disk does not take them, short lines and ends of calls would fill the memory.
+    void manyShortLinesAreCut() {
+        open({.functionPieces = 10, .queuedPieces = 15});
+        logs_->ensureFunction("fn_1", "loud");
+        logs_->ensureFunction("fn_2", "other");
+        const auto print = [&](const char* function, int lines) {
+            for (int i = 0; i < lines; ++i) logs_->write(function, "01A", LogStream::output, "x\n");
+        };
+        print("fn_1", 30);
+        for (int i = 0; i < 1000; ++i) logs_->finish("fn_2", "01B");
+        print("fn_2", 30);
+        CPPUNIT_ASSERT_EQUAL(size_t{11}, logs_->tail("fn_1", {}).size());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("all are cut, and it is said", size_t{1},
+                                     logs_->tail("fn_2", {}).size());
+        CPPUNIT_ASSERT_EQUAL(uint64_t{100}, logs_->cutBytes());
+        print("fn_2", 5);
+        CPPUNIT_ASSERT_EQUAL(size_t{6}, logs_->tail("fn_2", {}).size());
     }
 
     void unsafeNames() {
