@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "base/json.hpp"
 #include "base/ulid.hpp"
+#include "functions/document.hpp"
 #include "functions/json_text.hpp"
 
 namespace cf::api {
@@ -106,13 +107,7 @@ std::string errorsJson(const base::Failure& failure) {
                        .text("pointer", field.pointer)
                        .text("detail", field.detail)
                        .done());
-    for (const auto& remark : failure.remarks)
-        errors.raw(functions::JsonObject()
-                       .text("file", remark.file)
-                       .number("line", remark.line)
-                       .number("column", remark.column)
-                       .text("message", remark.message)
-                       .done());
+    for (const auto& remark : failure.remarks) errors.raw(functions::remarkJson(remark));
     return errors.done();
 }
 

@@ -87,18 +87,19 @@ void addWorkers(JsonObject& object, const Settings& settings) {
         .number("keep_alive", settings.keepAlive.count());
 }
 
-std::string remarkJson(const base::SourceRemark& remark, bool severity) {
+JsonObject remarkObject(const base::SourceRemark& remark) {
     JsonObject object;
-    object.text("file", remark.file).number("line", remark.line).number("column", remark.column);
+    if (!remark.file.empty()) object.text("file", remark.file);
+    if (remark.line != 0) object.number("line", remark.line);
+    if (remark.column != 0) object.number("column", remark.column);
     object.text("message", remark.message);
-    if (severity) object.text("severity", remark.warning ? "warning" : "error");
-    return object.done();
+    return object;
 }
 
 std::string warningsJson(const Version& version) {
     JsonArray array;
     for (const auto& remark : version.remarks)
-        if (remark.warning) array.raw(remarkJson(remark, false));
+        if (remark.warning) array.raw(remarkJson(remark));
     return array.done();
 }
 
@@ -110,6 +111,8 @@ void addManaged(JsonObject& object, const FunctionEntry& entry) {
 }
 
 }  // namespace
+
+std::string remarkJson(const base::SourceRemark& remark) { return remarkObject(remark).done(); }
 
 const char* stateName(VersionState state) {
     switch (state) {
@@ -187,7 +190,10 @@ std::string versionDocument(const Version& version, bool live) {
     else
         object.text("artifact", version.artifactKey);
     JsonArray remarks;
-    for (const auto& remark : version.remarks) remarks.raw(remarkJson(remark, true));
+    for (const auto& remark : version.remarks)
+        remarks.raw(remarkObject(remark)
+                        .text("severity", remark.warning ? "warning" : "error")
+                        .done());
     object.raw("diagnostics", remarks.done());
     if (version.failure)
         object.raw("error", JsonObject()

@@ -63,6 +63,8 @@ std::string functionDocument(const FunctionEntry& entry, const Version& version)
 std::string functionSummary(const FunctionEntry& entry);
 // A version: with `sources` set also `code` and `files`.
 std::string versionDocument(const Version& version, bool live);
+// A place in the sources and what is wrong there; of the place only what is known.
+std::string remarkJson(const base::SourceRemark& remark);
 // One of the fields a user cannot set, as JSON, to compare with Patch::readOnly.
 std::string readOnlyField(const FunctionEntry& entry, std::string_view field);
 

@@ -95,6 +95,10 @@ class ProblemTest : public CppUnit::TestFixture {
         for (const char* member : {"invocation_id", "errors", "limit", "observed", "hint"})
             CPPUNIT_ASSERT_MESSAGE(member, document.find(member) == std::string::npos);
         CPPUNIT_ASSERT(document.find(R"("detail":"Not found")") != std::string::npos);
+        const std::string nowhere = problemDocument(
+            {.reason = "build_failed", .remarks = {{.message = "odd"}, {.file = "m", .line = 1, .message = "odd"}}}, {});
+        CPPUNIT_ASSERT(nowhere.find(R"("errors":[{"message":"odd"},{"file":"m","line":1,"message":"odd"}])") !=
+                       std::string::npos);
     }
 
     void strangersTextIsQuoted() {
