@@ -47,7 +47,7 @@ class AttachTest : public CppUnit::TestFixture {
         Platform platform;
         if (platform.lacks("memory_limit") || platform.lacks("process_limit")) return;
         WorkerSpec spec = shellWorker(
-            "read line <&3; x=$(head -c 60000000 /dev/zero | tr '\\0' x); echo survived");
+            "read line <&3; x=0123456789abcdef; while [ ${#x} -lt 40000000 ]; do x=$x$x; done; echo survived");
         spec.limits.memoryBytes = 64ull << 20;
         for (const uint64_t mebibytes : {32, 512}) {
             auto run = platform.startWorker(spec);

@@ -1,4 +1,4 @@
-// Runs the sandbox tests, or one of them by name: unit_sandbox [--tier user|bare|container] [name].
+// Runs the sandbox tests, or some of them by name: unit_sandbox [--tier user|bare|container] [name]...
 // spawnLauncher starts this executable again as the launcher.
 #include <cppunit/CompilerOutputter.h>
 #include <cppunit/TestResult.h>
@@ -47,5 +47,7 @@ int main(int argc, char** argv) {
     runner.setOutputter(new CppUnit::CompilerOutputter(&runner.result(), std::cerr));
     NameListener names;
     runner.eventManager().addListener(&names);
-    return runner.run(argc > 1 ? argv[1] : "", false, true, false) ? 0 : 1;
+    bool held = argc > 1 || runner.run("", false, true, false);
+    for (int i = 1; i < argc; ++i) held = runner.run(argv[i], false, i + 1 == argc, false) && held;
+    return held ? 0 : 1;
 }
