@@ -116,6 +116,19 @@ def install(request):
     return {}
 
 
+# What a further process saves, it costs to start: 0.1 s of processor time.
+SOURCES_OF_ONE = 1 << 20
+
+
+def workers_for(folder):
+    size = 0
+    for path, _, files in os.walk(folder):
+        size += sum(os.lstat(os.path.join(path, file)).st_size for file in files if file.endswith('.py'))
+        if size > SOURCES_OF_ONE:
+            return min(4, os.cpu_count() or 1)
+    return 1
+
+
 def compile_ahead(folder):
     """Bytecode that is never compared with its source, as neither changes any more. What does not compile (templates,
     code for other versions) fails when it is imported, as it would anyway."""
@@ -127,7 +140,7 @@ def compile_ahead(folder):
     except AttributeError:
         pass
     try:
-        compileall.compile_dir(folder, workers=min(4, os.cpu_count() or 1), maxlevels=50, **how)
+        compileall.compile_dir(folder, workers=workers_for(folder), maxlevels=50, **how)
     except (OSError, ImportError, NotImplementedError):  # no semaphores here: one after the other
         compileall.compile_dir(folder, maxlevels=50, **how)
     print('Compiled in %.1f s' % (time.time() - begun), flush=True)
