@@ -39,7 +39,7 @@ int showConfiguration(const std::string& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    // Before anything else: a SIGTERM during the start must not kill without clean-up. The main thread waits for these.
+    // Before anything else: a SIGTERM during the start must not kill without clean-up. app/stop_signals.hpp waits for these.
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);

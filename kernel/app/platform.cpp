@@ -300,7 +300,8 @@ base::Result<void> Platform::loadFunctions() {
     return {};
 }
 
-base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token) {
+base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token,
+                                   const std::function<bool()>& isStopAsked) {
     layers_ = launcher.layers;
     layers_.insert(layers_.end(), moreLayers.begin(), moreLayers.end());
     if (token.required) {
@@ -312,8 +313,12 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     makeInvocationPath(std::move(launcher));
     loops_.startThreads();
     running_ = true;
-    if (auto loaded = loadExecutors(); !loaded) return loaded;
-    if (auto loaded = loadFunctions(); !loaded) return loaded;
+    const auto stage = [&](base::Result<void> (Platform::*load)()) -> base::Result<void> {
+        if (isStopAsked()) return base::Failure{.reason = "draining", .detail = "the platform was asked to stop during its start"};
+        return (this->*load)();
+    };
+    if (auto loaded = stage(&Platform::loadExecutors); !loaded) return loaded;
+    if (auto loaded = stage(&Platform::loadFunctions); !loaded) return loaded;
     writer_->start();
     control_ = std::make_unique<api::ControlPool>(api::ControlOptions{.threads = settings_.controlThreads});
     followers_ = std::make_shared<api::FollowerLimits>();

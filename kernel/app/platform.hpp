@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,7 +54,9 @@ public:
     // Before the launcher and before root is given up: takes the ports. Gives the addresses as URLs.
     base::Result<std::vector<std::string>> listen();
     // After root was given up: starts the loops, which answer "starting" from then on, loads executors and functions.
-    base::Result<void> start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token);
+    // Failure draining when `isStopAsked` says so on the way; stop() may be called after every failure.
+    base::Result<void> start(sandbox::LauncherProcess launcher, std::vector<sandbox::Layer> moreLayers, const AccessToken& token,
+                             const std::function<bool()>& isStopAsked);
     // Main thread, every few minutes: deletes what nobody uses any more.
     void tidy() { functions_->collectGarbage(); }
     // Lets running invocations finish, at most `patience`, then ends everything.

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include "app/platform.hpp"
 #include "app/privileges.hpp"
 #include "app/settings.hpp"
+#include "app/stop_signals.hpp"
 #include "base/log.hpp"
 
 #ifndef CLOUDFUNCTION_VERSION
@@ -135,8 +135,14 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     const auto token = prepareAccessToken(settings, launcher->layers, *data);
     if (!token) return complain(token.failure());
 
-    if (auto started = platform.start(std::move(*launcher), {user.layer}, *token); !started) {
+    const StopSignals signs(signals);
+    if (auto started = platform.start(std::move(*launcher), {user.layer}, *token, [&] { return signs.asked(); }); !started) {
         platform.stop(0s);
+        if (started.failure().reason == "draining") {
+            waitForLauncher(launcherPid);
+            base::logInfo("app", "stopped during the start");
+            return platform.hasFailed() ? 1 : 0;
+        }
         if (started.failure().reason != "invalid_properties") return complain(started.failure());
         for (const auto& field : started.failure().fields) complain(field.detail);
         return 2;
@@ -147,12 +153,8 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
                     token->generated.c_str(), token->generated.c_str());
     std::fflush(stdout);
 
-    for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
-        const timespec interval{.tv_sec = std::chrono::seconds(tidyInterval).count(), .tv_nsec = 0};
-        signal = ::sigtimedwait(&signals, nullptr, &interval);
-        if (signal < 0 && errno == EAGAIN) platform.tidy();
-    }
-    base::logInfo("app", "stopping: running invocations may finish");
+    while (!signs.waitFor(tidyInterval)) platform.tidy();
+    base::logInfo("app", "stopping: running invocations may finish; another signal ends them at once");
     platform.stop(drainPatience);
     waitForLauncher(launcherPid);
     base::logInfo("app", "stopped");

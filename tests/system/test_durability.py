@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from platform_fixture import BINARY, WAIT_SECONDS, OwnPlatformTest, descendants, processes, request, wait_until
+from platform_fixture import BINARY, WAIT_SECONDS, OwnPlatformTest, Platform, descendants, describe, processes, request, wait_until
 
 CODE = 'def handler(event):\n    return [event, %d]\n'
 FUNCTIONS = '/api/v1/functions'
@@ -183,6 +183,53 @@ class Drain(OwnPlatformTest):
         family = descendants(platform.process.pid)
         platform.process.send_signal(signal.SIGINT)
         self.assertEqual(0, platform.process.wait(30))
+        platform.assert_nothing_left(family)
+
+    def test_a_second_signal_ends_at_once(self):
+        for second in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(second.name):
+                platform = self.start()
+                name = self.function('python', 'import time\ndef handler(event):\n    time.sleep(event)\n')
+                self.result(name, 0)
+                family = descendants(platform.process.pid)
+                with self.open_connection() as caller:
+                    caller.sendall(f'POST {FUNCTIONS}/{name}/invoke HTTP/1.1\r\nHost: localhost\r\n'
+                                   'Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{"event":25}'.encode())
+                    time.sleep(0.5)
+                    platform.process.terminate()
+                    wait_until(lambda: 'stopping' in platform.log(), 'the first signal to be heard')
+                    self.assertIsNone(platform.process.poll())
+                    platform.process.send_signal(second)
+                    self.assertEqual(128 + second, platform.process.wait(10))
+                platform.assert_nothing_left(family)
+
+    def hanging_start(self, seconds):
+        """A platform that waits for a toolchain to say its version, at most so long."""
+        platform = Platform({'executors.probe_timeout': seconds})
+        self.addCleanup(platform.remove)
+        self.addCleanup(self.stop, platform)
+        toolchain = platform.home / 'hanging-python'
+        toolchain.write_text('#!/bin/sh\nsleep 60\n')
+        toolchain.chmod(0o755)
+        platform.properties['executor.python.path'] = toolchain
+        platform.launch()
+        wait_until(lambda: any(str(toolchain) in describe(pid) for pid in descendants(platform.process.pid)), 'the start to hang')
+        return platform, descendants(platform.process.pid)
+
+    def test_a_signal_during_the_start(self):
+        platform, family = self.hanging_start(3)
+        platform.process.terminate()
+        self.assertEqual(0, platform.process.wait(30))
+        self.assertIn('stopped during the start', platform.log())
+        self.assertNotIn('is ready\n', platform.log())
+        platform.assert_nothing_left(family)
+
+    def test_a_second_signal_during_the_start(self):
+        platform, family = self.hanging_start(60)
+        platform.process.terminate()
+        time.sleep(0.2)
+        platform.process.terminate()
+        self.assertEqual(128 + signal.SIGTERM, platform.process.wait(10))
         platform.assert_nothing_left(family)
 
     def test_version(self):
