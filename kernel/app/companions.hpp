@@ -1,10 +1,11 @@
-// The companion services of the properties file: whether each answers. They never make the platform degraded.
+// The companion services of the properties file: whether each answers. They never make the platform degraded. A thread
+// of its own asks them over and over, so that nobody waits for one that does not answer.
 #pragma once
 
-#include <chrono>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,16 +13,22 @@ namespace cf::app {
 
 class Companions {
 public:
-    explicit Companions(std::map<std::string, std::string> urls) : urls_(std::move(urls)) {}
-    // Name and "running" or "unreachable". Any thread but an event loop's: asks each for up to a second, at most every
-    // two seconds.
-    std::vector<std::pair<std::string, std::string>> states();
+    // Name and URL (http://) of each.
+    explicit Companions(const std::map<std::string, std::string>& urls);
+    ~Companions();
+
+    // After root was given up. Nothing is started when there are no companions.
+    void start();
+    // Any thread; does not wait. A question that hangs, which only resolving a name can, is left to itself.
+    void stop();
+    // Any thread; does not wait. Name and "running" or "unreachable", as it was when it was asked last; "unknown" until
+    // then.
+    std::vector<std::pair<std::string, std::string>> states() const;
 
 private:
-    std::map<std::string, std::string> urls_;
-    std::mutex mutex_;
-    std::chrono::steady_clock::time_point asked_{};
-    std::vector<std::pair<std::string, std::string>> states_;
+    struct State;
+    std::shared_ptr<State> state_;  // the thread has it too, and may outlive this
+    std::thread thread_;
 };
 
 }  // namespace cf::app

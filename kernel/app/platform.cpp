@@ -313,6 +313,7 @@ base::Result<void> Platform::start(sandbox::LauncherProcess launcher, std::vecto
     makeInvocationPath(std::move(launcher));
     loops_.startThreads();
     running_ = true;
+    companions_.start();
     const auto stage = [&](base::Result<void> (Platform::*load)()) -> base::Result<void> {
         if (isStopAsked()) return base::Failure{.reason = "draining", .detail = "the platform was asked to stop during its start"};
         return (this->*load)();
@@ -453,6 +454,7 @@ std::string Platform::describe(const std::vector<std::string>& urls) const {
 void Platform::stop(std::chrono::milliseconds patience) {
     phase_ = api::Health::Phase::draining;
     if (!std::exchange(running_, false)) return;
+    companions_.stop();
     loops_.onEach([](HomeLoop& home) { home.server->drain([] {}); });
     // One that has drained may get another loop's connection; those on their way count as well.
     const auto until = std::chrono::steady_clock::now() + patience;

@@ -106,7 +106,7 @@ private:
     std::unique_ptr<ExecutorBuilder> builder_;
     std::unique_ptr<functions::SqliteStore> store_;
     std::unique_ptr<functions::FunctionService> functions_;
-    mutable Companions companions_;
+    Companions companions_;
     mutable FolderUse logUse_;
     WebPage page_;
     std::unique_ptr<api::ControlPool> control_;

@@ -195,7 +195,7 @@ class Companions(SystemTest):
     properties = {'health.services.crawler': 'http://127.0.0.1:1/health'}
 
     def test_a_companion_never_makes_the_platform_degraded(self):
-        document = self.get('/api/health').json
+        document = wait_until(lambda: (lambda d: d['services']['crawler'] != 'unknown' and d)(self.get('/api/health').json), 'it to be asked')
         self.assertEqual('unreachable', document['services']['crawler'])
         self.assertNotIn('crawler', str(document.get('problems', '')))
 
