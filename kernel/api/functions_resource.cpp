@@ -149,18 +149,11 @@ Contents contentsOf(const Save& save) {
 // PUT and PATCH, whatever the body was.
 Response update(const Call& call, Save save) {
     const bool put = call.request.method == "PUT";
-    if (put && ifNoneMatch(call.request, 0) && call.dependencies.functions.find(call.id))
-        return failed(
-            call,
-            {.reason = "precondition_failed",
-             .detail =
-                 "the function exists already and the request asks for a new one (If-None-Match)",
-             .hint = "leave If-None-Match out to update it"});
-    if (put && call.request.hasHeader("If-Match") && !call.dependencies.functions.find(call.id))
-        return failed(call, {.reason = "precondition_failed",
-                             .detail = "the request asks for a function that exists (If-Match); "
-                                       "there is none of this name",
-                             .hint = "leave If-Match out to create it"});
+    save.request.createOnly = put && asksForNew(call.request);
+    save.request.changeOnly = put && call.request.hasHeader("If-Match");
+    // An archive is not unpacked in vain.
+    if (auto checked = call.dependencies.functions.checkPresence(call.id, save.request); !checked)
+        return failed(call, checked.failure());
     const Contents contents = contentsOf(save);
     return start(call, std::move(save),
                  [call, contents, put](functions::SaveRequest request, const Reply& reply) {

@@ -166,6 +166,11 @@ bool ifNoneMatch(const http::Request& request, uint64_t revision) {
     });
 }
 
+bool asksForNew(const http::Request& request) {
+    return anyItem(request.header("If-None-Match"),
+                   [](std::string_view etag) { return etag == "*"; });
+}
+
 bool prefersAsync(const http::Request& request) {
     for (const auto& header : request.headers) {
         std::string name(header.name);

@@ -64,6 +64,8 @@ std::string etagLine(uint64_t revision);
 std::optional<uint64_t> ifMatch(const http::Request& request);
 // True when If-None-Match names `revision`, or anything ("*").
 bool ifNoneMatch(const http::Request& request, uint64_t revision);
+// True when If-None-Match asks for what does not exist yet ("*").
+bool asksForNew(const http::Request& request);
 // True when the Prefer header (RFC 7240) holds respond-async.
 bool prefersAsync(const http::Request& request);
 

@@ -27,6 +27,9 @@ Failure mismatch() {
                 "read it again, apply the change to what it is now, and send it with the new ETag"};
 }
 
+// The first save of one is shown before it is stored.
+bool isStored(const FunctionEntry& entry) { return entry.function.revision != 0; }
+
 }  // namespace
 
 int64_t nowMs() { return base::unixMs(base::WallClock::now()); }
@@ -55,6 +58,21 @@ Failure FunctionService::State::nameTaken(const std::string& name) const {
         failure.hint = "choose another name, or update that function";
     }
     return failure;
+}
+
+Result<void> FunctionService::State::checkPresence(const FunctionPtr& present,
+                                                   const SaveRequest& request) {
+    if (request.createOnly && present && isStored(*present))
+        return Failure{.reason = "precondition_failed",
+                       .detail = "the function exists already and the request asks for a new one "
+                                 "(If-None-Match)",
+                       .hint = "leave If-None-Match out to update it"};
+    if (request.changeOnly && !present)
+        return Failure{.reason = "precondition_failed",
+                       .detail = "the request asks for a function that exists (If-Match); there is "
+                                 "none of this name",
+                       .hint = "leave If-Match out to create it"};
+    return {};
 }
 
 Result<void> FunctionService::State::enoughDisk() const {
@@ -97,7 +115,10 @@ base::Failure FunctionService::State::saveInProgress(const std::string& name,
 void FunctionService::State::update(const SavePtr& save) {
     const std::string& target = save->target;
     const auto wait = save->request.async ? options.asyncLockWait : options.lockWait;
-    if (const auto present = registry.find(target))
+    const auto present = registry.find(target);
+    if (auto checked = checkPresence(present, save->request); !checked)
+        return save->then(std::move(checked).failure());
+    if (present)
         return locks.take(present->function.id, wait,
                           [this, save, id = present->function.id](KeyLocks::Turn turn) {
                               updateLocked(save, id, std::move(turn));
@@ -142,6 +163,8 @@ void FunctionService::State::updateLocked(const SavePtr& save, const std::string
         return save->then(notFound(save->target));
     }
     auto begun = [&]() -> Begun {
+        if (auto checked = checkPresence(present, save->request); !checked)
+            return std::move(checked).failure();
         const auto& wanted = save->request.ifRevision;
         if (wanted && *wanted != present->function.revision) return mismatch();
         return beginUpdate(save, present, *turn.lock);

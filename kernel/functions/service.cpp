@@ -74,6 +74,11 @@ void FunctionService::update(std::string_view idOrName, SaveRequest request, boo
         Save{std::string(idOrName), std::move(request), createIfMissing, std::move(then)}));
 }
 
+Result<void> FunctionService::checkPresence(std::string_view idOrName,
+                                            const SaveRequest& request) const {
+    return State::checkPresence(state_->registry.find(idOrName), request);
+}
+
 void FunctionService::remove(std::string_view idOrName, const Caller& caller,
                              std::optional<uint64_t> ifRevision, Then<void> then) {
     const auto present = state_->registry.find(idOrName);

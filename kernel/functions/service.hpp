@@ -51,6 +51,8 @@ struct SaveRequest {
     Patch patch{};
     Caller caller{};
     std::optional<uint64_t> ifRevision{};  // save only when the function is still at this revision
+    bool createOnly = false;               // of updates: only when there is no such function yet
+    bool changeOnly = false;               // of updates: only when there is one
     bool async = false;                    // answer once the version is stored, build behind
     // Any thread: true once it may be that nobody waits for the answer any more. May be empty.
     std::function<bool()> callerGone{};
@@ -97,6 +99,9 @@ public:
     // revision.
     void update(std::string_view idOrName, SaveRequest request, bool createIfMissing,
                 Then<Saved> then);
+    // Whether update() would be refused already because the function is there, or is not:
+    // precondition_failed. What is there may change until the save's turn; it looks again then.
+    base::Result<void> checkPresence(std::string_view idOrName, const SaveRequest& request) const;
     void remove(std::string_view idOrName, const Caller& caller, std::optional<uint64_t> ifRevision,
                 Then<void> then);
 

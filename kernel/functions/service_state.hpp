@@ -81,6 +81,8 @@ struct FunctionService::State {
     }
     static std::string nameLock(std::string_view name) { return "name " + nameKey(name); }
     base::Failure nameTaken(const std::string& name) const;
+    // `present` may be empty. One that is being saved for the first time may still come to nothing.
+    static base::Result<void> checkPresence(const FunctionPtr& present, const SaveRequest& request);
     base::Result<void> enoughDisk() const;
     base::Result<void> roomToBuild() const;
     base::Failure saveInProgress(const std::string& name, const KeyLocks::Turn& turn) const;

@@ -1,7 +1,9 @@
 """Saves beside builds that hang: who waits for whom."""
+import io
 import socket
 import threading
 import unittest
+import zipfile
 
 import test_dependencies_python as packages
 from platform_fixture import SystemTest, wait_until
@@ -36,6 +38,28 @@ class Silent:
         self.listener.close()
         for connection in self.connections:
             connection.close()
+
+
+class CreateOnly(SystemTest):
+    def test_one_of_several_creates_only(self):
+        name = self.unique()
+        self.addCleanup(self.delete, name)
+
+        def save(index):
+            # All are looked at before the first one is unpacked.
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, 'w') as files:
+                files.writestr('main.py', f'def handler():\n    return {index}\n')
+            return self.call('PUT', f'{FUNCTIONS}/{name}/archive?runtime=python', archive.getvalue(),
+                             {'If-None-Match': '*', 'Content-Type': 'application/zip'})
+        answers = self.parallel(4, save)
+        self.assertEqual([201, 412, 412, 412], sorted(answer.status for answer in answers), answers)
+        winner = next(index for index, answer in enumerate(answers) if answer.status == 201)
+        for index, answer in enumerate(answers):
+            if index != winner:
+                self.assertProblem(answer, 412, 'precondition_failed')
+        self.assertEqual(winner, self.result(name))
+        self.assertEqual(1, self.get(f'{FUNCTIONS}/{name}').json['version'])
 
 
 class HangingBuilds(SystemTest):

@@ -283,7 +283,8 @@ public:
         return {.patch = std::move(*patch), .caller = {}, .ifRevision = {}, .async = false};
     }
     // A save whose answer is waited for later.
-    std::future<base::Result<Saved>> begin(SaveRequest request, const std::string& name = {}) {
+    std::future<base::Result<Saved>> begin(SaveRequest request, const std::string& name = {},
+                                             bool createIfMissing = false) {
         auto answer = std::make_shared<std::promise<base::Result<Saved>>>();
         auto given = answer->get_future();
         const auto then = [answer](base::Result<Saved> result) {
@@ -292,7 +293,7 @@ public:
         if (name.empty())
             service->create(std::move(request), then);
         else
-            service->update(name, std::move(request), false, then);
+            service->update(name, std::move(request), createIfMissing, then);
         return given;
     }
     std::string logOf(const std::string& name, uint64_t number) {

@@ -2,6 +2,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <future>
+#include <set>
 #include <thread>
 
 #include "fakes.hpp"
@@ -18,6 +19,8 @@ class WaitingTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(waitingForASaveEnds);
     CPPUNIT_TEST(fewMayWaitForOneFunction);
     CPPUNIT_TEST(aNewNameIsWaitedFor);
+    CPPUNIT_TEST(oneOfSeveralCreatesOnly);
+    CPPUNIT_TEST(whatIsToBeThereIsLookedForAgain);
     CPPUNIT_TEST(whatWaitsAtTheEndIsDropped);
     CPPUNIT_TEST_SUITE_END();
 
@@ -185,6 +188,47 @@ class WaitingTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string(), why(first.get()));
         const auto late = domain_.create(quick("hello"));
         CPPUNIT_ASSERT(late.failure().detail.find("exists already") != std::string::npos);
+    }
+
+    void oneOfSeveralCreatesOnly() {
+        const auto creation = [](const std::string& code) {
+            auto request = Domain::request("{'runtime':'toy','code':'" + code + "'}");
+            request.createOnly = true;
+            return request;
+        };
+        for (const std::string first : {"WAIT", "WAIT BROKEN"}) {
+            const std::string name = first == "WAIT" ? "good" : "bad";
+            domain_.builder.hold();
+            std::vector<std::future<base::Result<Saved>>> asked;
+            asked.push_back(domain_.begin(creation(first), name, true));
+            domain_.builder.untilWaiting();
+            for (const char* code : {"one", "two"})
+                asked.push_back(domain_.begin(creation(code), name, true));
+            // Nothing is there yet: the first one may come to nothing.
+            CPPUNIT_ASSERT(domain_.service->checkPresence(name, creation("late")));
+            domain_.builder.release();
+            std::multiset<std::string> reasons;
+            for (auto& one : asked) reasons.insert(reason(one.get()));
+            std::multiset<std::string> expected{"", "precondition_failed", "precondition_failed"};
+            if (name == "bad") expected = {"", "build_failed", "precondition_failed"};
+            CPPUNIT_ASSERT(expected == reasons);
+            CPPUNIT_ASSERT_EQUAL(uint64_t{1}, domain_.registry->find(name)->shown().number);
+            CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"),
+                                 reason(domain_.service->checkPresence(name, creation("late"))));
+        }
+    }
+
+    void whatIsToBeThereIsLookedForAgain() {
+        auto first = domain_.begin(Domain::request("{'name':'new','runtime':'toy','code':'WAIT BROKEN'}"));
+        domain_.builder.untilWaiting();
+        auto change = Domain::request("{'runtime':'toy','code':'other'}");
+        change.changeOnly = true;
+        CPPUNIT_ASSERT(domain_.service->checkPresence("new", change));
+        auto second = domain_.begin(std::move(change), "new", true);
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string("build_failed"), reason(first.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"), reason(second.get()));
+        CPPUNIT_ASSERT(!domain_.service->find("new"));
     }
 
     void whatWaitsAtTheEndIsDropped() {
