@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view prefix = "CLOUDFUNCTION_";
 constexpr std::string_view companionPrefix = "health.services.";
 constexpr std::string_view executorPrefix = "executor.";
+constexpr std::string_view placeholderToken = "replace-me-with-a-long-random-text";
 
 // Variables that belong to the scripts and tests around the platform, not to its configuration.
 bool isForeign(const std::string& name) {
@@ -53,6 +54,15 @@ std::string meantBy(const std::string& wrong) {
     std::vector<std::string_view> known;
     for (const Key& key : keys()) known.push_back(key.name);
     return std::string(base::nearest(wrong, known));
+}
+
+// What is wrong with a value that its key takes; empty when nothing is.
+std::string faultOf(const Key& key, const Settings& settings) {
+    if (key.name == "auth.token" && settings.authToken == placeholderToken)
+        return "auth.token is the placeholder of deploy/k8s-manifests.yaml, which everybody knows; put a random text there, such as openssl rand -hex 32 makes";
+    if (key.name == "executors.dir" && !settings.executorsDir.empty() && !std::filesystem::is_directory(settings.executorsDir))
+        return "executors.dir = \"" + settings.executorsDir + "\" is not accepted; there is no such folder";
+    return {};
 }
 
 // Where a value stands. What stands in no line of the file, as in the environment, is named last.
@@ -124,8 +134,8 @@ SettingsResult readSettings(const std::string& file) {
     for (const Key& key : keys()) {
         if (!key.apply(result.settings, values[key.name]))
             refuse(sources[key.name], key.name + " = \"" + (key.name == "auth.token" ? "..." : values[key.name]) + "\" is not accepted; it takes " + key.range);
-        if (key.name == "executors.dir" && !result.settings.executorsDir.empty() && !std::filesystem::is_directory(result.settings.executorsDir))
-            refuse(sources[key.name], "executors.dir = \"" + values[key.name] + "\" is not accepted; there is no such folder");
+        else if (const std::string fault = faultOf(key, result.settings); !fault.empty())
+            refuse(sources[key.name], fault);
         result.effective.emplace_back(key.name, key.name == "auth.token" && !values[key.name].empty() ? "(set)" : values[key.name]);
     }
     for (const auto& [key, value] : values) {

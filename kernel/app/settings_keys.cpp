@@ -72,6 +72,17 @@ std::vector<std::string> splitList(const std::string& text) {
     return items;
 }
 
+// Files of secrets often end in a new line, which no header can hold.
+std::string withoutOuterBlanks(const std::string& text) {
+    constexpr std::string_view blanks = " \t\r\n";
+    const size_t first = text.find_first_not_of(blanks);
+    return first == std::string::npos ? std::string{} : text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+bool holdsControls(const std::string& text) {
+    return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
 Key list(std::string name, std::vector<std::string> Settings::*member, std::string standard, std::string range, bool mayBeEmpty) {
     return {std::move(name), std::move(standard), std::move(range), [=](Settings& settings, const std::string& text) {
                 settings.*member = splitList(text);
@@ -120,9 +131,9 @@ const std::vector<Key>& keys() {
         k.push_back(seconds("server.header_timeout", &Settings::headerTimeout, "10", 1, 600, "1-600"));
         k.push_back(seconds("server.idle_timeout", &Settings::idleTimeout, "60", 1, 86'400, "1-86400"));
         k.push_back(word("auth.mode", &Settings::authMode, "auto", {"auto", "token", "none"}));
-        k.push_back({"auth.token", "", "empty, or 16 characters and more", [](Settings& settings, const std::string& text) {
-                         settings.authToken = text;
-                         return text.empty() || text.size() >= 16;
+        k.push_back({"auth.token", "", "empty, or 16 characters and more without control characters", [](Settings& settings, const std::string& text) {
+                         settings.authToken = withoutOuterBlanks(text);
+                         return text.empty() || (settings.authToken.size() >= 16 && !holdsControls(settings.authToken));
                      }});
         k.push_back(path("data.dir", &Settings::dataDir, "./functions", false));
         k.push_back(path("executors.dir", &Settings::executorsDir, "", true));

@@ -32,6 +32,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anUnknownVariableIsRefused);
     CPPUNIT_TEST(familiesOfKeysAreCollected);
     CPPUNIT_TEST(aTokenIsNeverShown);
+    CPPUNIT_TEST(aTokenCanBeSent);
     CPPUNIT_TEST(aMissingFileIsAnError);
     CPPUNIT_TEST(whatIsNoFileIsAnError);
     CPPUNIT_TEST(aFileThatIsTooLargeIsAnError);
@@ -67,7 +68,7 @@ public:
     }
     void tearDown() override {
         for (const char* name : {"CLOUDFUNCTION_PORT", "CLOUDFUNCTION_WORKDIR", "CLOUDFUNCTION_TIMEOUT", "CLOUDFUNCTION_QUEUE_SIZE",
-                                 "CLOUDFUNCTION_NONSENSE", "CLOUDFUNCTION_EXECUTOR_LUA_PATH"})
+                                 "CLOUDFUNCTION_NONSENSE", "CLOUDFUNCTION_EXECUTOR_LUA_PATH", "CLOUDFUNCTION_AUTH_TOKEN"})
             ::unsetenv(name);
         std::filesystem::remove_all(folder_);
     }
@@ -197,6 +198,23 @@ public:
         const auto bad = readSettings(file("auth.token = secret\n"));
         CPPUNIT_ASSERT_EQUAL(size_t{1}, bad.errors.size());
         CPPUNIT_ASSERT(bad.errors[0].find("secret") == std::string::npos);
+    }
+
+    void aTokenCanBeSent() {
+        for (const char* given : {"0123456789abcdef", "0123456789abcdef\n", " 0123456789abcdef\t\r\n"}) {
+            set("CLOUDFUNCTION_AUTH_TOKEN", given);
+            const auto result = readSettings("");
+            CPPUNIT_ASSERT(result.errors.empty());
+            CPPUNIT_ASSERT_EQUAL(std::string("0123456789abcdef"), result.settings.authToken);
+        }
+        for (const char* given : {"01234567\n89abcdef", "0123456789\x01" "abcdef", "0123456789abcde\x7f", "                    ", "0123456789abcde\n", "\n"}) {
+            set("CLOUDFUNCTION_AUTH_TOKEN", given);
+            CPPUNIT_ASSERT_MESSAGE(given, holds(readSettings(""), "CLOUDFUNCTION_AUTH_TOKEN: auth.token = \"...\" is not accepted; it takes empty, or 16 characters"));
+        }
+        set("CLOUDFUNCTION_AUTH_TOKEN", "replace-me-with-a-long-random-text\n");
+        CPPUNIT_ASSERT(holds(readSettings(""), "CLOUDFUNCTION_AUTH_TOKEN: auth.token is the placeholder of deploy/k8s-manifests.yaml"));
+        set("CLOUDFUNCTION_AUTH_TOKEN", "");
+        CPPUNIT_ASSERT(readSettings("").errors.empty());
     }
 
     void aMissingFileIsAnError() { CPPUNIT_ASSERT(holds(readSettings("/nonexistent/x.properties"), "cannot read the properties file")); }
