@@ -173,9 +173,11 @@ Response listFunctions(const Call& call) {
     if (!query) return failed(call, query.failure());
     const auto limit = query->number("limit", 100, 1, 1000);
     if (!limit) return failed(call, limit.failure());
+    auto runtime = query->filter("runtime");
+    if (!runtime) return failed(call, runtime.failure());
     const auto page = call.dependencies.functions.list({.limit = *limit,
                                                         .cursor = query->text("cursor"),
-                                                        .runtime = query->text("runtime"),
+                                                        .runtime = *std::move(runtime),
                                                         .query = query->text("q")});
     if (!page) return failed(call, page.failure());
     functions::JsonArray summaries;
@@ -190,6 +192,8 @@ Response listFunctions(const Call& call) {
 }
 
 Response createFunction(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     auto save = readSave(call);
     if (!save) return failed(call, save.failure());
     const Contents contents = contentsOf(*save);
@@ -225,6 +229,8 @@ Response readFunction(const Call& call) {
 }
 
 Response updateFunction(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     auto save = readSave(call);
     return save ? update(call, std::move(*save)) : failed(call, save.failure());
 }
@@ -235,6 +241,8 @@ Response putArchive(const Call& call) {
 }
 
 Response deleteFunction(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     return {.later = [call](Reply reply) {
         call.dependencies.functions.remove(
             call.id, call.caller, ifMatch(call.request),

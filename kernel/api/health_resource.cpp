@@ -62,6 +62,8 @@ std::string storeJson(const Health& health) {
 }  // namespace
 
 Response readHealth(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     const Health health = call.dependencies.health ? call.dependencies.health() : Health{};
     JsonArray problems;
     for (const auto& problem : health.problems) problems.text(problem);

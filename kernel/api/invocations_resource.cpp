@@ -22,6 +22,8 @@ std::string arrayOf(const std::vector<std::string>& documents) {
 }  // namespace
 
 Response readInvocation(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     if (call.dependencies.records == nullptr) return failed(call, noRecords());
     auto record = call.dependencies.records->invocation(call.id);
     return record ? json(call, 200, std::move(*record)) : failed(call, record.failure());
@@ -67,13 +69,17 @@ Response readLogs(const Call& call) {
                  "leave \"follow\" out and ask again, or use tail -f on the function's log file"});
     const auto tail = query->number("tail", 100, 1, 10'000);
     if (!tail) return failed(call, tail.failure());
+    auto invocationId = query->filter("invocation_id");
+    if (!invocationId) return failed(call, invocationId.failure());
+    auto requestId = query->filter("request_id");
+    if (!requestId) return failed(call, requestId.failure());
     const auto entry = call.dependencies.functions.find(call.id);
     if (!entry) return failed(call, entry.failure());
     if (call.dependencies.records == nullptr) return failed(call, noRecords());
     const auto lines =
         call.dependencies.records->logs(**entry, {.tail = *tail,
-                                                  .invocationId = query->text("invocation_id"),
-                                                  .requestId = query->text("request_id")});
+                                                  .invocationId = *std::move(invocationId),
+                                                  .requestId = *std::move(requestId)});
     if (!lines) return failed(call, lines.failure());
     return json(call, 200, functions::JsonObject().raw("lines", arrayOf(*lines)).done());
 }

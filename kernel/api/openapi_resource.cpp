@@ -4,6 +4,8 @@
 namespace cf::api {
 
 Response readOpenapi(const Call& call) {
+    if (auto query = Query::read(call.request.query, {}); !query)
+        return failed(call, query.failure());
     return plain(call, "application/yaml", call.dependencies.openapi);
 }
 

@@ -111,6 +111,12 @@ std::string Query::text(const std::string& name) const {
     return found == values_.end() ? std::string() : found->second;
 }
 
+base::Result<std::string> Query::filter(const std::string& name) const {
+    if (has(name) && text(name).empty())
+        return invalidQuery("\"" + name + "\" is empty", "leave it out to get everything");
+    return text(name);
+}
+
 base::Result<uint64_t> Query::number(const std::string& name, uint64_t fallback, uint64_t low,
                                      uint64_t high) const {
     const auto found = values_.find(name);

@@ -43,6 +43,9 @@ public:
 
     bool has(const std::string& name) const { return values_.contains(name); }
     std::string text(const std::string& name) const;
+    // Empty when it is not there; failure invalid_query when it is there and says nothing, as from
+    // a script whose variable is not set.
+    base::Result<std::string> filter(const std::string& name) const;
     // Failure invalid_query when it is no whole number from `low` to `high`.
     base::Result<uint64_t> number(const std::string& name, uint64_t fallback, uint64_t low,
                                   uint64_t high) const;

@@ -185,10 +185,26 @@ class FunctionsTest : public CppUnit::TestFixture {
         for (const char* query :
              {"limit=0", "limit=x", "limit=-1", "limit=1001", "limit=", "cursor=%00", "cursor=%",
               "cursor=!", "cursor=A", "cursor=fn_1", "cursor=a+b", "cursor=%c3%a9",
-              "q=%ff", "colour=red", "limit=1&limit=1"})
+              "q=%ff", "colour=red", "limit=1&limit=1", "runtime="})
             expect(client_.call("GET", std::string(all) + "?" + query), 400, "invalid_query");
         expect(client_.call("GET", std::string(all) + "?q=a+b%20c&"), 200);
         expect(client_.call("GET", std::string(all) + "?cursor="), 200);
+        expect(client_.call("GET", std::string(all) + "?q=&runtime=toy"), 200);
+        // Nothing is saved or deleted by what asks for something else as well.
+        expect(client_.call("POST", std::string(all) + "?dry_run=true", simple), 400, "invalid_query");
+        expect(client_.call("GET", hello), 404, "not_found");
+        expect(client_.call("POST", all, simple), 201);
+        for (const auto& [method, body] : {std::pair<const char*, const char*>{"PUT", "{'timeout':9}"},
+                                           {"PATCH", "{'timeout':9}"},
+                                           {"DELETE", ""}}) {
+            const Answer refused = client_.call(method, std::string(hello) + "?version=1", body);
+            expect(refused, 400, "invalid_query");
+            CPPUNIT_ASSERT_EQUAL(std::string("this address takes no parameters"), refused.at("/hint"));
+        }
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), client_.call("GET", hello).at("/version"));
+        CPPUNIT_ASSERT(client_.call("GET", hello).at("/timeout") != "9");
+        for (const char* path : {"/api/health", "/api/openapi.yaml", "/api/v1/runtimes", "/api/v1/invocations/01A"})
+            expect(client_.call("GET", std::string(path) + "?colour=red"), 400, "invalid_query");
     }
 
     void versions() {
