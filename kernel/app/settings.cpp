@@ -1,5 +1,7 @@
 #include "app/settings.hpp"
 
+#include <Poco/Exception.h>
+#include <Poco/URI.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@ namespace {
 
 constexpr std::string_view prefix = "CLOUDFUNCTION_";
 constexpr std::string_view companionPrefix = "health.services.";
+constexpr std::string_view ownName = "cloudfunction";
 constexpr std::string_view executorPrefix = "executor.";
 constexpr std::string_view placeholderToken = "replace-me-with-a-long-random-text";
 
@@ -54,6 +57,17 @@ std::string meantBy(const std::string& wrong) {
     std::vector<std::string_view> known;
     for (const Key& key : keys()) known.push_back(key.name);
     return std::string(base::nearest(wrong, known));
+}
+
+// What a companion is asked by: http, a host, and nothing that a request line cannot hold.
+bool isCompanionUrl(const std::string& text) {
+    if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; })) return false;
+    try {
+        const Poco::URI uri(text);
+        return uri.getScheme() == "http" && !uri.getHost().empty() && uri.getPort() != 0 && uri.getUserInfo().empty();
+    } catch (const Poco::Exception&) {
+        return false;
+    }
 }
 
 // What is wrong with a value that its key takes; empty when nothing is.
@@ -140,8 +154,10 @@ SettingsResult readSettings(const std::string& file) {
     }
     for (const auto& [key, value] : values) {
         if (key.rfind(companionPrefix, 0) == 0) {
-            if (value.rfind("http://", 0) != 0) refuse(sources[key], key + " = \"" + value + "\" is not accepted; it takes an http:// URL");
-            result.settings.companions[key.substr(companionPrefix.size())] = value;
+            const std::string name = key.substr(companionPrefix.size());
+            if (name == ownName) refuse(sources[key], key + " is not accepted; that is the platform's own name in /api/health");
+            if (!isCompanionUrl(value)) refuse(sources[key], key + " = \"" + value + "\" is not accepted; it takes an http:// URL with a host, such as http://localhost:9000/health");
+            result.settings.companions[name] = value;
             result.effective.emplace_back(key, value);
         } else if (key.rfind(executorPrefix, 0) == 0) {
             result.settings.executorProperties[key.substr(executorPrefix.size())] = value;

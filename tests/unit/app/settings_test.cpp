@@ -31,6 +31,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
     CPPUNIT_TEST(familiesOfKeysAreCollected);
+    CPPUNIT_TEST(companionsHaveUrls);
     CPPUNIT_TEST(aTokenIsNeverShown);
     CPPUNIT_TEST(aTokenCanBeSent);
     CPPUNIT_TEST(aMissingFileIsAnError);
@@ -188,7 +189,17 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("/opt/lua"), result.settings.executorProperties.at("lua.path"));
         CPPUNIT_ASSERT(result.settings.executorSources.at("lua.jit").ends_with("cloudfunction.properties, line 2"));
         CPPUNIT_ASSERT_EQUAL(std::string("CLOUDFUNCTION_EXECUTOR_LUA_PATH"), result.settings.executorSources.at("lua.path"));
-        CPPUNIT_ASSERT(holds(readSettings(file("health.services.crawler = ftp://x\n")), "it takes an http:// URL"));
+        CPPUNIT_ASSERT(holds(readSettings(file("health.services.cloudfunction = http://localhost:1/\n")), "line 1: health.services.cloudfunction is not accepted"));
+    }
+
+    void companionsHaveUrls() {
+        for (const char* url : {"http://a", "http://[::1]:9000/health?x=1", "HTTP://a.example/"})
+            CPPUNIT_ASSERT_MESSAGE(url, readSettings(file(std::string("health.services.crawler = ") + url + "\n")).errors.empty());
+        for (const char* url : {"", "ftp://x", "https://x", "http://", "http:///health", "http://[::", "http://a:99999/", "http://a:0/", "http://a:b/", "http://a/b c",
+                                "http://me:secret@a/", "//a", "a"}) {
+            const auto result = readSettings(file(std::string("health.services.crawler = ") + url + "\n"));
+            CPPUNIT_ASSERT_MESSAGE(url, holds(result, "line 1: health.services.crawler = \"" + std::string(url) + "\" is not accepted; it takes an http:// URL"));
+        }
     }
 
     void aTokenIsNeverShown() {
