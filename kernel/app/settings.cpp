@@ -133,6 +133,7 @@ SettingsResult readSettings(const std::string& file) {
             else refuse(source, "\"" + key + "\" stands in line " + std::to_string(first->second) + " already");
         }
     }
+    std::map<std::string, std::string> variables;  // key -> the one that sets it
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string text = *variable;
         if (text.rfind(prefix, 0) != 0) continue;
@@ -140,9 +141,18 @@ SettingsResult readSettings(const std::string& file) {
         const std::string name = text.substr(prefix.size(), equals - prefix.size());
         if (equals == std::string::npos || isForeign(name)) continue;
         const std::string source = std::string(prefix) + name;
-        const std::string key = keyOfVariable(name);
-        if (key.empty()) refuse({}, "environment variable " + source + " names no property");
-        else accept(key, text.substr(equals + 1), {source});
+        const std::string key = keyOfVariable(name), value = text.substr(equals + 1);
+        if (key.empty()) {
+            refuse({}, "environment variable " + source + " names no property");
+            continue;
+        }
+        // Which of two is meant nobody can tell; the order of the environment is no answer.
+        const auto [other, isFirst] = variables.emplace(key, source);
+        if (!isFirst && other->second != source && values[key] != value) {
+            const auto [less, more] = std::minmax(other->second, source);
+            refuse({}, less + " and " + more + " both set " + key + ", to different values; take one of them away");
+        }
+        accept(key, value, {source});
     }
 
     for (const Key& key : keys()) {

@@ -30,6 +30,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
     CPPUNIT_TEST(everyMistakeIsToldAtOnce);
     CPPUNIT_TEST(anUnknownVariableIsRefused);
+    CPPUNIT_TEST(twoVariablesOfOneKeyAreRefused);
     CPPUNIT_TEST(familiesOfKeysAreCollected);
     CPPUNIT_TEST(companionsHaveUrls);
     CPPUNIT_TEST(aTokenIsNeverShown);
@@ -69,7 +70,8 @@ public:
     }
     void tearDown() override {
         for (const char* name : {"CLOUDFUNCTION_PORT", "CLOUDFUNCTION_WORKDIR", "CLOUDFUNCTION_TIMEOUT", "CLOUDFUNCTION_QUEUE_SIZE",
-                                 "CLOUDFUNCTION_NONSENSE", "CLOUDFUNCTION_EXECUTOR_LUA_PATH", "CLOUDFUNCTION_AUTH_TOKEN"})
+                                 "CLOUDFUNCTION_NONSENSE", "CLOUDFUNCTION_EXECUTOR_LUA_PATH", "CLOUDFUNCTION_AUTH_TOKEN",
+                                 "CLOUDFUNCTION_SERVER_PORT", "CLOUDFUNCTION_DATA_DIR"})
             ::unsetenv(name);
         std::filesystem::remove_all(folder_);
     }
@@ -178,6 +180,20 @@ public:
     void anUnknownVariableIsRefused() {
         set("CLOUDFUNCTION_NONSENSE", "1");
         CPPUNIT_ASSERT(holds(readSettings(""), "CLOUDFUNCTION_NONSENSE names no property"));
+    }
+
+    void twoVariablesOfOneKeyAreRefused() {
+        set("CLOUDFUNCTION_PORT", "9001");
+        set("CLOUDFUNCTION_SERVER_PORT", "9002");
+        set("CLOUDFUNCTION_DATA_DIR", "/tmp/one");
+        set("CLOUDFUNCTION_WORKDIR", "/tmp/two");
+        const auto result = readSettings(file("server.port = 9003\n"));
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, result.errors.size());
+        CPPUNIT_ASSERT(holds(result, "CLOUDFUNCTION_PORT and CLOUDFUNCTION_SERVER_PORT both set server.port, to different values"));
+        CPPUNIT_ASSERT(holds(result, "CLOUDFUNCTION_DATA_DIR and CLOUDFUNCTION_WORKDIR both set data.dir, to different values"));
+        set("CLOUDFUNCTION_SERVER_PORT", "9001");
+        set("CLOUDFUNCTION_WORKDIR", "/tmp/one");
+        CPPUNIT_ASSERT(readSettings(file("server.port = 9003\n")).errors.empty());
     }
 
     void familiesOfKeysAreCollected() {
