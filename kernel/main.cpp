@@ -66,9 +66,8 @@ int main(int argc, char** argv) {
         if (arguments[i] == "--config" && i + 1 < arguments.size()) file = arguments[++i];
         else return unknown(arguments[i]);
     }
-    if (command == "config") return showConfiguration(file);
     try {
-        return cf::app::serve(file, signals);
+        return command == "config" ? showConfiguration(file) : cf::app::serve(file, signals);
     } catch (const std::exception& exception) {
         std::fprintf(stderr, "cloudfunction: %s\n", exception.what());
         return 1;

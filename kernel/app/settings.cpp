@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cstdint>
 #include <filesystem>
+#include <system_error>
 
 #include "app/properties_file.hpp"
 #include "app/settings_keys.hpp"
@@ -74,8 +75,10 @@ bool isCompanionUrl(const std::string& text) {
 std::string faultOf(const Key& key, const Settings& settings) {
     if (key.name == "auth.token" && settings.authToken == placeholderToken)
         return "auth.token is the placeholder of deploy/k8s-manifests.yaml, which everybody knows; put a random text there, such as openssl rand -hex 32 makes";
-    if (key.name == "executors.dir" && !settings.executorsDir.empty() && !std::filesystem::is_directory(settings.executorsDir))
-        return "executors.dir = \"" + settings.executorsDir + "\" is not accepted; there is no such folder";
+    std::error_code error;
+    if (key.name == "executors.dir" && !settings.executorsDir.empty() && !std::filesystem::is_directory(settings.executorsDir, error))
+        return "executors.dir = \"" + settings.executorsDir + "\" is not accepted; " +
+               (error && error != std::errc::no_such_file_or_directory ? "it cannot be looked at: " + error.message() : "there is no such folder");
     return {};
 }
 

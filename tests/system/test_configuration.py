@@ -124,6 +124,16 @@ class Configuration(OwnPlatformTest):
     def test_a_folder_of_executors_that_is_not_there(self):
         self.assertIn('executors.dir = "/nonexistent" is not accepted; there is no such folder', self.refused({'executors.dir': '/nonexistent'}))
 
+    def test_a_folder_of_executors_that_cannot_be_looked_at(self):
+        platform = Platform({'executors.dir': '/' + 'x' * 5000})
+        self.addCleanup(platform.remove)
+        for command in ('serve', 'config'):
+            with self.subTest(command):
+                done = subprocess.run([BINARY, command, *platform.command()[2:]], env=platform.clean_environment(), cwd=platform.home,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20)
+                self.assertEqual(2, done.returncode, done.stderr)
+                self.assertIn(b'it cannot be looked at: File name too long', done.stderr)
+
     def test_bad_environment_values_are_refused_by_their_name(self):
         self.assertIn('CLOUDFUNCTION_PORT', self.refused(environment={'CLOUDFUNCTION_PORT': 'x'}))
 

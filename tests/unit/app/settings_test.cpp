@@ -288,6 +288,8 @@ public:
         const auto path = file("executors.dir = /nonexistent\n");
         CPPUNIT_ASSERT(holds(readSettings(path), path + ", line 1: executors.dir = \"/nonexistent\" is not accepted; there is no such folder"));
         CPPUNIT_ASSERT(holds(readSettings(file("executors.dir = " + path + "\n")), "there is no such folder"));
+        std::filesystem::create_symlink("loop", folder_ / "loop");
+        CPPUNIT_ASSERT(holds(readSettings(file("executors.dir = " + (folder_ / "loop").string() + "\n")), "it cannot be looked at: Too many levels of symbolic links"));
         CPPUNIT_ASSERT(readSettings(file("executors.dir = " + folder_.string() + "\n")).errors.empty());
         CPPUNIT_ASSERT(readSettings(file("executors.dir =\n")).errors.empty());
     }
