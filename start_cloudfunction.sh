@@ -5,10 +5,26 @@
 #   ./start_cloudfunction.sh [arguments of `cloudfunction serve`]
 set -euo pipefail
 
-# A relative CLOUDFUNCTION_WORKDIR means the folder of the caller, not the one of this script.
-if [ -n "${CLOUDFUNCTION_WORKDIR:-}" ] && [ "${CLOUDFUNCTION_WORKDIR#/}" = "$CLOUDFUNCTION_WORKDIR" ]; then
-    export CLOUDFUNCTION_WORKDIR="$PWD/$CLOUDFUNCTION_WORKDIR"
-fi
+# A relative path means the folder of the caller, not the one of this script.
+from_here() {
+    case $1 in
+        "" | /*) printf '%s' "$1" ;;
+        *) printf '%s' "$PWD/$1" ;;
+    esac
+}
+for name in CLOUDFUNCTION_WORKDIR CLOUDFUNCTION_DATA_DIR CLOUDFUNCTION_EXECUTORS_DIR; do
+    if [ -n "${!name:-}" ]; then export "$name=$(from_here "${!name}")"; fi
+done
+arguments=()
+while [ $# -gt 0 ]; do
+    arguments+=("$1")
+    if [ "$1" = --config ] && [ $# -gt 1 ]; then
+        arguments+=("$(from_here "$2")")
+        shift
+    fi
+    shift
+done
+
 cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 . tools/dependencies.sh
 
@@ -25,4 +41,4 @@ fi
 
 ensure_user
 
-exec "$binary" serve --config config/cloudfunction.properties "$@"
+exec "$binary" serve --config config/cloudfunction.properties "${arguments[@]}"

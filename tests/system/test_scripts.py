@@ -14,6 +14,36 @@ STAND_INS = ('apt-get', 'dpkg-query', 'sudo', 'id', 'go', 'node', 'python3', 'es
 TOOLS = ('bash', 'sh', 'sed', 'grep', 'head', 'sort', 'env', 'printf', 'cat', 'dirname', 'readlink')
 
 
+class Start(unittest.TestCase):
+    """start_cloudfunction.sh in a checkout of stand-ins: nothing is installed or built."""
+
+    def start(self, *arguments, **environment):
+        """What it would run in a folder called `here`, and with which CLOUDFUNCTION_ variables."""
+        home = pathlib.Path(tempfile.mkdtemp(prefix='cloudfunction-test-')).resolve()
+        self.addCleanup(shutil.rmtree, home)
+        for folder in ('here', 'checkout/tools', 'checkout/build/release/bin', 'bin'):
+            (home / folder).mkdir(parents=True)
+        shutil.copy(SOURCE / 'start_cloudfunction.sh', home / 'checkout')
+        (home / 'checkout/tools/dependencies.sh').write_text('ensure_dependencies() { :; }\nensure_user() { :; }\n')
+        for path, script in (('checkout/build/release/bin/cloudfunction', 'printf "%s\\n" "$@"; env | grep ^CLOUDFUNCTION_ | sort'),
+                             ('bin/ninja', 'echo "ninja: no work to do."')):
+            (home / path).write_text(f'#!/bin/sh\n{script}\n')
+            (home / path).chmod(0o755)
+        done = subprocess.run([home / 'checkout/start_cloudfunction.sh', *arguments], cwd=home / 'here', stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, check=True, timeout=30,
+                              env={'PATH': f'{home / "bin"}:{os.environ["PATH"]}', **environment})
+        return done.stdout.decode().replace(str(home), '~').splitlines()
+
+    def test_relative_paths_are_the_callers(self):
+        usual = ['serve', '--config', 'config/cloudfunction.properties']
+        self.assertEqual(usual, self.start())
+        self.assertEqual([*usual, '--config', '~/here/my own.properties'], self.start('--config', 'my own.properties'))
+        self.assertEqual([*usual, '--config', '/etc/x', '--config'], self.start('--config', '/etc/x', '--config'))
+        self.assertEqual([*usual, 'CLOUDFUNCTION_DATA_DIR=~/here/my data', 'CLOUDFUNCTION_EXECUTORS_DIR=~/here/mine'],
+                         self.start(CLOUDFUNCTION_DATA_DIR='my data', CLOUDFUNCTION_EXECUTORS_DIR='mine'))
+        self.assertEqual([*usual, 'CLOUDFUNCTION_WORKDIR=/tmp/x'], self.start(CLOUDFUNCTION_WORKDIR='/tmp/x'))
+
+
 class Dependencies(unittest.TestCase):
     """tools/dependencies.sh sees only a folder of stand-ins: nothing of this machine."""
 
