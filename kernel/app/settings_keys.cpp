@@ -1,5 +1,7 @@
 #include "app/settings_keys.hpp"
 
+#include <Poco/Net/IPAddress.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -72,6 +74,11 @@ std::vector<std::string> splitList(const std::string& text) {
     return items;
 }
 
+bool isAddress(const std::string& text) {
+    Poco::Net::IPAddress address;
+    return text == "localhost" || Poco::Net::IPAddress::tryParse(text, address);
+}
+
 // Files of secrets often end in a new line, which no header can hold.
 std::string withoutOuterBlanks(const std::string& text) {
     constexpr std::string_view blanks = " \t\r\n";
@@ -83,10 +90,10 @@ bool holdsControls(const std::string& text) {
     return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-Key list(std::string name, std::vector<std::string> Settings::*member, std::string standard, std::string range, bool mayBeEmpty) {
+Key list(std::string name, std::vector<std::string> Settings::*member, std::string standard, std::string range) {
     return {std::move(name), std::move(standard), std::move(range), [=](Settings& settings, const std::string& text) {
                 settings.*member = splitList(text);
-                return mayBeEmpty || !(settings.*member).empty();
+                return true;
             }};
 }
 
@@ -116,10 +123,13 @@ Key destinations(std::string name, std::vector<std::string> Settings::*member) {
 const std::vector<Key>& keys() {
     static const std::vector<Key> table = [] {
         std::vector<Key> k;
-        k.push_back(list("server.address", &Settings::addresses, "127.0.0.1", "IP addresses, separated by commas", false));
+        k.push_back({"server.address", "127.0.0.1", "IP addresses or localhost, separated by commas", [](Settings& settings, const std::string& text) {
+                         settings.addresses = splitList(text);
+                         return !settings.addresses.empty() && std::all_of(settings.addresses.begin(), settings.addresses.end(), isAddress);
+                     }});
         k.push_back(number("server.port", &Settings::port, 8080, 0, 65'535));
-        k.push_back(list("server.allowed_hosts", &Settings::allowedHosts, "", "host names, separated by commas", true));
-        k.push_back(list("server.function_hosts", &Settings::functionHosts, "", "host names, separated by commas", true));
+        k.push_back(list("server.allowed_hosts", &Settings::allowedHosts, "", "host names, separated by commas"));
+        k.push_back(list("server.function_hosts", &Settings::functionHosts, "", "host names, separated by commas"));
         k.push_back({"server.loops", "auto", "auto, or 1-64", [](Settings& settings, const std::string& text) {
                          settings.loops = parse<uint32_t>(text).value_or(0);
                          return text == "auto" || (settings.loops >= 1 && settings.loops <= 64);

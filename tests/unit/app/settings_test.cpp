@@ -24,6 +24,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(anUnknownKeyIsNamedWithTheOneMeant);
     CPPUNIT_TEST(errorsComeInTheOrderOfTheirLines);
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
+    CPPUNIT_TEST(whereItListensAreAddresses);
     CPPUNIT_TEST(loopsAreAutoOrANumber);
     CPPUNIT_TEST(aSandboxHasItsShareOfConnections);
     CPPUNIT_TEST(workersHaveTheirDescriptorsBeforeConnections);
@@ -131,6 +132,13 @@ public:
         }
         CPPUNIT_ASSERT(holds(readSettings(file("auth.mode = maybe\n")), "it takes auto, token, none"));
         CPPUNIT_ASSERT(holds(readSettings(file("invoke.timeout = nan\n")), "it takes 0.1-900 seconds"));
+    }
+
+    void whereItListensAreAddresses() {
+        for (const char* value : {"0.0.0.0", "::1", "localhost, 192.0.2.1,::1"})
+            CPPUNIT_ASSERT_MESSAGE(value, readSettings(file(std::string("server.address = ") + value + "\n")).errors.empty());
+        for (const char* value : {"", ",", "nonsense", "127.0.0.1, nonsense", "127.0.0.1:8080", "10.0.0.0/8", "[::1]"})
+            CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("server.address = ") + value + "\n")), "it takes IP addresses or localhost, separated by commas"));
     }
 
     void loopsAreAutoOrANumber() {
