@@ -45,6 +45,7 @@ public:
 struct FollowerLimits {
     size_t most = 256;                            // beyond it 503
     std::chrono::milliseconds heartbeat{15'000};  // most proxies cut silent connections after a minute
+    std::chrono::milliseconds faultDelay{1000};   // until what the store could not read is read again
     std::atomic<size_t> open{0};
 };
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t pieceBytes = 64 * 1024;
 constexpr std::chrono::milliseconds retryDelay{100};
+constexpr unsigned mostFaults = 30;
 
 }  // namespace
 
@@ -116,14 +117,19 @@ void BuildLogFollower::readOn() {
 BuildLogFollower::Piece BuildLogFollower::read() const {
     const auto tail = functions_.readBuildLog(*entry_, version_, offset_, pieceBytes);
     if (!tail) {
+        if (tail.failure().reason != "not_found") return {.next = offset_, .fault = true};
         const base::Failure gone{.reason = tail.failure().reason,
                                  .detail = "the log of this build is no longer there",
                                  .hint = "the version or its function may have been deleted"};
-        return {endEvent(functions::VersionState::failed, version_, &gone), offset_, true};
+        return {.events = endEvent(functions::VersionState::failed, version_, &gone),
+                .next = offset_,
+                .ended = true};
     }
     Piece piece{logEvents(tail->text, offset_), tail->next, tail->ended};
     if (!piece.ended) return piece;
     const auto version = functions_.version(*entry_, version_);
+    if (!version && version.failure().reason != "not_found")
+        return {.next = offset_, .fault = true};
     const bool failed = version && (*version)->failure;
     piece.events += endEvent(tail->state, version_, failed ? &*(*version)->failure : nullptr);
     return piece;
@@ -133,6 +139,10 @@ void BuildLogFollower::take(Piece piece) {
     reading_ = false;
     if (stream_ == nullptr) return;
     if (piece.busy) return later(retryDelay);
+    // What became of the build is still unknown, so it is not told: whoever cares comes back.
+    if (piece.fault && ++faults_ > mostFaults) return finish();
+    if (piece.fault) return later(limits_->faultDelay);
+    faults_ = 0;
     const bool more = again_ || piece.next != offset_;
     offset_ = piece.next;
     if (!piece.events.empty() && !stream_->write(piece.events)) return;

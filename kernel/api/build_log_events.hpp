@@ -41,7 +41,8 @@ private:
         std::string events{};
         uint64_t next = 0;
         bool ended = false;
-        bool busy = false;  // nobody could read it now
+        bool busy = false;   // nobody could read it now
+        bool fault = false;  // the store could not
     };
     BuildLogFollower(base::EventLoop& loop, const Dependencies& dependencies,
                      functions::FunctionPtr entry, uint64_t version, uint64_t offset);
@@ -64,6 +65,7 @@ private:
     functions::LogSubscription subscription_{};
     std::atomic<bool> told_{false};  // a task that reads on is on its way to the loop
     bool reading_ = false;
+    unsigned faults_ = 0;  // in a row
     bool again_ = false;  // there was news while a piece was read
     base::TimerId heartbeat_ = 0;
     base::TimerId retry_ = 0;

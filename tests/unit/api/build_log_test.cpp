@@ -1,4 +1,7 @@
 // Following a build log.
+#include <Poco/Data/SQLite/Connector.h>
+#include <Poco/Data/Session.h>
+#include <Poco/Data/Statement.h>
 #include <cppunit/extensions/HelperMacros.h>
 
 #include "api/build_log_events.hpp"
@@ -19,6 +22,7 @@ class BuildLogTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(placesForFollowers);
     CPPUNIT_TEST(heartbeats);
     CPPUNIT_TEST(theEndOfThePlatform);
+    CPPUNIT_TEST(aLogThatCannotBeRead);
     CPPUNIT_TEST(whatIsNotThere);
     CPPUNIT_TEST_SUITE_END();
 
@@ -190,6 +194,39 @@ class BuildLogTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(stream->untilEnded().find("event: end") == std::string::npos);
         untilOpen(0);
         client_.domain.builder.release();
+    }
+
+    void aLogThatCannotBeRead() {
+        create("WAIT", true);
+        client_.domain.builder.untilWaiting();
+        client_.fullFrom = "building f";
+        limits_->faultDelay = std::chrono::milliseconds(20);
+        const auto comesBack = open(), lasts = open();
+        for (const auto& stream : {comesBack, lasts}) stream->until("building f");
+        client_.domain.builder.release();
+        while (client_.call("GET", "/api/v1/functions/f/versions/1").at("/state") != "ready") {
+        }
+        Poco::Data::Session other(Poco::Data::SQLite::Connector::KEY,
+                                  (client_.domain.folder.path / "functions.db").string());
+        const auto goOn = [&](FakeStream& stream) {
+            client_.onLoop([&] {
+                stream.empty();
+                stream.drained();
+            });
+        };
+        other << "ALTER TABLE version RENAME COLUMN build_log TO away", Poco::Data::Keywords::now;
+        // Given up in the end, without a word about the build.
+        goOn(*lasts);
+        CPPUNIT_ASSERT(lasts->untilEnded().find("event: end") == std::string::npos);
+        untilOpen(1);
+        client_.onLoop([&] { limits_->faultDelay = std::chrono::milliseconds(200); });
+        goOn(*comesBack);
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        CPPUNIT_ASSERT(comesBack->until("building f").find("event: end") == std::string::npos);
+        other << "ALTER TABLE version RENAME COLUMN away TO build_log", Poco::Data::Keywords::now;
+        CPPUNIT_ASSERT(comesBack->untilEnded().ends_with(
+            "event: end\nid: end\ndata: {\"state\":\"ready\",\"version\":1}\n\n"));
+        untilOpen(0);
     }
 
     void whatIsNotThere() {
