@@ -15,11 +15,13 @@ class Companions {
 public:
     // Name and URL (http://) of each.
     explicit Companions(const std::map<std::string, std::string>& urls);
+    // Waits for the question that is being asked, if any; one whose name is not resolved in a few seconds is left to
+    // itself.
     ~Companions();
 
     // After root was given up. Nothing is started when there are no companions.
     void start();
-    // Any thread; does not wait. A question that hangs, which only resolving a name can, is left to itself.
+    // Any thread; does not wait. No further question is asked.
     void stop();
     // Any thread; does not wait. Name and "running" or "unreachable", as it was when it was asked last; "unknown" until
     // then.
