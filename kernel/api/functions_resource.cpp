@@ -17,10 +17,16 @@ struct Save {
     std::optional<std::string> archive{};  // as JSON brought it; else it is the request's body
 };
 
+// 0: there is no such function.
+uint64_t revisionOf(const Call& call) {
+    const auto found = call.dependencies.functions.find(call.id);
+    return found ? (*found)->function.revision : 0;
+}
+
 Save saveOf(const Call& call, functions::Patch&& patch, bool fromArchive) {
     functions::SaveRequest request{.patch = std::move(patch),
                                    .caller = call.caller,
-                                   .ifRevision = ifMatch(call.request),
+                                   .ifRevision = ifMatch(call.request, revisionOf(call)),
                                    .async = prefersAsync(call.request)};
     if (call.clientGone) request.callerGone = [gone = call.clientGone] { return gone->load(); };
     return {.request = std::move(request), .fromArchive = fromArchive};
@@ -126,7 +132,7 @@ enum class Contents { shown, leftOut };
 Response answer(const Call& call, const functions::Saved& saved, Contents contents) {
     const auto& function = saved.entry->function;
     const std::string address = "/api/v1/functions/" + function.id;
-    std::string headers = etagLine(function.revision);
+    std::string headers = "ETag: " + etagOf(*saved.entry) + "\r\n";
     int status = 200;
     if (saved.building != 0) {
         status = 202;
@@ -216,9 +222,9 @@ Response readFunction(const Call& call) {
     if (!files) return failed(call, files.failure());
     const auto found = call.dependencies.functions.find(call.id);
     if (!found) return failed(call, found.failure());
-    const uint64_t revision = (*found)->function.revision;
-    if (ifNoneMatch(call.request, revision)) {
-        Response unchanged = json(call, 304, {}, etagLine(revision));
+    const std::string etag = etagOf(**found);
+    if (ifNoneMatch(call.request, etag)) {
+        Response unchanged = json(call, 304, {}, "ETag: " + etag + "\r\n");
         unchanged.headers.erase(0,
                                 unchanged.headers.find("\r\n") + 2);  // no content, no Content-Type
         return unchanged;
@@ -245,7 +251,7 @@ Response deleteFunction(const Call& call) {
         return failed(call, query.failure());
     return {.later = [call](Reply reply) {
         call.dependencies.functions.remove(
-            call.id, call.caller, ifMatch(call.request),
+            call.id, call.caller, ifMatch(call.request, revisionOf(call)),
             [call, reply = std::move(reply)](const base::Result<void>& removed) {
                 if (!removed) return reply(failed(call, removed.failure()));
                 reply({204, "X-Request-Id: " + requestIdOf(call.request) + "\r\n", {}});

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/json.hpp"
+#include "functions/document.hpp"
 #include "functions/sources.hpp"
 
 namespace cf::api {
@@ -59,12 +60,13 @@ bool anyItem(std::string_view field, Use&& use) {
     return false;
 }
 
+// Of a tag as etagOf() makes it; 0 of any other.
 uint64_t revisionOf(std::string_view etag) {
     if (etag.size() < 3 || etag.front() != '"' || etag.back() != '"') return 0;
     uint64_t revision = 0;
     const char* end = etag.data() + etag.size() - 1;
     const auto [stop, error] = std::from_chars(etag.data() + 1, end, revision);
-    return error == std::errc() && stop == end ? revision : 0;
+    return error == std::errc() && (stop == end || *stop == '-') ? revision : 0;
 }
 
 std::string headersOf(const Call& call, std::string_view contentType, std::string_view more) {
@@ -154,21 +156,31 @@ Response failed(const Call& call, const base::Failure& failure) {
     return problem(failure, call.request);
 }
 
-std::string etagLine(uint64_t revision) { return "ETag: \"" + std::to_string(revision) + "\"\r\n"; }
-
-std::optional<uint64_t> ifMatch(const http::Request& request) {
-    const std::string_view field = trim(request.header("If-Match"));
-    if (field.empty() || field == "*") return std::nullopt;
-    uint64_t revision = 0;
-    anyItem(field, [&](std::string_view etag) { return (revision = revisionOf(etag)) != 0; });
-    return revision;
+std::string etagOf(const functions::FunctionEntry& entry) {
+    const auto state = entry.shown().state;
+    return '"' + std::to_string(entry.function.revision) +
+           (state == functions::VersionState::ready
+                ? std::string()
+                : std::string("-") + functions::stateName(state)) +
+           '"';
 }
 
-bool ifNoneMatch(const http::Request& request, uint64_t revision) {
-    return anyItem(request.header("If-None-Match"), [&](std::string_view etag) {
-        if (etag.starts_with("W/"))
-            etag.remove_prefix(2);  // weak comparison, RFC 9110 section 13.1.2
-        return etag == "*" || revisionOf(etag) == revision;
+std::optional<uint64_t> ifMatch(const http::Request& request, uint64_t current) {
+    const std::string_view field = trim(request.header("If-Match"));
+    if (field.empty() || field == "*") return std::nullopt;
+    uint64_t asked = 0;
+    anyItem(field, [&](std::string_view etag) {
+        if (const uint64_t revision = revisionOf(etag); revision != 0) asked = revision;
+        return asked == current && asked != 0;
+    });
+    return asked;
+}
+
+bool ifNoneMatch(const http::Request& request, std::string_view etag) {
+    return anyItem(request.header("If-None-Match"), [&](std::string_view one) {
+        if (one.starts_with("W/"))
+            one.remove_prefix(2);  // weak comparison, RFC 9110 section 13.1.2
+        return one == "*" || one == etag;
     });
 }
 

@@ -61,12 +61,14 @@ Response json(const Call& call, int status, std::string body, std::string_view m
 Response plain(const Call& call, std::string_view contentType, std::string body);
 Response failed(const Call& call, const base::Failure& failure);
 
-// "ETag" line of a revision; the revision that If-Match asks for (0, which none has, when it is
-// none of ours).
-std::string etagLine(uint64_t revision);
-std::optional<uint64_t> ifMatch(const http::Request& request);
-// True when If-None-Match names `revision`, or anything ("*").
-bool ifNoneMatch(const http::Request& request, uint64_t revision);
+// What stands for a function as it is shown: its revision, and its state, which changes without a
+// revision while a start builds it again. With the quotes.
+std::string etagOf(const functions::FunctionEntry& entry);
+// The revision that If-Match asks for: of several the one that the function has, `current` (0: there
+// is no function). 0, which none has, when it is none of ours; nothing without a condition.
+std::optional<uint64_t> ifMatch(const http::Request& request, uint64_t current);
+// True when If-None-Match names `etag`, or anything ("*").
+bool ifNoneMatch(const http::Request& request, std::string_view etag);
 // True when If-None-Match asks for what does not exist yet ("*").
 bool asksForNew(const http::Request& request);
 // True when the Prefer header (RFC 7240) holds respond-async.

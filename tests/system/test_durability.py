@@ -121,6 +121,15 @@ class Restart(OwnPlatformTest):
         platform.stop()
         shutil.rmtree(platform.data / '.cloudfunction/artifacts')
         platform.start()
+        path = '/api/v1/functions/' + name
+        seen = self.get(path)
+
+        def is_ready():  # to a client that asks for what has changed
+            nonlocal seen
+            answer = self.call('GET', path, headers={'If-None-Match': seen.headers['ETag']})
+            seen = seen if answer.status == 304 else answer
+            return seen.json['state'] == 'ready'
+        wait_until(is_ready, 'it to be seen as ready')
         wait_until(lambda: self.invoke(name, 1, expect=None).status == 200, 'the artifact to be built again')
         self.assertEqual([1, 4], self.result(name, 1))
 

@@ -126,6 +126,10 @@ class FunctionsTest : public CppUnit::TestFixture {
                "precondition_failed");
         expect(client_.call("DELETE", hello, "", {{"If-Match", etag}}), 412, "precondition_failed");
         expect(client_.call("PATCH", hello, "{'timeout':10}", {{"If-Match", "*"}}), 200);
+        const std::string now = client_.call("GET", hello).headers.at("ETag");
+        expect(client_.call("PATCH", hello, "{'timeout':11}", {{"If-Match", "\"999\", " + now + ", \"998\""}}), 200);
+        expect(client_.call("PATCH", hello, "{'timeout':12}", {{"If-Match", "\"999\", " + now}}), 412,
+               "precondition_failed");
         expect(client_.call("PUT", hello, simple, {{"If-None-Match", "*"}}), 412,
                "precondition_failed");
         const char* other = "/api/v1/functions/other";
@@ -142,6 +146,7 @@ class FunctionsTest : public CppUnit::TestFixture {
         expect(answer, 202);
         CPPUNIT_ASSERT_EQUAL(std::string("building"), answer.at("/state"));
         CPPUNIT_ASSERT_EQUAL(std::string("[]"), answer.at("/live"));
+        CPPUNIT_ASSERT(answer.headers.at("ETag").ends_with("-building\""));
         const std::string version = answer.headers.at("Location");
         CPPUNIT_ASSERT_EQUAL("/api/v1/functions/" + answer.at("/id") + "/versions/1", version);
         CPPUNIT_ASSERT_EQUAL(std::string("building"), client_.call("GET", version).at("/state"));
