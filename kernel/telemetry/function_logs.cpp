@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <unordered_set>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -149,32 +150,56 @@ void FunctionLogs::writeLines(const std::string& id, std::string_view lines) {
 std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const LogQuery& query) {
     writer_.flush();
     const size_t most = std::min<size_t>(query.tail, 10'000);
+    const std::unordered_set<std::string_view> wanted(query.invocations.begin(),
+                                                      query.invocations.end());
     std::vector<std::string> lines;
-    const std::scoped_lock lock(filesMutex_);
-    if (!folders_.knows(functionId) || most == 0) return lines;
+    size_t bytes = 0;
     const auto take = [&](std::string_view text) {
         const auto line = parseLogLine(text);
-        if (!line) return true;
-        if (!query.invocations.empty() &&
-            std::find(query.invocations.begin(), query.invocations.end(), line->invocationId) ==
-                query.invocations.end())
-            return true;
-        lines.push_back(logLineJson(*line));
-        return lines.size() < most;
+        if (!line || (!wanted.empty() && !wanted.contains(line->invocationId))) return true;
+        std::string json = logLineJson(*line);
+        bytes += json.size() + 1;
+        if (bytes > query.bytes && !lines.empty()) return false;
+        lines.push_back(std::move(json));
+        return lines.size() < most && bytes < query.bytes;
     };
-    // Lines whose end is waited for are the newest.
-    const auto joiner = joiners_.find(functionId);
-    const std::string open = joiner == joiners_.end() ? "" : joiner->second.peek();
+    // A log that is rotated while it is read is read again. One that goes on like that is rotated so
+    // often because its files are small.
+    for (int attempts = 3; attempts > 0 && most > 0; --attempts) {
+        lines.clear();
+        bytes = 0;
+        if (readBackwards(functionId, take)) break;
+    }
+    std::reverse(lines.begin(), lines.end());
+    return lines;
+}
+
+// False: the log was rotated meanwhile.
+bool FunctionLogs::readBackwards(const std::string& id, const LogReader::Take& take) {
+    LogReader reader(folders_.file(id), options_.retention.files);
+    std::string open;
+    {
+        const std::scoped_lock lock(filesMutex_);
+        if (!folders_.knows(id)) return true;
+        // Lines whose end is waited for are the newest.
+        if (const auto joiner = joiners_.find(id); joiner != joiners_.end())
+            open = joiner->second.peek();
+        reader.open();
+    }
     bool more = true;
+    const auto takeMore = [&](std::string_view line) { return more = take(line); };
     for (std::string_view rest = open; more && !rest.empty();) {
         rest.remove_suffix(1);
         const size_t begin = rest.rfind('\n') + 1;  // npos + 1 is 0
-        more = take(rest.substr(begin));
+        takeMore(rest.substr(begin));
         rest = rest.substr(0, begin);
     }
-    if (more) readLogBackwards(folders_.file(functionId), options_.retention, take);
-    std::reverse(lines.begin(), lines.end());
-    return lines;
+    while (more) {
+        if (!reader.read(takeMore)) return false;
+        const std::scoped_lock lock(filesMutex_);
+        if (!reader.open()) break;
+    }
+    return true;
 }
 
 }  // namespace cf::telemetry

@@ -16,6 +16,7 @@
 #include "telemetry/log_folders.hpp"
 #include "telemetry/log_joiner.hpp"
 #include "telemetry/log_line.hpp"
+#include "telemetry/log_reader.hpp"
 #include "telemetry/writer.hpp"
 
 namespace cf::telemetry {
@@ -35,6 +36,7 @@ struct FunctionLogsOptions {
 
 struct LogQuery {
     size_t tail = 100;                       // lines from the end, at most 10 000
+    size_t bytes = 8u << 20;                 // of all their JSON, but for one line
     std::vector<std::string> invocations{};  // only lines of these; empty: all
 };
 
@@ -100,6 +102,7 @@ private:
                     LogJoiner::Clock::time_point now);
     void writeOpenLines(LogJoiner::Clock::time_point until);
     void writeLines(const std::string& id, std::string_view lines);
+    bool readBackwards(const std::string& id, const LogReader::Take& take);
 
     FunctionLogsOptions options_;
     Writer& writer_;
@@ -110,7 +113,8 @@ private:
     size_t queuedPieces_ = 0;
     std::atomic<uint64_t> cut_{0};
 
-    std::mutex filesMutex_;  // held while files are written or read; never taken by write()
+    // Held while files are written or opened, not while they are read; never taken by write().
+    std::mutex filesMutex_;
     LogFolders folders_;
     std::unordered_map<std::string, LogJoiner>
         joiners_;  // of functions with lines whose end is waited for

@@ -10,11 +10,11 @@
 
 namespace cf::telemetry {
 
-namespace {
-
-std::string numbered(const std::string& file, uint32_t number) {
+std::string rotatedLog(const std::string& file, uint32_t number) {
     return file + "." + std::to_string(number);
 }
+
+namespace {
 
 bool copyAll(int from, int to, off_t size) {
     for (off_t done = 0; done < size;) {
@@ -43,28 +43,13 @@ bool rotate(const std::string& file, int active, off_t size, const LogRetention&
             ::open(half.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, logFileMode));
         if (copy && copyAll(active, copy.get(), size)) {
             for (uint32_t n = retention.files - 1; n > 1; --n)
-                ::rename(numbered(file, n - 1).c_str(), numbered(file, n).c_str());
-            ::rename(half.c_str(), numbered(file, 1).c_str());
+                ::rename(rotatedLog(file, n - 1).c_str(), rotatedLog(file, n).c_str());
+            ::rename(half.c_str(), rotatedLog(file, 1).c_str());
         } else {
             ::unlink(half.c_str());
         }
     }
     return ::ftruncate(active, 0) == 0;
-}
-
-std::string readWhole(const std::string& file) {
-    const base::UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat info {};
-    std::string text;
-    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return text;
-    text.resize(static_cast<size_t>(info.st_size));
-    size_t have = 0;
-    for (ssize_t got;
-         have < text.size() && (got = ::pread(fd.get(), text.data() + have, text.size() - have,
-                                              static_cast<off_t>(have))) > 0;)
-        have += static_cast<size_t>(got);
-    text.resize(have);
-    return text;
 }
 
 }  // namespace
@@ -102,23 +87,9 @@ void expireLog(const std::string& file, const LogRetention& retention) {
         return ::stat(path.c_str(), &info) == 0 && info.st_mtime < oldest && info.st_size > 0;
     };
     for (uint32_t n = 1; n < retention.files; ++n)
-        if (expired(numbered(file, n))) ::unlink(numbered(file, n).c_str());
+        if (expired(rotatedLog(file, n))) ::unlink(rotatedLog(file, n).c_str());
     if (expired(file)) [[maybe_unused]]
         const int ignored = ::truncate(file.c_str(), 0);
-}
-
-void readLogBackwards(const std::string& file, const LogRetention& retention,
-                      const std::function<bool(std::string_view)>& take) {
-    for (uint32_t n = 0; n < retention.files; ++n) {
-        const std::string text = readWhole(n == 0 ? file : numbered(file, n));
-        for (std::string_view rest = text; !rest.empty();) {
-            if (rest.ends_with('\n')) rest.remove_suffix(1);
-            const size_t end = rest.rfind('\n');
-            const size_t begin = end == std::string_view::npos ? 0 : end + 1;
-            if (!take(rest.substr(begin))) return;
-            rest = rest.substr(0, begin);
-        }
-    }
 }
 
 }  // namespace cf::telemetry

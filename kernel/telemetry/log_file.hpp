@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -29,8 +28,7 @@ bool appendToLog(const std::string& file, std::string_view lines, const LogReten
 // retention says.
 void expireLog(const std::string& file, const LogRetention& retention);
 
-// Gives lines from the newest to the oldest to `take` until it returns false.
-void readLogBackwards(const std::string& file, const LogRetention& retention,
-                      const std::function<bool(std::string_view)>& take);
+// <file>.<number>
+std::string rotatedLog(const std::string& file, uint32_t number);
 
 }  // namespace cf::telemetry

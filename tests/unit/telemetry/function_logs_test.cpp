@@ -1,11 +1,15 @@
 // What functions print: where it goes, under which name, what a flood costs whom.
 #include "telemetry/function_logs.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <filesystem>
+#include <fstream>
+#include <new>
 
 #include "temp_folder.hpp"
 
@@ -20,6 +24,8 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(FunctionLogsTest);
     CPPUNIT_TEST(writesAndReads);
     CPPUNIT_TEST(oneInvocation);
+    CPPUNIT_TEST(aLargeLogIsReadInBlocks);
+    CPPUNIT_TEST(theNewestLinesThatFit);
     CPPUNIT_TEST(linesAreJoined);
     CPPUNIT_TEST(aLineWithoutAnEndIsWritten);
     CPPUNIT_TEST(othersReadNothing);
@@ -71,6 +77,43 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             size_t{3}, logs_->tail("fn_1", {.tail = 100, .invocations = {"01A", "01C"}}).size());
         CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 100, .invocations = {"01Z"}}).empty());
+    }
+
+    void aLargeLogIsReadInBlocks() {
+        logs_->ensureFunction("fn_1", "hello");
+        logs_->write("fn_1", "01A", LogStream::output, "first\n");
+        writer_->flush();
+        const std::string file = *folder_ / "hello/logs/function.log";
+        const std::string line = readFile(file);
+        {
+            std::ofstream out(file, std::ios::app);
+            for (int i = 0; i < 300'000; ++i) out << line;  // 20 MB
+        }
+        logs_->write("fn_1", "01B", LogStream::output, "last\n");
+        CPPUNIT_ASSERT(logs_->tail("fn_1", {.tail = 1}).at(0).find("last") != std::string::npos);
+        rlimit before{};
+        ::getrlimit(RLIMIT_DATA, &before);
+        const rlimit little{dataBytes() + (8u << 20), before.rlim_max};
+        ::setrlimit(RLIMIT_DATA, &little);
+        std::vector<std::string> lines;
+        try {
+            lines = logs_->tail("fn_1", {.tail = 1, .invocations = {"none"}});
+            lines = logs_->tail("fn_1", {.tail = 2});
+        } catch (const std::bad_alloc&) {
+        }
+        ::setrlimit(RLIMIT_DATA, &before);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, lines.size());
+    }
+
+    void theNewestLinesThatFit() {
+        logs_->ensureFunction("fn_1", "hello");
+        for (int i = 0; i < 10; ++i)
+            logs_->write("fn_1", "01A", LogStream::output, std::to_string(i) + std::string(1000, 'x') + "\n");
+        const auto lines = logs_->tail("fn_1", {.tail = 100, .bytes = 4000});
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, lines.size());
+        CPPUNIT_ASSERT(lines.front().find("\"7xxx") != std::string::npos);
+        CPPUNIT_ASSERT(lines.back().find("\"9xxx") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, logs_->tail("fn_1", {.tail = 100, .bytes = 10}).size());
     }
 
     void linesAreJoined() {
@@ -264,6 +307,13 @@ public:
     }
 
 private:
+    // Of this process, without what it only maps (proc_pid_statm(5)).
+    static size_t dataBytes() {
+        size_t pages[6]{};
+        std::ifstream statm("/proc/self/statm");
+        for (size_t& one : pages) statm >> one;
+        return pages[5] * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    }
     unsigned modeOf(const char* path) {
         struct stat info {};
         CPPUNIT_ASSERT_EQUAL(0, ::stat((*folder_ / path).c_str(), &info));

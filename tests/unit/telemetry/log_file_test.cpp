@@ -7,10 +7,12 @@
 
 #include <filesystem>
 
+#include "telemetry/log_reader.hpp"
 #include "temp_folder.hpp"
 
 namespace cf::test {
 
+using telemetry::LogReader;
 using telemetry::LogRetention;
 
 class LogFileTest : public CppUnit::TestFixture {
@@ -18,6 +20,8 @@ class LogFileTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(rotates);
     CPPUNIT_TEST(keepsItsInode);
     CPPUNIT_TEST(readsBackwards);
+    CPPUNIT_TEST(readsLongLines);
+    CPPUNIT_TEST(whatIsRotatedWhileItIsRead);
     CPPUNIT_TEST(onlyOneFile);
     CPPUNIT_TEST(expires);
     CPPUNIT_TEST(noSuchFolder);
@@ -49,12 +53,54 @@ public:
 
     void readsBackwards() {
         for (int i = 0; i < 6; ++i) CPPUNIT_ASSERT(append(std::to_string(i) + "234567\n"));
-        std::string seen;
-        telemetry::readLogBackwards(file(), retention_, [&](std::string_view line) {
-            seen += line[0];
-            return seen.size() < 5;
-        });
-        CPPUNIT_ASSERT_EQUAL(std::string("54321"), seen);
+        CPPUNIT_ASSERT_EQUAL(std::string("54321"), firstLetters(5));
+        std::filesystem::remove(file() + ".1");
+        CPPUNIT_ASSERT_EQUAL(std::string("5410"), firstLetters(5));
+    }
+
+    // Lines begin and end in any place of the blocks that are read.
+    void readsLongLines() {
+        retention_.fileBytes = 1u << 30;
+        std::vector<std::string> lines;
+        for (size_t i = 0; i < 500; ++i)
+            lines.push_back(std::string(i * i * 7919 % 3001 + (i % 50 == 0 ? 70'000 : 0),
+                                        static_cast<char>('a' + i % 26)));
+        for (const std::string& line : lines) CPPUNIT_ASSERT(append(line + "\n"));
+        const auto expectAll = [&] {
+            size_t left = lines.size();
+            LogReader reader(file(), 3);
+            CPPUNIT_ASSERT(reader.open());
+            CPPUNIT_ASSERT(reader.read([&](std::string_view line) {
+                CPPUNIT_ASSERT(left > 0 && lines[--left] == line);
+                return true;
+            }));
+            CPPUNIT_ASSERT_EQUAL(size_t{0}, left);
+            CPPUNIT_ASSERT(!reader.open());
+        };
+        expectAll();
+        // Not ours, and not kept in memory.
+        CPPUNIT_ASSERT(append(std::string(1'000'000, 'x') + "\nlast\n"));
+        lines.push_back("last");
+        expectAll();
+    }
+
+    void whatIsRotatedWhileItIsRead() {
+        for (int i = 0; i < 6; ++i) CPPUNIT_ASSERT(append(std::to_string(i) + "234567\n"));
+        LogReader reader(file(), retention_.files);
+        CPPUNIT_ASSERT(reader.open());
+        CPPUNIT_ASSERT(reader.read([](std::string_view) { return true; }));
+        // What was the first rotated file is the second one now.
+        for (int i = 6; i < 8; ++i) CPPUNIT_ASSERT(append(std::to_string(i) + "234567\n"));
+        CPPUNIT_ASSERT(reader.open());
+        CPPUNIT_ASSERT(reader.read([](std::string_view line) { return line == "3234567"; }));
+        CPPUNIT_ASSERT(!reader.open());
+
+        LogReader another(file(), retention_.files);
+        CPPUNIT_ASSERT(another.open());
+        CPPUNIT_ASSERT_MESSAGE("it is told", !another.read([&](std::string_view) {
+            for (int i = 8; i < 10; ++i) CPPUNIT_ASSERT(append(std::to_string(i) + "234567\n"));
+            return false;
+        }));
     }
 
     void onlyOneFile() {
@@ -81,6 +127,16 @@ public:
 
 private:
     std::string file() const { return *folder_ / "function.log"; }
+    std::string firstLetters(size_t most) const {
+        std::string seen;
+        LogReader reader(file(), retention_.files);
+        while (seen.size() < most && reader.open())
+            CPPUNIT_ASSERT(reader.read([&](std::string_view line) {
+                seen += line[0];
+                return seen.size() < most;
+            }));
+        return seen;
+    }
     bool append(const std::string& line) {
         return telemetry::appendToLog(file(), line, retention_);
     }
