@@ -11,6 +11,29 @@
 
 namespace cf::telemetry {
 
+namespace {
+
+size_t linesOf(std::string_view text) {
+    const auto ends = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+    return text.empty() || text.ends_with('\n') ? ends : ends + 1;
+}
+
+// How much of `text` has room where each of its lines gets a head.
+size_t fitting(std::string_view text, size_t room) {
+    if (text.size() + linesOf(text) * logHeadBytes <= room) return text.size();
+    size_t size = 0;
+    while (size < text.size() && room > logHeadBytes) {
+        room -= logHeadBytes;
+        const size_t end = std::min(text.find('\n', size), text.size() - 1) + 1;
+        const size_t taken = std::min(room, end - size);
+        size += taken;
+        room -= taken;
+    }
+    return size;
+}
+
+}  // namespace
+
 FunctionLogs::FunctionLogs(FunctionLogsOptions options, Writer& writer)
     : options_(std::move(options)),
       writer_(writer),
@@ -50,10 +73,10 @@ void FunctionLogs::write(std::string_view functionId, std::string_view invocatio
     const int64_t now = base::unixMs(base::WallClock::now());
     const std::scoped_lock lock(queueMutex_);
     Pending& pending = pendingOf(functionId);
-    const size_t room =
-        mayQueue(pending)
-            ? std::min(options_.functionBytes - pending.bytes, options_.queuedBytes - queuedBytes_)
-            : 0;
+    const size_t room = mayQueue(pending)
+                            ? std::min(fitting(text, options_.functionBytes - pending.bytes),
+                                       options_.queuedBytes - queuedBytes_)
+                            : 0;
     if (text.size() > room) {
         pending.cut += text.size() - room;
         cut_.fetch_add(text.size() - room, std::memory_order_relaxed);
@@ -75,7 +98,7 @@ bool FunctionLogs::mayQueue(const Pending& pending) const {
 }
 
 void FunctionLogs::queue(Pending& pending, Piece&& piece) {
-    pending.bytes += piece.text.size();
+    pending.bytes += piece.text.size() + linesOf(piece.text) * logHeadBytes;
     queuedBytes_ += piece.text.size();
     ++queuedPieces_;
     pending.pieces.push_back(std::move(piece));
@@ -112,7 +135,7 @@ void FunctionLogs::joinPieces(const std::string& id, const Pending& pending,
     if (!folders_.knows(id)) return;
     LogJoiner& joiner = joiners_[id];
     std::string lines;
-    lines.reserve(pending.bytes + pending.pieces.size() * 64);
+    lines.reserve(pending.bytes);
     for (const Piece& piece : pending.pieces) {
         if (piece.text.empty())
             joiner.finish(lines, piece.invocationId);
@@ -163,8 +186,8 @@ std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const
         lines.push_back(std::move(json));
         return lines.size() < most && bytes < query.bytes;
     };
-    // A log that is rotated while it is read is read again. One that goes on like that is rotated so
-    // often because its files are small.
+    // A log that is rotated while it is read is read again; not for ever, where files are so small
+    // that it is always so.
     for (int attempts = 3; attempts > 0 && most > 0; --attempts) {
         lines.clear();
         bytes = 0;

@@ -24,8 +24,9 @@ namespace cf::telemetry {
 struct FunctionLogsOptions {
     std::string workDir{};  // see LogFolders
     LogRetention retention{};
-    size_t functionBytes = 512u << 10;  // that one function may print between two writes (200 ms)
-    size_t queuedBytes = 16u << 20;     // of all functions; also of lines whose end is waited for
+    // That one function may print between two writes (200 ms), with what stands before each line.
+    size_t functionBytes = 512u << 10;
+    size_t queuedBytes = 16u << 20;  // of all functions; also of lines whose end is waited for
     // Texts and ends of invocations between two writes, of one function and of all; each takes some
     // 200 bytes besides its text.
     size_t functionPieces = 16'384;
@@ -83,7 +84,7 @@ private:
     };
     struct Pending {
         std::vector<Piece> pieces{};
-        size_t bytes = 0;
+        size_t bytes = 0;  // as they will be in the file, about
         size_t cut = 0;
     };
     struct ViewHash {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -52,6 +53,27 @@ bool rotate(const std::string& file, int active, off_t size, const LogRetention&
     return ::ftruncate(active, 0) == 0;
 }
 
+// The size of the lines at the beginning that fit into `room`.
+size_t linesWithin(std::string_view lines, uint64_t room) {
+    return room == 0 ? 0 : lines.rfind('\n', room - 1) + 1;  // npos + 1 is 0
+}
+
+bool writeAll(int fd, std::string_view lines, off_t size) {
+    while (!lines.empty()) {
+        const ssize_t put = ::write(fd, lines.data(), lines.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) {
+            // Half a line would be taken for a whole one later.
+            const int error = errno;
+            [[maybe_unused]] const int ignored = ::ftruncate(fd, size);
+            errno = error;
+            return false;
+        }
+        lines.remove_prefix(static_cast<size_t>(put));
+    }
+    return true;
+}
+
 }  // namespace
 
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention) {
@@ -59,22 +81,19 @@ bool appendToLog(const std::string& file, std::string_view lines, const LogReten
         ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, logFileMode));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return false;
-    off_t size = info.st_size;
-    if (size > 0 && static_cast<uint64_t>(size) + lines.size() > retention.fileBytes) {
-        if (!rotate(file, fd.get(), size, retention)) return false;
-        size = 0;
-    }
-    for (std::string_view rest = lines; !rest.empty();) {
-        const ssize_t put = ::write(fd.get(), rest.data(), rest.size());
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) {
-            // Half a line would be taken for a whole one later.
-            const int error = errno;
-            [[maybe_unused]] const int ignored = ::ftruncate(fd.get(), size);
-            errno = error;
-            return false;
+    uint64_t size = static_cast<uint64_t>(info.st_size);
+    while (!lines.empty()) {
+        const uint64_t room = retention.fileBytes - std::min(retention.fileBytes, size);
+        size_t part = lines.size() <= room ? lines.size() : linesWithin(lines, room);
+        if (part == 0 && size > 0) {
+            if (!rotate(file, fd.get(), static_cast<off_t>(size), retention)) return false;
+            size = 0;
+            continue;
         }
-        rest.remove_prefix(static_cast<size_t>(put));
+        if (part == 0) part = std::min(lines.find('\n'), lines.size() - 1) + 1;
+        if (!writeAll(fd.get(), lines.substr(0, part), static_cast<off_t>(size))) return false;
+        size += part;
+        lines.remove_prefix(part);
     }
     return true;
 }

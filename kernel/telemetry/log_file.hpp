@@ -20,8 +20,8 @@ struct LogRetention {
     std::chrono::hours age{14 * 24};
 };
 
-// Appends whole lines, rotating first when they do not fit. False with errno set: nothing was
-// written.
+// Appends whole lines, rotating where the next one does not fit. False with errno set: what is
+// missing are lines from one on to the last.
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention);
 
 // Deletes rotated files, and empties the active one, that were last written longer ago than the

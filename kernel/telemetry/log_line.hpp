@@ -23,6 +23,7 @@ struct LogLine {
     std::string_view text{};
 };
 
+constexpr size_t logHeadBytes = 60;         // of what stands before the text, about
 constexpr size_t logLineLimit = 16u << 10;  // bytes of text; longer lines are broken into several
 
 // How much of `text`, which holds no line end, makes a line: at most the limit, not ending inside

@@ -37,6 +37,7 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(whatLiesInTheWayStays);
     CPPUNIT_TEST(aFloodIsCutAndHarmsNoOther);
     CPPUNIT_TEST(manyShortLinesAreCut);
+    CPPUNIT_TEST(emptyLinesTakeRoom);
     CPPUNIT_TEST(unsafeNames);
     CPPUNIT_TEST_SUITE_END();
 
@@ -108,7 +109,8 @@ public:
     void theNewestLinesThatFit() {
         logs_->ensureFunction("fn_1", "hello");
         for (int i = 0; i < 10; ++i)
-            logs_->write("fn_1", "01A", LogStream::output, std::to_string(i) + std::string(1000, 'x') + "\n");
+            logs_->write("fn_1", "01A", LogStream::output,
+                         std::to_string(i) + std::string(1000, 'x') + "\n");
         const auto lines = logs_->tail("fn_1", {.tail = 100, .bytes = 4000});
         CPPUNIT_ASSERT_EQUAL(size_t{3}, lines.size());
         CPPUNIT_ASSERT(lines.front().find("\"7xxx") != std::string::npos);
@@ -261,7 +263,7 @@ public:
     }
 
     void aFloodIsCutAndHarmsNoOther() {
-        open({.functionBytes = 1000, .queuedBytes = 1500});
+        open({.functionBytes = 1600, .queuedBytes = 1500});
         logs_->ensureFunction("fn_1", "loud");
         logs_->ensureFunction("fn_2", "quiet");
         for (int i = 0; i < 100; ++i)
@@ -296,6 +298,18 @@ public:
         CPPUNIT_ASSERT_EQUAL(uint64_t{100}, logs_->cutBytes());
         print("fn_2", 5);
         CPPUNIT_ASSERT_EQUAL(size_t{6}, logs_->tail("fn_2", {}).size());
+    }
+
+    // Sixty bytes in the file for one that is printed.
+    void emptyLinesTakeRoom() {
+        open({.functionBytes = 10'000});
+        logs_->ensureFunction("fn_1", "loud");
+        logs_->write("fn_1", "01A", LogStream::output, std::string(500, '\n') + "the end");
+        CPPUNIT_ASSERT_EQUAL(uint64_t{507 - 163}, logs_->cutBytes());
+        logs_->write("fn_1", "01A", LogStream::output, "no room\n");
+        CPPUNIT_ASSERT_EQUAL(size_t{164}, logs_->tail("fn_1", {.tail = 1000}).size());
+        logs_->write("fn_1", "01A", LogStream::output, "line\n");
+        CPPUNIT_ASSERT_EQUAL(size_t{165}, logs_->tail("fn_1", {.tail = 1000}).size());
     }
 
     void unsafeNames() {

@@ -18,6 +18,7 @@ using telemetry::LogRetention;
 class LogFileTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(LogFileTest);
     CPPUNIT_TEST(rotates);
+    CPPUNIT_TEST(manyLinesAtOnce);
     CPPUNIT_TEST(keepsItsInode);
     CPPUNIT_TEST(readsBackwards);
     CPPUNIT_TEST(readsLongLines);
@@ -39,6 +40,21 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             std::ptrdiff_t{3},
             std::distance(std::filesystem::directory_iterator(folder_->path()), {}));
+    }
+
+    void manyLinesAtOnce() {
+        std::string lines;
+        for (int i = 0; i < 100; ++i) lines += std::to_string(i % 10) + "234567\n";
+        CPPUNIT_ASSERT(append(lines));
+        CPPUNIT_ASSERT_EQUAL(std::string("8234567\n9234567\n"), readFile(file()));
+        CPPUNIT_ASSERT_EQUAL(std::string("6234567\n7234567\n"), readFile(file() + ".1"));
+        CPPUNIT_ASSERT_EQUAL(std::string("4234567\n5234567\n"), readFile(file() + ".2"));
+        // A line that no file has room for is one all the same.
+        const std::string longLine(50, 'x');
+        CPPUNIT_ASSERT(append(longLine + "\n" + longLine + "\nlast\n"));
+        CPPUNIT_ASSERT_EQUAL(std::string("last\n"), readFile(file()));
+        CPPUNIT_ASSERT_EQUAL(longLine + "\n", readFile(file() + ".1"));
+        CPPUNIT_ASSERT_EQUAL(longLine + "\n", readFile(file() + ".2"));
     }
 
     void keepsItsInode() {
