@@ -431,6 +431,7 @@ api::Health Platform::health() const {
         health.bytes.emplace_back("records", recorder_->counts().bytes);
         if (auto trouble = recorder_->trouble(); !trouble.empty()) health.problems.push_back(std::move(trouble));
     }
+    if (auto trouble = logs_->trouble(); !trouble.empty()) health.problems.push_back(std::move(trouble));
     return health;
 }
 

@@ -124,6 +124,7 @@ void FunctionLogs::drain() {
     for (const auto& [id, joiner] : joiners_) waiting += joiner.bytes();
     writeOpenLines(waiting > options_.queuedBytes ? LogJoiner::Clock::time_point::max()
                                                   : now - options_.linePatience);
+    retryFailing(now);
     if (now < nextExpiry_) return;
     nextExpiry_ = now + std::chrono::hours(1);
     for (const std::string& id : folders_.ids()) expireLog(folders_.file(id), options_.retention);
@@ -163,11 +164,68 @@ void FunctionLogs::writeOpenLines(LogJoiner::Clock::time_point until) {
 
 void FunctionLogs::writeLines(const std::string& id, std::string_view lines) {
     if (lines.empty() || !folders_.knows(id)) return;
-    if (appendToLog(folders_.file(id), lines, options_.retention)) return;
+    if (!tellLoss(id) || !append(id, lines)) noteLoss(id, lines.size(), errno);
+}
+
+bool FunctionLogs::append(const std::string& id, std::string_view lines) {
+    if (appendToLog(folders_.file(id), lines, options_.retention)) return true;
+    return errno == ENOENT && folders_.mend(id) &&
+           appendToLog(folders_.file(id), lines, options_.retention);
+}
+
+// True: everything before is in the file, or the file says that it is not.
+bool FunctionLogs::tellLoss(const std::string& id) {
+    const auto found = losses_.find(id);
+    if (found == losses_.end()) return true;
+    const Loss& loss = found->second;
+    std::string line;
+    appendLogLines(line, base::unixMs(base::WallClock::now()), "", LogStream::platform,
+                   "[lost: " + std::to_string(loss.bytes) + " bytes could not be written since " +
+                       base::rfc3339(base::fromUnixMs(loss.sinceMs)) + ": " + loss.why + "]");
+    if (!append(id, line)) return false;
+    losses_.erase(found);
+    return true;
+}
+
+void FunctionLogs::noteLoss(const std::string& id, size_t bytes, int error) {
+    Loss& loss = losses_[id];
+    if (loss.sinceMs == 0) loss.sinceMs = base::unixMs(base::WallClock::now());
+    loss.bytes += bytes;
+    loss.why = std::strerror(error);
     const auto now = std::chrono::steady_clock::now();
     if (now - complained_ < std::chrono::minutes(1)) return;
     complained_ = now;
-    base::logError("telemetry", "cannot write " + folders_.file(id) + ": " + std::strerror(errno));
+    base::logError("telemetry", "cannot write " + folders_.file(id) + ": " + loss.why);
+}
+
+// Also of functions that print nothing more.
+void FunctionLogs::retryFailing(std::chrono::steady_clock::time_point now) {
+    if (losses_.empty() && !failing_) return;
+    failing_ = true;
+    if (now >= nextRetry_) {
+        nextRetry_ = now + options_.retry;
+        std::vector<std::string> ids;
+        for (const auto& [id, loss] : losses_) ids.push_back(id);
+        for (const std::string& id : ids)
+            if (!folders_.knows(id))
+                losses_.erase(id);
+            else
+                tellLoss(id);
+    }
+    std::string trouble;
+    failing_ = !losses_.empty();
+    if (const auto first = losses_.begin(); failing_)
+        trouble = "log files of functions cannot be written (" + std::to_string(losses_.size()) +
+                  "): " + folders_.file(first->first) + ": " + first->second.why;
+    else
+        base::logWarning("telemetry", "log files of functions are written again");
+    const std::scoped_lock lock(troubleMutex_);
+    trouble_ = std::move(trouble);
+}
+
+std::string FunctionLogs::trouble() const {
+    const std::scoped_lock lock(troubleMutex_);
+    return trouble_;
 }
 
 std::vector<std::string> FunctionLogs::tail(const std::string& functionId, const LogQuery& query) {

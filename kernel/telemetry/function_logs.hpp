@@ -33,6 +33,7 @@ struct FunctionLogsOptions {
     size_t queuedPieces = 131'072;
     // How long a line's end is waited for.
     std::chrono::milliseconds linePatience{1000};
+    std::chrono::milliseconds retry{1000};  // of files that could not be written
 };
 
 struct LogQuery {
@@ -73,6 +74,8 @@ public:
     // is seen, also a line whose end is waited for.
     std::vector<std::string> tail(const std::string& functionId, const LogQuery& query);
 
+    // A sentence as long as some cannot be written; they say themselves what is missing in them.
+    std::string trouble() const;
     uint64_t cutBytes() const { return cut_.load(std::memory_order_relaxed); }
 
 private:
@@ -93,6 +96,11 @@ private:
             return std::hash<std::string_view>{}(text);
         }
     };
+    struct Loss {
+        int64_t sinceMs = 0;
+        uint64_t bytes = 0;
+        std::string why{};
+    };
     using Queue = std::unordered_map<std::string, Pending, ViewHash, std::equal_to<>>;
 
     Pending& pendingOf(std::string_view functionId);
@@ -103,6 +111,10 @@ private:
                     LogJoiner::Clock::time_point now);
     void writeOpenLines(LogJoiner::Clock::time_point until);
     void writeLines(const std::string& id, std::string_view lines);
+    bool append(const std::string& id, std::string_view lines);
+    bool tellLoss(const std::string& id);
+    void noteLoss(const std::string& id, size_t bytes, int error);
+    void retryFailing(std::chrono::steady_clock::time_point now);
     bool readBackwards(const std::string& id, const LogReader::Take& take);
 
     FunctionLogsOptions options_;
@@ -121,6 +133,12 @@ private:
         joiners_;  // of functions with lines whose end is waited for
     std::chrono::steady_clock::time_point nextExpiry_;
     std::chrono::steady_clock::time_point complained_{};
+    std::chrono::steady_clock::time_point nextRetry_{};
+    std::unordered_map<std::string, Loss> losses_;  // of functions whose file cannot be written
+    bool failing_ = false;
+
+    mutable std::mutex troubleMutex_;
+    std::string trouble_;
 };
 
 }  // namespace cf::telemetry

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -69,12 +70,20 @@ void LogFolders::ensure(const std::string& id, const std::string& name) {
     if (known == name) return;
     if (!known.empty())
         unlink(id, known);
-    else if (foldersThere_.erase(id) == 0)
-        makeFolder(id);
+    else if ((foldersThere_.erase(id) == 0 || ::access(folderOf(id).c_str(), F_OK) != 0) &&
+             !makeFolder(id))
+        base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
     known = name;
     const auto there = linksThere_.find(name);
     if (there == linksThere_.end() || there->second != std::string(byId) + id) link(id, name);
     if (there != linksThere_.end()) linksThere_.erase(there);
+}
+
+bool LogFolders::mend(const std::string& id) const {
+    const auto known = names_.find(id);
+    if (known == names_.end() || !makeFolder(id)) return false;
+    link(id, known->second);
+    return true;
 }
 
 void LogFolders::remove(const std::string& id) {
@@ -92,17 +101,16 @@ std::vector<std::string> LogFolders::ids() const {
     return ids;
 }
 
-void LogFolders::makeFolder(const std::string& id) const {
+bool LogFolders::makeFolder(const std::string& id) const {
     std::error_code error;
     const std::string folder = workDir_ + "/.by-id/" + id;
     fs::create_directory(workDir_ + "/.by-id", error);
     ::mkdir(folder.c_str(), 0750);
-    ::mkdir((folder + "/logs").c_str(), 0750);
+    ::mkdir(folderOf(id).c_str(), 0750);
     // There from the beginning, so that a `tail -f` that starts before the first call sees it.
     const base::UniqueFd empty(
         ::open(file(id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, logFileMode));
-    if (!empty)
-        base::logWarning("telemetry", "cannot create " + file(id) + ": " + std::strerror(errno));
+    return static_cast<bool>(empty);
 }
 
 void LogFolders::link(const std::string& id, const std::string& name) const {

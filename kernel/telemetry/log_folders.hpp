@@ -24,17 +24,22 @@ public:
     void begin(const std::vector<std::pair<std::string, std::string>>& functions);
     // A function is there under this name: new, renamed, or as before.
     void ensure(const std::string& id, const std::string& name);
+    // Somebody removed what ensure() made; false when it cannot be made again.
+    bool mend(const std::string& id) const;
     // A function is gone, its logs with it.
     void remove(const std::string& id);
 
     bool knows(const std::string& id) const { return names_.contains(id); }
     std::string file(const std::string& id) const {
-        return workDir_ + "/.by-id/" + id + "/logs/function.log";
+        return folderOf(id) + "/function.log";
     }
     std::vector<std::string> ids() const;
 
 private:
-    void makeFolder(const std::string& id) const;
+    std::string folderOf(const std::string& id) const {
+        return workDir_ + "/.by-id/" + id + "/logs";
+    }
+    bool makeFolder(const std::string& id) const;
     void link(const std::string& id, const std::string& name) const;
     void unlink(const std::string& id, const std::string& name) const;
 

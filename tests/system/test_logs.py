@@ -1,5 +1,5 @@
 """What functions print and what calls leave behind: log files, records."""
-from platform_fixture import AGAINST, SystemTest, wait_until
+from platform_fixture import AGAINST, OwnPlatformTest, SystemTest, wait_until
 
 PRINT = {
     'python': 'import logging, sys\ndef handler(event):\n    print("printed", event)\n    logging.warning("logged %s", event)\n'
@@ -122,3 +122,22 @@ class Logs(SystemTest):
 
     def test_an_invocation_that_never_was(self):
         self.assertProblem(self.get('/api/v1/invocations/01J00000000000000000000000'), 404, 'not_found')
+
+
+class Files(OwnPlatformTest):
+    def test_health_tells_of_logs_that_cannot_be_written(self):
+        platform = self.start()
+        name = self.function('python', 'def handler(event):\n    print(event)\n')
+        file = platform.data / name / 'logs/function.log'
+
+        def problems():
+            return [p for p in self.get('/api/health').json['problems'] if 'function.log' in p]
+        file.unlink()
+        file.mkdir()
+        self.invoke(name, 'lost')
+        wait_until(problems, 'health to tell')
+        file.rmdir()
+        wait_until(lambda: not problems(), 'health to be content')
+        self.invoke(name, 'kept')
+        lines = wait_until(lambda: self.get(f'/api/v1/functions/{name}/logs').json['lines'][1:], 'the line that was kept')
+        self.assertEqual('kept', lines[0]['text'])

@@ -34,6 +34,8 @@ class FunctionLogsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(removing);
     CPPUNIT_TEST(theStartCleansUp);
     CPPUNIT_TEST(theStartMakesNothingAnew);
+    CPPUNIT_TEST(whatSomebodyRemovedComesBack);
+    CPPUNIT_TEST(whatCannotBeWrittenIsTold);
     CPPUNIT_TEST(whatLiesInTheWayStays);
     CPPUNIT_TEST(aFloodIsCutAndHarmsNoOther);
     CPPUNIT_TEST(manyShortLinesAreCut);
@@ -250,6 +252,62 @@ public:
         CPPUNIT_ASSERT_EQUAL(before.st_ino, after.st_ino);
         CPPUNIT_ASSERT(fs::exists(*folder_ / "here/logs/function.log"));
         CPPUNIT_ASSERT(!fs::exists(fs::symlink_status(*folder_ / "moved")));
+    }
+
+    void whatSomebodyRemovedComesBack() {
+        logs_->ensureFunction("fn_1", "hello");
+        const auto printAndRead = [this] {
+            logs_->write("fn_1", "01A", LogStream::output, "again\n");
+            writer_->flush();
+            CPPUNIT_ASSERT(readFile(*folder_ / "hello/logs/function.log").ends_with("again\n"));
+            CPPUNIT_ASSERT_EQUAL(std::string(), logs_->trouble());
+        };
+        for (const char* what :
+             {"hello/logs", ".by-id/fn_1", ".by-id", "hello/logs/function.log"}) {
+            fs::remove_all(*folder_ / what);
+            printAndRead();
+        }
+        fs::remove_all(*folder_ / ".by-id");
+        fs::remove(*folder_ / "hello");
+        printAndRead();
+        fs::remove_all(*folder_ / "hello/logs");
+        open({});
+        logs_->begin({{"fn_1", "hello"}});
+        CPPUNIT_ASSERT_MESSAGE("at the start", fs::exists(*folder_ / "hello/logs/function.log"));
+    }
+
+    void whatCannotBeWrittenIsTold() {
+        open({.retry = std::chrono::milliseconds(0)});
+        logs_->ensureFunction("fn_1", "hello");
+        const std::string file = *folder_ / "hello/logs/function.log";
+        fs::remove(file);
+        fs::create_directory(file);
+        for (int i = 0; i < 2; ++i) {
+            logs_->write("fn_1", "01A", LogStream::output, "lost\n");
+            writer_->flush();
+        }
+        const std::string trouble = logs_->trouble();
+        CPPUNIT_ASSERT_MESSAGE(trouble, trouble.starts_with("log files of functions cannot be "
+                                                            "written (1): " +
+                                                            folder_->path()) &&
+                                            trouble.ends_with(": Is a directory"));
+        fs::remove(file);
+        writer_->flush();  // without another line
+        CPPUNIT_ASSERT_EQUAL(std::string(), logs_->trouble());
+        logs_->write("fn_1", "01A", LogStream::output, "kept\n");
+        const auto lines = logs_->tail("fn_1", {});
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, lines.size());
+        CPPUNIT_ASSERT_MESSAGE(
+            lines[0], lines[0].find("platform\",\"text\":\"[lost: ") != std::string::npos);
+        CPPUNIT_ASSERT(lines[1].find("kept") != std::string::npos);
+        fs::remove(file);
+        fs::create_directory(file);
+        logs_->write("fn_1", "01A", LogStream::output, "lost\n");
+        writer_->flush();
+        CPPUNIT_ASSERT(!logs_->trouble().empty());
+        logs_->removeFunction("fn_1");
+        writer_->flush();
+        CPPUNIT_ASSERT_EQUAL(std::string(), logs_->trouble());
     }
 
     void whatLiesInTheWayStays() {
