@@ -224,6 +224,7 @@ base::Result<void> Platform::openTelemetry() {
     options.workDir = data_.path();
     options.retention.fileBytes = settings_.logBytes;
     options.retention.files = settings_.logFiles;
+    options.retention.age = std::chrono::hours(24) * settings_.logDays;
     logs_ = std::make_unique<telemetry::FunctionLogs>(options, *writer_);
     recordReader_ = std::make_unique<RecordReader>(recorder_.get(), *logs_);
     return {};

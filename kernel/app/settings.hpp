@@ -67,6 +67,7 @@ struct Settings {
     uint64_t recordBytes = 0;
     uint64_t logBytes = 0;
     uint32_t logFiles = 0;
+    uint32_t logDays = 0;
     std::string logLevel{};
     std::map<std::string, std::string> companions{};  // health.services.<name> -> URL
     std::map<std::string, std::string> executorProperties{};  // "<id>.<key>" -> value

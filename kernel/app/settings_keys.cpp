@@ -209,6 +209,7 @@ const std::vector<Key>& keys() {
         k.push_back(number("records.max_bytes", &Settings::recordBytes, 1'073'741'824, 1'048'576, 1'099'511'627'776));
         k.push_back(number("logs.max_bytes", &Settings::logBytes, 10'485'760, 4096, 1'099'511'627'776));
         k.push_back(number("logs.files", &Settings::logFiles, 5, 1, 1000));
+        k.push_back(number("logs.days", &Settings::logDays, 14, 1, 3650));
         k.push_back(word("log.level", &Settings::logLevel, "info", {"debug", "info", "warning", "error"}));
         return k;
     }();

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/unique_fd.hpp"
 
@@ -51,6 +53,13 @@ bool rotate(const std::string& file, int active, off_t size, const LogRetention&
         }
     }
     return ::ftruncate(active, 0) == 0;
+}
+
+// 0: none.
+uint32_t numberOf(std::string_view text) {
+    uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc{} && end == text.data() + text.size() ? number : 0;
 }
 
 // The size of the lines at the beginning that fit into `room`.
@@ -105,8 +114,16 @@ void expireLog(const std::string& file, const LogRetention& retention) {
         struct stat info {};
         return ::stat(path.c_str(), &info) == 0 && info.st_mtime < oldest && info.st_size > 0;
     };
-    for (uint32_t n = 1; n < retention.files; ++n)
-        if (expired(rotatedLog(file, n))) ::unlink(rotatedLog(file, n).c_str());
+    const std::filesystem::path active(file);
+    const std::string prefix = active.filename().string() + ".";
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(active.parent_path(), error), end;
+         !error && at != end; at.increment(error)) {
+        const std::string path = at->path().string(), name = at->path().filename().string();
+        if (!name.starts_with(prefix)) continue;
+        const uint32_t number = numberOf(std::string_view(name).substr(prefix.size()));
+        if (number >= retention.files || (number > 0 && expired(path))) ::unlink(path.c_str());
+    }
     if (expired(file)) [[maybe_unused]]
         const int ignored = ::truncate(file.c_str(), 0);
 }

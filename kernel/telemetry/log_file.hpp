@@ -25,7 +25,7 @@ struct LogRetention {
 bool appendToLog(const std::string& file, std::string_view lines, const LogRetention& retention);
 
 // Deletes rotated files, and empties the active one, that were last written longer ago than the
-// retention says.
+// retention says; deletes rotated files beyond its number, which was larger once.
 void expireLog(const std::string& file, const LogRetention& retention);
 
 // <file>.<number>

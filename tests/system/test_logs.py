@@ -1,4 +1,7 @@
 """What functions print and what calls leave behind: log files, records."""
+import os
+import time
+
 from platform_fixture import AGAINST, OwnPlatformTest, SystemTest, wait_until
 
 PRINT = {
@@ -141,3 +144,15 @@ class Files(OwnPlatformTest):
         self.invoke(name, 'kept')
         lines = wait_until(lambda: self.get(f'/api/v1/functions/{name}/logs').json['lines'][1:], 'the line that was kept')
         self.assertEqual('kept', lines[0]['text'])
+
+    def test_old_files_go(self):
+        platform = self.start({'logs.files': 3, 'logs.days': 1})
+        name = self.function('python', 'def handler(event):\n    print(event)\n')
+        platform.stop()
+        folder = platform.data / name / 'logs'
+        days = {'function.log.1': 0, 'function.log.2': 2, 'function.log.3': 0, 'function.log.77': 0}
+        for file, age in days.items():
+            (folder / file).write_text('rotated\n')
+            os.utime(folder / file, (time.time() - age * 86400,) * 2)
+        platform.start()
+        wait_until(lambda: sorted(file.name for file in folder.iterdir()) == ['function.log', 'function.log.1'], 'old files to go')

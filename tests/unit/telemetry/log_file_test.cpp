@@ -25,6 +25,7 @@ class LogFileTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(whatIsRotatedWhileItIsRead);
     CPPUNIT_TEST(onlyOneFile);
     CPPUNIT_TEST(expires);
+    CPPUNIT_TEST(fewerFilesThanBefore);
     CPPUNIT_TEST(noSuchFolder);
     CPPUNIT_TEST_SUITE_END();
 
@@ -135,6 +136,24 @@ public:
         CPPUNIT_ASSERT(std::filesystem::exists(file()) && readFile(file()).empty());
         CPPUNIT_ASSERT(std::filesystem::exists(file() + ".1"));
         CPPUNIT_ASSERT(!std::filesystem::exists(file() + ".2"));
+    }
+
+    void fewerFilesThanBefore() {
+        retention_.files = 12;
+        for (int i = 0; i < 30; ++i) CPPUNIT_ASSERT(append(std::to_string(i % 10) + "234567\n"));
+        writeFile(file() + ".saved", "of the operator");
+        CPPUNIT_ASSERT(std::filesystem::exists(file() + ".11"));
+        retention_.files = 2;
+        telemetry::expireLog(file(), retention_);
+        CPPUNIT_ASSERT_EQUAL(std::string("8234567\n9234567\n"), readFile(file()));
+        CPPUNIT_ASSERT_EQUAL(std::string("6234567\n7234567\n"), readFile(file() + ".1"));
+        CPPUNIT_ASSERT_EQUAL(std::string("of the operator"), readFile(file() + ".saved"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::ptrdiff_t{3},
+            std::distance(std::filesystem::directory_iterator(folder_->path()), {}));
+        retention_.files = 1;
+        telemetry::expireLog(file(), retention_);
+        CPPUNIT_ASSERT(!std::filesystem::exists(file() + ".1"));
     }
 
     void noSuchFolder() {
