@@ -27,8 +27,18 @@ namespace {
 constexpr int schemaVersion = 1;
 // A disk that damages one file after the other shall not be filled with them.
 constexpr auto anewInterval = std::chrono::hours(1);
-constexpr Int trimRows =
-    5000;  // at once: about 20 ms, so that fresh records do not wait behind old ones
+// What one trim does: some 20 ms, so that fresh records do not wait behind old ones. Each piece is
+// a transaction that gives back about so many pages; the WAL grows to what one writes.
+constexpr int trimPieces = 16;
+constexpr Int trimPages = 64;
+constexpr Int fewestRows = 8, mostRows = 1024;
+constexpr Int vacuumPages = 1000;
+// Rows at either end among which old ones are looked for.
+constexpr const char* trimReach = "5000";
+// Unused pages that stay in the file, for what comes next.
+constexpr Int sparePages = 256;
+constexpr uint64_t walBytes = 4u << 20;
+constexpr const char* busyTimeout = "PRAGMA busy_timeout = 2000";
 // Rows between two pauses of a write, some 10 us each.
 constexpr size_t smallestPiece = 16;
 constexpr size_t pausesAtMost = 64;
@@ -106,7 +116,7 @@ Session openSession(const std::string& file) {
     // One second: for a file that cannot be opened Poco tries again for as long as this, by default
     // a minute.
     Session session(sqlite::Connector::KEY, file, 1);
-    session << "PRAGMA busy_timeout = 2000", now;
+    session << busyTimeout, now;
     return session;
 }
 
@@ -114,6 +124,9 @@ void prepareSchema(Session& session) {
     session << "PRAGMA auto_vacuum = INCREMENTAL", now;  // has an effect on an empty file only
     session << "PRAGMA journal_mode = WAL", now;
     session << "PRAGMA synchronous = NORMAL", now;
+    // Some builds of SQLite fill deleted pages with zeros, which costs as much as writing them.
+    session << "PRAGMA secure_delete = FAST", now;
+    session << "PRAGMA journal_size_limit = " + std::to_string(walBytes), now;
     const Int version = scalar(session, "PRAGMA user_version");
     if (version == schemaVersion) return;
     if (version > schemaVersion)
@@ -174,6 +187,35 @@ struct RecordStore::State {
           insertPrinted(writer) {
         insertPrinted << "INSERT OR IGNORE INTO printed (invocation_id, log) VALUES (?,?)", use(id),
             use(printed);
+    }
+
+    Int usedPages() {
+        return scalar(writer, "PRAGMA page_count") - scalar(writer, "PRAGMA freelist_count");
+    }
+
+    // Deletes up to so many records older than that, from one end of the ids; how many there were.
+    // Ids and times have the same order, unless the clock was changed.
+    Int cut(const std::string& order, Int olderThan, Int rows) {
+        const std::string chosen =
+            " WHERE invocation_id IN (SELECT invocation_id FROM (SELECT invocation_id, "
+            "received_at_ms FROM invocation ORDER BY invocation_id " +
+            order + " LIMIT " + trimReach + ") WHERE received_at_ms < ? LIMIT ?)";
+        writer << "BEGIN IMMEDIATE", now;
+        writer << "DELETE FROM printed" + chosen, use(olderThan), use(rows), now;
+        Statement cut(writer);
+        cut << "DELETE FROM invocation" + chosen, use(olderThan), use(rows);
+        const auto gone = static_cast<Int>(cut.execute());
+        writer << "COMMIT", now;
+        return gone;
+    }
+
+    void rollBack() {
+        try {
+            writer << busyTimeout, now;  // a checkpoint may have failed without it
+            writer << "ROLLBACK", now;
+        } catch (const Poco::Exception&) {
+            // SQLite has rolled back by itself (disk full, I/O error).
+        }
     }
 
     Session writer;
@@ -239,11 +281,7 @@ base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& recor
         s.writer << "COMMIT", now;
         return {};
     } catch (const Poco::Exception& exception) {
-        try {
-            if (state_) state_->writer << "ROLLBACK", now;
-        } catch (const Poco::Exception&) {
-            // SQLite has rolled back by itself (disk full, I/O error).
-        }
+        if (state_) state_->rollBack();
         if (state_ && isDamage(exception)) beginAnew(exception.displayText());
         return base::Failure{.reason = "store_failed", .detail = exception.displayText()};
     }
@@ -253,30 +291,39 @@ bool RecordStore::trim(std::chrono::milliseconds age, uint64_t maxBytes) {
     if (!state_) return false;
     State& s = *state_;
     try {
-        Int oldest = base::unixMs(base::WallClock::now()) - age.count();
-        const Int pages =
-            scalar(s.writer, "PRAGMA page_count") - scalar(s.writer, "PRAGMA freelist_count");
-        const bool tooLarge =
-            static_cast<uint64_t>(pages * scalar(s.writer, "PRAGMA page_size")) > maxBytes;
-        if (tooLarge) oldest = INT64_MAX;
-        // Ids and times have the same order, so the oldest rows are the first of the tree.
-        std::string last;
-        s.writer << "SELECT invocation_id FROM invocation ORDER BY invocation_id LIMIT 1 OFFSET ?",
-            into(last), bind(trimRows), now;
-        s.writer << "BEGIN IMMEDIATE", now;
-        Statement cut(s.writer);
-        cut << "DELETE FROM invocation WHERE invocation_id IN (SELECT invocation_id FROM "
-               "invocation ORDER BY invocation_id LIMIT ?)"
-               " AND received_at_ms < ?",
-            bind(trimRows), use(oldest);
-        const size_t gone = cut.execute();
-        s.writer << "DELETE FROM printed WHERE invocation_id < (SELECT "
-                    "coalesce(min(invocation_id), '~') FROM invocation)",
-            now;
-        s.writer << "COMMIT", now;
-        if (gone > 0) s.writer << "PRAGMA incremental_vacuum(2000)", now;
-        return gone == static_cast<size_t>(trimRows);
+        const Int oldest = base::unixMs(base::WallClock::now()) - age.count();
+        const Int pageBytes = scalar(s.writer, "PRAGMA page_size");
+        const Int most = static_cast<Int>(maxBytes) / pageBytes;
+        const Int spare = std::min(sparePages, most / 16);
+        bool more = true;
+        Int rows = fewestRows;
+        for (int piece = 0; more && piece < trimPieces; ++piece) {
+            const Int used = s.usedPages();
+            const bool tooLarge = used > most - spare;
+            Int gone = s.cut("ASC", tooLarge ? INT64_MAX : oldest, rows);
+            // Of a time when the clock was ahead.
+            if (!tooLarge) gone = std::max(gone, s.cut("DESC", oldest, rows));
+            more = gone == rows;
+            rows = used - s.usedPages() < trimPages ? std::min(mostRows, rows * 2)
+                                                    : std::max(fewestRows, rows / 2);
+        }
+        if (more) return true;
+        const Int unused = scalar(s.writer, "PRAGMA freelist_count") - spare;
+        if (unused > 0)
+            s.writer << "PRAGMA incremental_vacuum(" +
+                            std::to_string(std::min(unused, vacuumPages)) + ")",
+                now;
+        if (unused > vacuumPages) return true;
+        // Only a checkpoint takes them from the files. It does not wait for others who read.
+        const auto pages = static_cast<uint64_t>(scalar(s.writer, "PRAGMA page_count") * pageBytes);
+        if (fileBytes("") > pages || fileBytes("-wal") > walBytes) {
+            s.writer << "PRAGMA busy_timeout = 0", now;
+            s.writer << "PRAGMA wal_checkpoint(TRUNCATE)", now;
+            s.writer << busyTimeout, now;
+        }
+        return false;
     } catch (const Poco::Exception& exception) {
+        s.rollBack();
         base::logWarning("telemetry",
                          "old invocation records could not be deleted: " + exception.displayText());
         return false;
@@ -355,14 +402,11 @@ base::Result<std::vector<std::string>> RecordStore::withRequestId(const std::str
     }
 }
 
-uint64_t RecordStore::bytes() const {
-    uint64_t sum = 0;
-    for (const char* suffix : {"", "-wal"}) {
-        struct stat info {};
-        if (::stat((file_ + suffix).c_str(), &info) == 0)
-            sum += static_cast<uint64_t>(info.st_size);
-    }
-    return sum;
+uint64_t RecordStore::fileBytes(const char* suffix) const {
+    struct stat info {};
+    return ::stat((file_ + suffix).c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
+
+uint64_t RecordStore::bytes() const { return fileBytes("") + fileBytes("-wal"); }
 
 }  // namespace cf::telemetry

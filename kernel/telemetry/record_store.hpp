@@ -36,8 +36,8 @@ public:
     // of a millisecond, or of more rows where there are over 1000: 63 times at most.
     base::Result<void> write(
         const std::vector<InvocationRecord>& records, const std::function<void()>& pause = [] {});
-    // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`.
-    // True: there is more.
+    // Writer thread: deletes some of what is older than `age` or, oldest first, above `maxBytes`,
+    // and makes the file smaller. True: there is more.
     bool trim(std::chrono::milliseconds age, uint64_t maxBytes);
 
     // Any thread, one at a time inside. Newest first; without what the invocation printed.
@@ -53,6 +53,7 @@ private:
     struct State;
     explicit RecordStore(std::string file);
     void beginAnew(const std::string& why);
+    uint64_t fileBytes(const char* suffix) const;
 
     const std::string file_;
     std::mutex readers_;            // one reads at a time; the writer takes it to change state_

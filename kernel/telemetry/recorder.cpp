@@ -8,6 +8,13 @@ namespace cf::telemetry {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+constexpr size_t rowBytes = 500;  // of a record without texts, about
+constexpr auto trimTime = std::chrono::milliseconds(100), trimTimeAtMost = trimTime * 10;
+
+}  // namespace
+
 base::Result<std::unique_ptr<Recorder>> Recorder::open(RecorderOptions options, Writer& writer) {
     auto store = RecordStore::open(options.file);
     if (!store) return std::move(store).failure();
@@ -74,10 +81,24 @@ void Recorder::drain() {
     }
     lastDrain_ = now;
     if (!batch_.empty()) note(store_->write(batch_, [this] { writer_.giveWay(); }));
+    for (const InvocationRecord& record : batch_)
+        untrimmedBytes_ += record.log.size() + record.errorMessage.size() + rowBytes;
     batch_.clear();
-    if (now < nextTrim_) return;
-    nextTrim_ = now + (store_->trim(options_.age, options_.maxBytes) ? std::chrono::seconds(0)
-                                                                     : std::chrono::seconds(60));
+    if (now >= nextTrim_ || untrimmedBytes_ >= options_.maxBytes / 16) trim();
+}
+
+// Some of it: what comes meanwhile shall not wait for long, unless it comes faster than it goes.
+void Recorder::trim() {
+    untrimmedBytes_ = 0;
+    const auto begin = Clock::now();
+    const bool late = store_->bytes() / 2 > options_.maxBytes;
+    const auto end = begin + (late ? trimTimeAtMost : trimTime);
+    bool more = store_->trim(options_.age, options_.maxBytes);
+    while (more && Clock::now() < end) {
+        writer_.giveWay();
+        more = store_->trim(options_.age, options_.maxBytes);
+    }
+    nextTrim_ = more ? begin : begin + std::chrono::seconds(60);
 }
 
 // A failing disk is told once a minute, its end once.

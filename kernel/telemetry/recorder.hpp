@@ -20,7 +20,7 @@ struct RecorderOptions {
     std::string file{};                  // <data>/records.db
     std::string node{};                  // names this machine in records; may be empty
     std::chrono::hours age{30 * 24};     // kept at most so long
-    uint64_t maxBytes = 1ull << 30;      // of the file
+    uint64_t maxBytes = 1ull << 30;      // of the file, for some seconds more
     uint32_t successesPerSecond = 2000;  // written at most; the rest is sampled out
     size_t queuedFailures = 10'000;      // waiting for the writer at most
     size_t queuedBytes = 32u << 20;      // of printed text waiting; beyond it records go without
@@ -60,6 +60,7 @@ public:
 private:
     Recorder(RecorderOptions options, Writer& writer, std::unique_ptr<RecordStore> store);
     void drain();
+    void trim();
     void note(const base::Result<void>& kept);
 
     RecorderOptions options_;
@@ -86,6 +87,7 @@ private:
     std::chrono::steady_clock::time_point nextComplaint_{};
     std::chrono::steady_clock::time_point lastDrain_;
     std::chrono::steady_clock::time_point nextTrim_;
+    uint64_t untrimmedBytes_ = 0;  // written since the last look
 };
 
 }  // namespace cf::telemetry

@@ -26,6 +26,8 @@ class RecordStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(pausesWhileItWrites);
     CPPUNIT_TEST(oldOnesGo);
     CPPUNIT_TEST(tooManyGo);
+    CPPUNIT_TEST(theFilesBecomeSmaller);
+    CPPUNIT_TEST(aClockThatWasWrong);
     CPPUNIT_TEST(damagedFileIsSetAside);
     CPPUNIT_TEST(damageWhileInUseIsSetAside);
     CPPUNIT_TEST(laterReleaseIsSetAside);
@@ -130,7 +132,7 @@ public:
 
     void tooManyGo() {
         std::vector<InvocationRecord> records;
-        for (uint64_t i = 0; i < 8000; ++i) records.push_back(sampleRecord(i));
+        for (uint64_t i = 0; i < 20'000; ++i) records.push_back(sampleRecord(i));
         CPPUNIT_ASSERT(store_->write(records));
         constexpr uint64_t limit = 800'000;
         int rounds = 1;
@@ -138,9 +140,51 @@ public:
         CPPUNIT_ASSERT(rounds >= 2);
         CPPUNIT_ASSERT(!store_->find(sampleId(0)));
         // Below the limit nothing more goes.
-        CPPUNIT_ASSERT(store_->write({sampleRecord(9000)}));
+        CPPUNIT_ASSERT(store_->write({sampleRecord(30'000)}));
         CPPUNIT_ASSERT(!store_->trim(std::chrono::hours(1), limit));
-        CPPUNIT_ASSERT(store_->find(sampleId(9000)));
+        CPPUNIT_ASSERT(store_->find(sampleId(30'000)));
+    }
+
+    void theFilesBecomeSmaller() {
+        std::vector<InvocationRecord> records;
+        for (uint64_t i = 0; i < 1000; ++i) {
+            records.push_back(sampleRecord(i));
+            records.back().log = std::string(16'000, 'x');
+        }
+        CPPUNIT_ASSERT(store_->write(records));
+        CPPUNIT_ASSERT(store_->bytes() > 16'000'000);
+        constexpr uint64_t limit = 2'000'000;
+        while (store_->trim(std::chrono::hours(1), limit)) {
+        }
+        CPPUNIT_ASSERT(std::filesystem::file_size(file()) <= limit);
+        CPPUNIT_ASSERT(std::filesystem::file_size(file() + "-wal") <= 4u << 20);
+        CPPUNIT_ASSERT(store_->find(sampleId(999)));
+        CPPUNIT_ASSERT_EQUAL(size_t{16'000}, store_->find(sampleId(999))->log.size());
+        const auto left = store_->list({.functionId = "fn_a", .limit = 1000})->size();
+        CPPUNIT_ASSERT_MESSAGE("not more than needed", left > 50 && left < 125);
+        // The rest grows old.
+        while (store_->trim(std::chrono::milliseconds(-1000), limit)) {
+        }
+        CPPUNIT_ASSERT(store_->bytes() < limit / 8);
+    }
+
+    void aClockThatWasWrong() {
+        constexpr int64_t hour = 3'600'000;
+        std::vector<InvocationRecord> records;
+        for (uint64_t i = 0; i < 300; ++i) records.push_back(sampleRecord(i));
+        for (auto& record : records) record.log = "printed";
+        // Ids of a past that never was, and of a future that is over.
+        for (size_t i = 100; i < 300; ++i)
+            if (i < 200 || i >= 290) records[i].receivedAtMs -= 2 * hour;
+        CPPUNIT_ASSERT(store_->write(records));
+        while (store_->trim(std::chrono::hours(1), 1u << 30)) {
+        }
+        CPPUNIT_ASSERT_EQUAL(size_t{190},
+                             store_->list({.functionId = "fn_a", .limit = 1000})->size());
+        for (const uint64_t id : {0, 99, 200, 289}) CPPUNIT_ASSERT(store_->find(sampleId(id)));
+        for (const uint64_t id : {100, 199, 290, 299}) CPPUNIT_ASSERT(!store_->find(sampleId(id)));
+        CPPUNIT_ASSERT(store_->write({sampleRecord(150)}));
+        CPPUNIT_ASSERT_EQUAL(std::string(), store_->find(sampleId(150))->log);
     }
 
     void damagedFileIsSetAside() {

@@ -24,6 +24,7 @@ class RecorderTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(successesAboveTheRate);
     CPPUNIT_TEST(failuresHaveRoomOfTheirOwn);
     CPPUNIT_TEST(printedTextIsBounded);
+    CPPUNIT_TEST(theFileHasItsLimit);
     CPPUNIT_TEST(manyThreads);
     CPPUNIT_TEST_SUITE_END();
 
@@ -105,6 +106,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(InvocationRecord::messageLimit, first->errorMessage.size());
         CPPUNIT_ASSERT_EQUAL(std::string(), last->log);
         CPPUNIT_ASSERT_EQUAL(size_t{100'000}, last->logDropped);
+    }
+
+    // Not a minute later.
+    void theFileHasItsLimit() {
+        open({.maxBytes = 1u << 20}, std::chrono::hours(1));
+        (void)recorder_->find("");  // the first look
+        for (uint64_t i = 0; i < 1000; ++i) {
+            auto record = sampleRecord(i);
+            record.log = std::string(16'000, 'x');
+            recorder_->record(std::move(record));
+        }
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        constexpr uint64_t wal = 4u << 20;
+        do (void)recorder_->find("");
+        while (recorder_->counts().bytes > (1u << 20) + wal &&
+               std::chrono::steady_clock::now() < end);
+        CPPUNIT_ASSERT(recorder_->counts().bytes <= (1u << 20) + wal);
+        CPPUNIT_ASSERT(recorder_->find(sampleId(999)));
     }
 
     void manyThreads() {
