@@ -1,7 +1,9 @@
 #include "telemetry/recorder.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 
 namespace cf::telemetry {
@@ -53,6 +55,7 @@ void Recorder::record(InvocationRecord record) {
     }
     if (!success && queuedFailures_ >= options_.queuedFailures) {
         dropped_.fetch_add(1, std::memory_order_relaxed);
+        ++overflow_;
         return;
     }
     if (queuedText_ + record.log.size() > options_.queuedBytes) {
@@ -66,6 +69,7 @@ void Recorder::record(InvocationRecord record) {
 
 void Recorder::drain() {
     const auto now = Clock::now();
+    size_t overflow = 0;
     const double elapsed = std::min(1.0, std::chrono::duration<double>(now - lastDrain_).count());
     {
         const std::scoped_lock lock(mutex_);
@@ -76,10 +80,12 @@ void Recorder::drain() {
         const double unused =
             static_cast<double>(successRoom_ - std::min(successRoom_, queuedSuccesses_));
         successRoom_ = static_cast<size_t>(std::min(perSecond, unused + perSecond * elapsed));
+        overflow = std::exchange(overflow_, 0);
         queuedSuccesses_ = queuedFailures_ = queuedText_ = 0;
         full_.store(successRoom_ == 0, std::memory_order_relaxed);
     }
     lastDrain_ = now;
+    if (overflow > 0 || untoldOverflow_ > 0) noteOverflow(overflow);
     if (!batch_.empty()) note(store_->write(batch_, [this] { writer_.giveWay(); }));
     for (const InvocationRecord& record : batch_)
         untrimmedBytes_ += record.log.size() + record.errorMessage.size() + rowBytes;
@@ -119,9 +125,29 @@ void Recorder::note(const base::Result<void>& kept) {
     trouble_ = kept ? "" : lost + ": " + kept.failure().detail;
 }
 
+// Told once a minute.
+void Recorder::noteOverflow(size_t records) {
+    untoldOverflow_ += records;
+    const auto now = Clock::now();
+    if (records > 0) {
+        const std::scoped_lock lock(troubleMutex_);
+        overflowTrouble_ = "records of failed calls had no room at " +
+                           base::rfc3339(base::WallClock::now()) + ": " +
+                           std::to_string(dropped_.load()) + " records are missing by now";
+        overflowUntil_ = now + options_.overflowTold;
+    }
+    if (now < nextOverflowComplaint_) return;
+    nextOverflowComplaint_ = now + std::chrono::minutes(1);
+    base::logWarning("telemetry", std::to_string(std::exchange(untoldOverflow_, 0)) +
+                                      " records of failed calls were dropped: more came than are "
+                                      "kept for the disk (" +
+                                      std::to_string(options_.queuedFailures) + ")");
+}
+
 std::string Recorder::trouble() const {
     const std::scoped_lock lock(troubleMutex_);
-    return trouble_;
+    if (overflowTrouble_.empty() || Clock::now() >= overflowUntil_) return trouble_;
+    return trouble_.empty() ? overflowTrouble_ : trouble_ + "; " + overflowTrouble_;
 }
 
 base::Result<std::vector<InvocationRecord>> Recorder::list(const RecordQuery& query) {

@@ -24,6 +24,8 @@ struct RecorderOptions {
     uint32_t successesPerSecond = 2000;  // written at most; the rest is sampled out
     size_t queuedFailures = 10'000;      // waiting for the writer at most
     size_t queuedBytes = 32u << 20;      // of printed text waiting; beyond it records go without
+    // How long trouble() tells of records that had no room.
+    std::chrono::milliseconds overflowTold = std::chrono::minutes(1);
 };
 
 class Recorder {
@@ -53,7 +55,8 @@ public:
         uint64_t bytes = 0;       // on disk
     };
     Counts counts() const;
-    // A sentence as long as the disk takes no records; empty when the last ones were written.
+    // A sentence as long as the disk takes no records, or while records of failures had no room;
+    // empty when all is well.
     std::string trouble() const;
     const std::string& node() const { return options_.node; }
 
@@ -62,6 +65,7 @@ private:
     void drain();
     void trim();
     void note(const base::Result<void>& kept);
+    void noteOverflow(size_t records);
 
     RecorderOptions options_;
     Writer& writer_;
@@ -72,6 +76,7 @@ private:
     size_t queuedSuccesses_ = 0;
     size_t queuedFailures_ = 0;
     size_t queuedText_ = 0;
+    size_t overflow_ = 0;  // failures that had no room
     size_t successRoom_;
     std::atomic<bool> full_{false};
     std::atomic<uint64_t> sampledOut_{0};
@@ -80,10 +85,14 @@ private:
 
     mutable std::mutex troubleMutex_;
     std::string trouble_;
+    std::string overflowTrouble_;
+    std::chrono::steady_clock::time_point overflowUntil_{};
 
     // Writer thread only.
     std::vector<InvocationRecord> batch_;
     uint64_t lost_ = 0;  // since the disk took the last ones
+    uint64_t untoldOverflow_ = 0;
+    std::chrono::steady_clock::time_point nextOverflowComplaint_{};
     std::chrono::steady_clock::time_point nextComplaint_{};
     std::chrono::steady_clock::time_point lastDrain_;
     std::chrono::steady_clock::time_point nextTrim_;

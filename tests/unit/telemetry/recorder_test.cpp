@@ -23,6 +23,7 @@ class RecorderTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(writtenAtTheEnd);
     CPPUNIT_TEST(successesAboveTheRate);
     CPPUNIT_TEST(failuresHaveRoomOfTheirOwn);
+    CPPUNIT_TEST(whatHadNoRoomIsTold);
     CPPUNIT_TEST(printedTextIsBounded);
     CPPUNIT_TEST(theFileHasItsLimit);
     CPPUNIT_TEST(manyThreads);
@@ -90,6 +91,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             size_t{5}, recorder_->list({.functionId = "fn_a", .status = Status::success})->size());
         CPPUNIT_ASSERT_EQUAL(uint64_t{10}, recorder_->counts().dropped);
+    }
+
+    void whatHadNoRoomIsTold() {
+        open({.queuedFailures = 10}, std::chrono::hours(1));
+        for (uint64_t i = 0; i < 15; ++i) recorder_->record(sampleRecord(i, Status::failure));
+        CPPUNIT_ASSERT_EQUAL(std::string(), recorder_->trouble());
+        writer_->flush();
+        const std::string trouble = recorder_->trouble();
+        CPPUNIT_ASSERT_MESSAGE(trouble,
+                               trouble.starts_with("records of failed calls had no room") &&
+                                   trouble.ends_with(": 5 records are missing by now"));
+        tearDown();
+        setUp();
+        open({.queuedFailures = 1, .overflowTold = std::chrono::milliseconds(0)},
+             std::chrono::hours(1));
+        for (uint64_t i = 0; i < 2; ++i) recorder_->record(sampleRecord(i, Status::failure));
+        writer_->flush();
+        CPPUNIT_ASSERT_EQUAL_MESSAGE("not for ever", std::string(), recorder_->trouble());
     }
 
     void printedTextIsBounded() {
