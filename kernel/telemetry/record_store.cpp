@@ -269,6 +269,9 @@ base::Result<void> RecordStore::write(const std::vector<InvocationRecord>& recor
         State& s = *state_;
         const size_t piece = std::max(smallestPiece, records.size() / pausesAtMost + 1);
         s.writer << "BEGIN IMMEDIATE", now;
+        // Writes a page though nothing changes; an empty transaction writes none.
+        if (records.empty())
+            s.writer << "PRAGMA user_version = " + std::to_string(schemaVersion), now;
         for (size_t i = 0; i < records.size(); ++i) {
             const InvocationRecord& record = records[i];
             if (i > 0 && i % piece == 0) pause();

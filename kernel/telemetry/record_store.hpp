@@ -32,7 +32,8 @@ public:
     ~RecordStore();
 
     // Writer thread. One transaction; a failure says why nothing was written. Records beyond the
-    // first with the same id are left out. `pause` is called between pieces of 16 rows, some tenths
+    // first with the same id are left out; without any it only shows whether the disk takes
+    // something. `pause` is called between pieces of 16 rows, some tenths
     // of a millisecond, or of more rows where there are over 1000: 63 times at most.
     base::Result<void> write(
         const std::vector<InvocationRecord>& records, const std::function<void()>& pause = [] {});

@@ -86,7 +86,9 @@ void Recorder::drain() {
     }
     lastDrain_ = now;
     if (overflow > 0 || untoldOverflow_ > 0) noteOverflow(overflow);
-    if (!batch_.empty()) note(store_->write(batch_, [this] { writer_.giveWay(); }));
+    // Without calls nothing else would find that the disk takes records again.
+    if (!batch_.empty() || (lost_ > 0 && now >= nextProbe_))
+        note(store_->write(batch_, [this] { writer_.giveWay(); }));
     for (const InvocationRecord& record : batch_)
         untrimmedBytes_ += record.log.size() + record.errorMessage.size() + rowBytes;
     batch_.clear();
@@ -111,10 +113,17 @@ void Recorder::trim() {
 void Recorder::note(const base::Result<void>& kept) {
     (kept ? written_ : dropped_).fetch_add(batch_.size(), std::memory_order_relaxed);
     if (kept && lost_ == 0) return;
-    if (!kept) lost_ += batch_.size();
+    if (!kept) {
+        if (lost_ == 0) lostSince_ = base::WallClock::now();
+        lost_ += batch_.size();
+        nextProbe_ = Clock::now() + options_.probe;
+    }
+    const std::string since = base::rfc3339(lostSince_);
     const std::string lost = std::to_string(lost_) + " invocation records could not be written";
     if (kept) {
-        base::logWarning("telemetry", lost + "; now they are written again");
+        base::logWarning("telemetry", lost + " from " + since + " to " +
+                                          base::rfc3339(base::WallClock::now()) +
+                                          "; now they are written again");
         lost_ = 0;
         nextComplaint_ = {};
     } else if (Clock::now() >= nextComplaint_) {
@@ -122,7 +131,7 @@ void Recorder::note(const base::Result<void>& kept) {
         base::logError("telemetry", lost + ": " + kept.failure().detail);
     }
     const std::scoped_lock lock(troubleMutex_);
-    trouble_ = kept ? "" : lost + ": " + kept.failure().detail;
+    trouble_ = kept ? "" : lost + ": " + kept.failure().detail + " (since " + since + ")";
 }
 
 // Told once a minute.

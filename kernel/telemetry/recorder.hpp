@@ -11,19 +11,21 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "telemetry/record_store.hpp"
 #include "telemetry/writer.hpp"
 
 namespace cf::telemetry {
 
 struct RecorderOptions {
-    std::string file{};                  // <data>/records.db
-    std::string node{};                  // names this machine in records; may be empty
-    std::chrono::hours age{30 * 24};     // kept at most so long
-    uint64_t maxBytes = 1ull << 30;      // of the file, for some seconds more
-    uint32_t successesPerSecond = 2000;  // written at most; the rest is sampled out
-    size_t queuedFailures = 10'000;      // waiting for the writer at most
-    size_t queuedBytes = 32u << 20;      // of printed text waiting; beyond it records go without
+    std::string file{};                     // <data>/records.db
+    std::string node{};                     // names this machine in records; may be empty
+    std::chrono::hours age{30 * 24};        // kept at most so long
+    uint64_t maxBytes = 1ull << 30;         // of the file, for some seconds more
+    uint32_t successesPerSecond = 2000;     // written at most; the rest is sampled out
+    size_t queuedFailures = 10'000;         // waiting for the writer at most
+    size_t queuedBytes = 32u << 20;         // of printed text waiting; beyond it records go without
+    std::chrono::milliseconds probe{1000};  // of a disk that took no records
     // How long trouble() tells of records that had no room.
     std::chrono::milliseconds overflowTold = std::chrono::minutes(1);
 };
@@ -91,6 +93,8 @@ private:
     // Writer thread only.
     std::vector<InvocationRecord> batch_;
     uint64_t lost_ = 0;  // since the disk took the last ones
+    base::WallClock::time_point lostSince_{};
+    std::chrono::steady_clock::time_point nextProbe_{};
     uint64_t untoldOverflow_ = 0;
     std::chrono::steady_clock::time_point nextOverflowComplaint_{};
     std::chrono::steady_clock::time_point nextComplaint_{};

@@ -3,7 +3,9 @@
 #include "telemetry/recorder.hpp"
 
 #include <cppunit/extensions/HelperMacros.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <thread>
 
 #include "samples.hpp"
@@ -23,6 +25,7 @@ class RecorderTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(writtenAtTheEnd);
     CPPUNIT_TEST(successesAboveTheRate);
     CPPUNIT_TEST(failuresHaveRoomOfTheirOwn);
+    CPPUNIT_TEST(aDiskThatIsFullForAWhile);
     CPPUNIT_TEST(whatHadNoRoomIsTold);
     CPPUNIT_TEST(printedTextIsBounded);
     CPPUNIT_TEST(theFileHasItsLimit);
@@ -91,6 +94,30 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             size_t{5}, recorder_->list({.functionId = "fn_a", .status = Status::success})->size());
         CPPUNIT_ASSERT_EQUAL(uint64_t{10}, recorder_->counts().dropped);
+    }
+
+    void aDiskThatIsFullForAWhile() {
+        open({.probe = std::chrono::milliseconds(0)}, std::chrono::hours(1));
+        recorder_->record(sampleRecord(1));
+        writer_->flush();
+        ::signal(SIGXFSZ, SIG_IGN);
+        rlimit before{};
+        ::getrlimit(RLIMIT_FSIZE, &before);
+        const rlimit nothing{1, before.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &nothing);
+        recorder_->record(sampleRecord(2));
+        writer_->flush();
+        writer_->flush();
+        const std::string trouble = recorder_->trouble();
+        ::setrlimit(RLIMIT_FSIZE, &before);
+        CPPUNIT_ASSERT_MESSAGE(trouble,
+                               trouble.starts_with("1 invocation records could not be written: ") &&
+                                   trouble.find(" (since 2") != std::string::npos);
+        writer_->flush();  // without another call
+        CPPUNIT_ASSERT_EQUAL(std::string(), recorder_->trouble());
+        CPPUNIT_ASSERT(recorder_->find(sampleId(1)));
+        recorder_->record(sampleRecord(3));
+        CPPUNIT_ASSERT(recorder_->find(sampleId(3)));
     }
 
     void whatHadNoRoomIsTold() {
