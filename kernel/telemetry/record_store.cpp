@@ -5,9 +5,11 @@
 #include <Poco/Data/Session.h>
 #include <Poco/Data/Statement.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -166,6 +168,15 @@ bool isDamage(const Poco::Exception& exception) {
            exception.displayText().find("not a database") != std::string::npos;
 }
 
+// Opening a file takes some room beside it, where its last user crashed above all.
+bool isFull(const std::string& file) {
+    struct statvfs disk {};
+    constexpr uint64_t least = 1u << 20;
+    const std::string folder = std::filesystem::path(file).parent_path().string();
+    return ::statvfs(folder.c_str(), &disk) == 0 && (disk.f_flag & ST_RDONLY) == 0 &&
+           uint64_t{disk.f_bavail} * disk.f_frsize < least;
+}
+
 base::Failure failed(const Poco::Exception& exception) {
     return {.reason = "store_failed",
             .detail = "the invocation records cannot be read: " + exception.displayText()};
@@ -240,6 +251,7 @@ base::Result<std::unique_ptr<RecordStore>> RecordStore::open(const std::string& 
                 setAside(file, exception.displayText());
                 continue;
             }
+            if (isFull(file)) return store;
             return base::Failure{
                 .reason = "store_failed",
                 .detail = "the invocation records " + file +

@@ -27,9 +27,12 @@ struct RecordQuery {
 
 class RecordStore {
 public:
-    // Failure: store_failed, e.g. the folder is not writable.
+    // Failure: store_failed, e.g. the folder is not writable. On a full disk the file may have to be
+    // opened later: write() does so.
     static base::Result<std::unique_ptr<RecordStore>> open(const std::string& file);
     ~RecordStore();
+    // Writer thread.
+    bool isOpen() const { return state_ != nullptr; }
 
     // Writer thread. One transaction; a failure says why nothing was written. Records beyond the
     // first with the same id are left out; without any it only shows whether the disk takes

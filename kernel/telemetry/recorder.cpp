@@ -87,7 +87,7 @@ void Recorder::drain() {
     lastDrain_ = now;
     if (overflow > 0 || untoldOverflow_ > 0) noteOverflow(overflow);
     // Without calls nothing else would find that the disk takes records again.
-    if (!batch_.empty() || (lost_ > 0 && now >= nextProbe_))
+    if (!batch_.empty() || ((failing_ || !store_->isOpen()) && now >= nextProbe_))
         note(store_->write(batch_, [this] { writer_.giveWay(); }));
     for (const InvocationRecord& record : batch_)
         untrimmedBytes_ += record.log.size() + record.errorMessage.size() + rowBytes;
@@ -112,15 +112,17 @@ void Recorder::trim() {
 // A failing disk is told once a minute, its end once.
 void Recorder::note(const base::Result<void>& kept) {
     (kept ? written_ : dropped_).fetch_add(batch_.size(), std::memory_order_relaxed);
-    if (kept && lost_ == 0) return;
+    if (kept && !failing_) return;
     if (!kept) {
-        if (lost_ == 0) lostSince_ = base::WallClock::now();
+        if (!failing_) lostSince_ = base::WallClock::now();
+        failing_ = true;
         lost_ += batch_.size();
         nextProbe_ = Clock::now() + options_.probe;
     }
     const std::string since = base::rfc3339(lostSince_);
     const std::string lost = std::to_string(lost_) + " invocation records could not be written";
     if (kept) {
+        failing_ = false;
         base::logWarning("telemetry", lost + " from " + since + " to " +
                                           base::rfc3339(base::WallClock::now()) +
                                           "; now they are written again");

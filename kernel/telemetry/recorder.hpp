@@ -92,6 +92,7 @@ private:
 
     // Writer thread only.
     std::vector<InvocationRecord> batch_;
+    bool failing_ = false;
     uint64_t lost_ = 0;  // since the disk took the last ones
     base::WallClock::time_point lostSince_{};
     std::chrono::steady_clock::time_point nextProbe_{};

@@ -194,18 +194,39 @@ class SmallDisk(OwnPlatformTest):
         self.addCleanup(subprocess.run, ['umount', '-l', str(home)], check=True)
         return home
 
+    @staticmethod
+    def filled(home):
+        filler = home / 'filler'
+        for piece in (1 << 16, 1 << 9):  # to the last page
+            with open(filler, 'ab', buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(piece))
+                except OSError:
+                    pass
+        return filler
+
+    def test_a_platform_that_crashed_on_a_full_disk_starts_and_serves_calls(self):
+        home = self.small('24m')
+        platform = self.start({**QUIET, 'data.dir': home / 'data'})
+        name = self.function('python', CODE % 6)
+        self.assertEqual(6, self.result(name))
+        filler = self.filled(home)
+        platform.kill()
+        platform.start()
+        self.assertEqual(6, self.result(name))
+        health = wait_until(lambda: (found := self.get('/api/health').json)['problems'] and found, 'the trouble to be told')
+        self.assertIn('invocation records', ' '.join(health['problems']))
+        filler.unlink()
+        wait_until(lambda: not self.get('/api/health').json['problems'], 'the records to be opened')
+        self.invoke(name)
+        self.assertTrue(wait_until(lambda: self.get(f'/api/v1/functions/{name}/invocations').json['invocations'], 'a record'))
+
     def test_a_full_disk_refuses_saves_and_serves_calls(self):
         home = self.small('24m')
         self.start({**QUIET, 'data.dir': home / 'data'})
         name = self.function('python', CODE % 6)
-        filler = home / 'filler'
-        with open(filler, 'wb') as file:
-            try:
-                while True:
-                    file.write(bytes(1 << 16))
-                    file.flush()
-            except OSError:
-                pass
+        filler = self.filled(home)
         answer = self.create('python', CODE % 7)
         self.assertEqual((507, 'disk_full'), (answer.status, answer.json['reason']), answer)
         self.assertTrue(answer.json['hint'])
