@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
-#include <unordered_set>
+#include <vector>
 
 #include "base/json_fault.hpp"
 
@@ -41,21 +41,39 @@ std::string pointerTo(std::string_view parent, std::string_view key) {
     return pointer;
 }
 
-// First duplicate key below `value` as a JSON pointer, or empty. Depth is bounded by the parser.
-std::string duplicateKey(element value, const std::string& pointer) {
+// Whether a key appears twice in one object at or below `value`; `path` then holds the parts of the pointer to it, the
+// last one first. They are put together only then: on the way down every element would copy the keys around it. Depth is
+// bounded by the parser.
+bool findTwice(element value, std::vector<std::string>& path) {
     if (value.is_array()) {
         size_t i = 0;
-        for (const element item : simdjson::dom::array(value))
-            if (auto found = duplicateKey(item, pointerTo(pointer, std::to_string(i++))); !found.empty()) return found;
-    } else if (value.is_object()) {
-        std::unordered_set<std::string_view> seen;
-        for (const auto field : simdjson::dom::object(value)) {
-            const std::string here = pointerTo(pointer, field.key);
-            if (!seen.insert(field.key).second) return here;
-            if (auto found = duplicateKey(field.value, here); !found.empty()) return found;
+        for (const element item : simdjson::dom::array(value)) {
+            if (findTwice(item, path)) return path.push_back(std::to_string(i)), true;
+            ++i;
         }
+    } else if (value.is_object()) {
+        const simdjson::dom::object object(value);
+        {
+            // Sorted: hashes can be made to collide.
+            std::vector<std::string_view> keys;
+            for (const auto field : object) keys.push_back(field.key);
+            std::sort(keys.begin(), keys.end());
+            const auto twice = std::adjacent_find(keys.begin(), keys.end());
+            if (twice != keys.end()) return path.emplace_back(*twice), true;
+        }
+        for (const auto field : object)
+            if (findTwice(field.value, path)) return path.emplace_back(field.key), true;
     }
-    return {};
+    return false;
+}
+
+// A key that appears twice, as a JSON pointer, or empty.
+std::string duplicateKey(element root) {
+    std::vector<std::string> path;
+    std::string pointer;
+    if (findTwice(root, path))
+        for (auto part = path.rbegin(); part != path.rend(); ++part) pointer += pointerTo("", *part);
+    return pointer;
 }
 
 // Key of the field at `index`, its escapes resolved.
@@ -304,7 +322,7 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text, size_t maxDepth)
         error = document.parser_->parse(copy.data(), text.size(), false).get(document.root_);
     }
     if (error) return fromError(error, maxDepth, text);
-    if (const auto twice = duplicateKey(document.root_, ""); !twice.empty())
+    if (const auto twice = duplicateKey(document.root_); !twice.empty())
         return Failure{.reason = "duplicate_key",
                        .detail = "a key appears twice in one object",
                        .fields = {{twice, "appears twice"}}};

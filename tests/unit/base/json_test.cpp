@@ -12,6 +12,7 @@ class JsonTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testDocument);
     CPPUNIT_TEST(testDepth);
     CPPUNIT_TEST(testDuplicateKeys);
+    CPPUNIT_TEST(testLongKeysAroundManyValues);
     CPPUNIT_TEST(testMalformed);
     CPPUNIT_TEST(testValidatorKeepsWorking);
     CPPUNIT_TEST(testNumbersOfAnySize);
@@ -62,6 +63,14 @@ public:
                              reason("[{\"a\":1},{\"a\":2},{\"A\":1,\"a\":{\"a\":1}}]"));
         const auto document = JsonDocument::parse("{\"x\":[{\"a/b~\":1,\"a/b~\":2}]}");
         CPPUNIT_ASSERT_EQUAL(std::string("/x/0/a~1b~0"), document.failure().fields.at(0).pointer);
+    }
+
+    // Whoever writes the key out for each value below it is at it for hours.
+    void testLongKeysAroundManyValues() {
+        std::string text = "{\"" + std::string(4'000'000, 'k') + "\":[0";
+        for (int i = 1; i < 1'000'000; ++i) text += ",0";
+        CPPUNIT_ASSERT_EQUAL(std::string("fine"), reason(text + "]}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("duplicate_key"), reason(text + ",{\"a\":0,\"a\":0}]}"));
     }
 
     void testMalformed() {
