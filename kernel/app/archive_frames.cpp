@@ -135,6 +135,10 @@ base::Result<std::vector<functions::SourceFile>> ArchiveReader::finish() {
     std::erase_if(files_, [](const auto& file) { return isOfMacOs(file.name); });
     if (files_.empty()) return invalidArchive("the archive holds no files");
     stripCommonFolder(files_);
+    names.clear();
+    for (const auto& file : files_) names.push_back({file.name, false});
+    if (files_.size() + functions::countFolders(names) > limits_.entries)
+        return tooManyEntries(limits_);
     std::sort(files_.begin(), files_.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
     return std::move(files_);

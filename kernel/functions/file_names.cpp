@@ -70,4 +70,20 @@ std::vector<NameClash> findNameClashes(const std::vector<FileName>& names) {
     return clashes;
 }
 
+size_t countFolders(const std::vector<FileName>& names) {
+    std::vector<std::string> paths;
+    paths.reserve(names.size());
+    for (const auto& one : names) paths.push_back(std::string(one.name) + (one.folder ? "/" : ""));
+    // Names that share a folder stand beside each other then.
+    std::sort(paths.begin(), paths.end());
+    size_t folders = 0;
+    std::string_view before;
+    for (const std::string_view path : paths) {
+        const auto differ = std::ranges::mismatch(path, before).in1;
+        folders += static_cast<size_t>(std::count(differ, path.end(), '/'));
+        before = path;
+    }
+    return folders;
+}
+
 }  // namespace cf::functions

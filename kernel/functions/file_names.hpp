@@ -29,4 +29,7 @@ struct NameClash {
 // and memory in proportion to the names, whatever they are.
 std::vector<NameClash> findNameClashes(const std::vector<FileName>& names);
 
+// How many folders `names` need together, each counted once; in time and memory as above.
+size_t countFolders(const std::vector<FileName>& names);
+
 }  // namespace cf::functions

@@ -161,18 +161,21 @@ private:
         for (const auto& file : files) names.push_back({file.name});
         for (const auto& clash : findNameClashes(names))
             refuse("/files/" + pointerToken(clash.name), clash.detail);
-        if (files.size() > limits_.files)
-            refuse("/files",
-                   "there are " + std::to_string(files.size()) + " files, the limit is " +
-                       std::to_string(limits_.files),
-                   std::to_string(limits_.files) + " files",
-                   std::to_string(files.size()) + " files");
+        if (const size_t all = files.size() + countFolders(names); all > limits_.files)
+            tooMany("/files", all, limits_.files, "files and folders");
         if (bytes > limits_.codeBytes) tooLarge("/files", bytes, limits_.codeBytes);
         if (files.empty() && refused() == refusedBefore)
             refuse("/files", "must hold at least one file");
         std::sort(files.begin(), files.end(),
                   [](const auto& a, const auto& b) { return a.name < b.name; });
         patch_.files.value = std::move(files);
+    }
+
+    void tooMany(const char* pointer, uint64_t count, uint64_t most, const std::string& what) {
+        refuse(pointer,
+               "there are " + std::to_string(count) + " " + what + ", the limit is " +
+                   std::to_string(most),
+               std::to_string(most) + " " + what, std::to_string(count) + " " + what);
     }
 
     void archive(element value) {

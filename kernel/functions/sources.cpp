@@ -1,5 +1,6 @@
 #include "functions/sources.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -32,6 +33,10 @@ std::string whyUnsafeFileName(std::string_view name, size_t maxBytes) {
     for (const char c : name)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\')
             return "the file name holds a control character or a backslash";
+    if (const auto parts = 1 + std::ranges::count(name, '/');
+        static_cast<size_t>(parts) > mostNameParts)
+        return "the file name has " + std::to_string(parts) + " parts, the limit is " +
+               std::to_string(mostNameParts);
     for (size_t begin = 0; begin <= name.size();) {
         const size_t end = std::min(name.find('/', begin), name.size());
         const std::string_view part = name.substr(begin, end - begin);

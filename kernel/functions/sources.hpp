@@ -2,16 +2,18 @@
 // functions.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace cf::functions {
 
+constexpr size_t mostNameParts = 64;  // folders of a file name, and the file
+
 // Why `name` cannot be the name of a source file, one sentence; empty when it can. A safe name is
-// relative, has no
-// "." or ".." part, no empty part, no NUL or control character, and each part fits a Linux file
-// name (255 bytes).
+// relative, has no "." or ".." part, no empty part, no NUL or control character, no more parts than
+// mostNameParts, and each part fits a Linux file name (255 bytes).
 std::string whyUnsafeFileName(std::string_view name, size_t maxBytes);
 
 bool isValidUtf8(std::string_view text);

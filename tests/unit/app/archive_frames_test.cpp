@@ -78,6 +78,15 @@ class ArchiveFramesTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL("5 bytes"s, large.failure().limit);
         const auto many = read(frame('F', "a") + frame('D', "b") + frame('F', "c"), small);
         CPPUNIT_ASSERT_EQUAL("2 files"s, many.failure().limit);
+        // The folders of names count too, those that nothing lies in and the one around everything
+        // do not stay.
+        CPPUNIT_ASSERT_EQUAL("fine"s, reasonOf(frame('F', "top/a") + frame('F', "top/b") + end_, small));
+        CPPUNIT_ASSERT_EQUAL("fine"s, reasonOf(frame('F', "top/a/b") + end_, small));
+        CPPUNIT_ASSERT_EQUAL("2 files"s,
+                             read(frame('F', "a/b") + frame('F', "c") + end_, small).failure().limit);
+        std::string deep = "f";
+        for (int i = 0; i < 64; ++i) deep = "a/" + deep;
+        CPPUNIT_ASSERT_EQUAL("invalid_archive"s, reasonOf(frame('F', deep) + end_));
     }
 
     void names() {

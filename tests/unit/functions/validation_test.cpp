@@ -18,6 +18,7 @@ class ValidationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(listsSoManyAndSaysHowManyMore);
     CPPUNIT_TEST(tellsLimitAndObserved);
     CPPUNIT_TEST(refusesUnsafeFileNames);
+    CPPUNIT_TEST(boundsFilesWithTheirFolders);
     CPPUNIT_TEST(readsBinaryFiles);
     CPPUNIT_TEST(boundsCodeAndEnvironment);
     CPPUNIT_TEST(saysWhichRuntimesThereAre);
@@ -213,6 +214,33 @@ class ValidationTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!twice && pointers(twice).front() == "/files/A.toy");
         const auto both = draft("{'name':'n','runtime':'toy','files':{'a':'x','a/b':'y'}}");
         CPPUNIT_ASSERT(!both && pointers(both).front().starts_with("/files"));
+    }
+
+    void boundsFilesWithTheirFolders() {
+        const auto refused = [](const std::string& files) {
+            const auto patch =
+                Domain::request("{'files':{" + files + "}}", {.files = 5}).patch;
+            return patch.errors.empty() ? ""
+                                        : patch.errors.front().pointer + " " + patch.limit + " " +
+                                              patch.observed;
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(), refused("'a':'','b':'','c':'','d':'','e':''"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), refused("'a/b/c':'','a/b/d':'','a/e':''"));
+        CPPUNIT_ASSERT_EQUAL(std::string("/files 5 files and folders 6 files and folders"),
+                             refused("'a/b/c':'','a/b/d':'','A/e':''"));
+        CPPUNIT_ASSERT_EQUAL(std::string("/files 5 files and folders 6 files and folders"),
+                             refused("'a/b/c/d/e/f':''"));
+        const auto deep = [](size_t parts) {
+            std::string name = "f";
+            for (size_t i = 1; i < parts; ++i) name = "a/" + name;
+            return name;
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(), whyUnsafeFileName(deep(64), 4096));
+        CPPUNIT_ASSERT_EQUAL(std::string("the file name has 65 parts, the limit is 64"),
+                             whyUnsafeFileName(deep(65), 4096));
+        const auto result =
+            draft("{'name':'n','runtime':'toy','files':{'" + deep(1000) + "':'x'}}");
+        CPPUNIT_ASSERT(!result && pointers(result).front().starts_with("/files/a~1a"));
     }
 
     void readsBinaryFiles() {
