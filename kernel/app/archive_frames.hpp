@@ -20,7 +20,7 @@ struct ArchiveLimits {
     uint64_t archiveBytes = 50ull << 20;
     uint64_t unpackedBytes = 100'000'000;  // contents of all files together
     uint32_t entries = 20'000;             // files and folders
-    uint32_t pathBytes = 4096;             // of a name, with the NUL that Linux puts behind it
+    uint32_t pathBytes = 1024;             // of a name, as functions::Limits has it
 };
 
 enum class ArchiveFrame : char {

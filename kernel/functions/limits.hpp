@@ -23,7 +23,8 @@ struct Limits {
     std::chrono::seconds maxKeepAlive{86'400};
     uint64_t codeBytes = 10ull << 20;  // all files together
     uint32_t files = 20'000;
-    uint32_t pathBytes = 4096;              // PATH_MAX of Linux, with its NUL
+    // Of a file's name: with every folder that it is ever put below it fits PATH_MAX of Linux.
+    uint32_t pathBytes = 1024;
     uint32_t dependencies = 100;
     uint32_t dependencyBytes = 214;         // of one, as long as the longest package name there is
     uint32_t environmentBytes = 64u << 10;  // names and values together

@@ -25,9 +25,9 @@ constexpr std::array<int8_t, 256> values = [] {
 
 std::string whyUnsafeFileName(std::string_view name, size_t maxBytes) {
     if (name.empty()) return "a file needs a name";
-    if (name.size() >= maxBytes)
+    if (name.size() > maxBytes)
         return "the file name is " + std::to_string(name.size()) + " bytes long, the limit is " +
-               std::to_string(maxBytes - 1);
+               std::to_string(maxBytes);
     if (name.front() == '/') return "the file name must be relative, it begins with '/'";
     if (!isValidUtf8(name)) return "the file name is not UTF-8";
     for (const char c : name)

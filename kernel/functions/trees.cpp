@@ -1,5 +1,6 @@
 #include "functions/trees.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -7,6 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
@@ -104,16 +106,89 @@ base::Result<void> syncDisk(const std::string& directory) {
     return {};
 }
 
+namespace {
+
+// A folder that is being emptied, under its name in the one above it.
+struct Emptied {
+    std::string name{};
+    struct stat self {};
+    std::vector<std::string> folders{};  // that are left in it
+};
+
+// Opens a folder so that its entries can be removed; read-only ones refuse that.
+base::UniqueFd openToEmpty(int parent, const char* name) {
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    base::UniqueFd fd(::openat(parent, name, flags));
+    if (!fd && errno == EACCES && ::fchmodat(parent, name, 0700, 0) == 0)
+        fd.reset(::openat(parent, name, flags));
+    if (fd) ::fchmod(fd.get(), 0700);
+    return fd;
+}
+
+// Removes whatever is no folder, and names the folders.
+bool emptyOfFiles(int folder, std::vector<std::string>& folders) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(
+        ::fdopendir(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), ::closedir);
+    if (!stream) return false;
+    while (const dirent* const entry = ::readdir(stream.get())) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == ".." || ::unlinkat(folder, entry->d_name, 0) == 0) continue;
+        if (errno != EISDIR && errno != EPERM) return false;
+        folders.emplace_back(name);
+    }
+    return true;
+}
+
+// Step by step from folder to folder, with one of them open: a tree may be deeper than descriptors
+// are allowed, and its names longer than a path may be. False with errno.
+bool removeBelow(int parent, const std::string& top) {
+    if (::unlinkat(parent, top.c_str(), 0) == 0 || errno == ENOENT) return true;
+    std::vector<Emptied> way;
+    base::UniqueFd here;
+    const auto enter = [&](const std::string& name) {
+        auto folder = openToEmpty(here ? here.get() : parent, name.c_str());
+        if (!folder) return false;
+        Emptied next{.name = name};
+        if (::fstat(folder.get(), &next.self) != 0 || !emptyOfFiles(folder.get(), next.folders))
+            return false;
+        way.push_back(std::move(next));
+        here = std::move(folder);
+        return true;
+    };
+    if (!enter(top)) return false;
+    for (;;) {
+        if (auto& folders = way.back().folders; !folders.empty()) {
+            const std::string name = std::move(folders.back());
+            folders.pop_back();
+            if (::unlinkat(here.get(), name.c_str(), AT_REMOVEDIR) != 0 && !enter(name))
+                return false;
+            continue;
+        }
+        const std::string name = std::move(way.back().name);
+        way.pop_back();
+        if (way.empty()) return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0;
+        base::UniqueFd above(::openat(here.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        struct stat self {};
+        if (!above || ::fstat(above.get(), &self) != 0) return false;
+        // What was moved meanwhile leads elsewhere.
+        if (self.st_ino != way.back().self.st_ino || self.st_dev != way.back().self.st_dev) {
+            errno = EXDEV;
+            return false;
+        }
+        here = std::move(above);
+        if (::unlinkat(here.get(), name.c_str(), AT_REMOVEDIR) != 0) return false;
+    }
+}
+
+}  // namespace
+
 void removeTree(const std::string& directory) {
-    std::error_code error, ofOne;
-    ::chmod(directory.c_str(), 0755);
-    for (fs::recursive_directory_iterator at(directory, error), end; !error && at != end;
-         at.increment(error))
-        if (at->symlink_status(ofOne).type() == fs::file_type::directory)
-            ::chmod(at->path().c_str(), 0755);
-    error.clear();
-    fs::remove_all(directory, error);
-    if (error) base::logWarning("functions", "cannot remove " + directory + ": " + error.message());
+    const fs::path path(directory);
+    const base::UniqueFd parent(
+        ::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if ((!parent && errno == ENOENT) || (parent && removeBelow(parent.get(), path.filename())))
+        return;
+    base::logWarning("functions", "cannot remove " + directory + ": " + lastError().message());
 }
 
 }  // namespace cf::functions

@@ -42,8 +42,8 @@ base::Result<void> moveSealed(const std::string& from, const std::string& to);
 // Takes 10 ms on an idle disk, longer on a busy one. Failures: disk_full, store_failed.
 base::Result<void> syncDisk(const std::string& directory);
 
-// Also what is sealed: read-only folders refuse to lose their files to anybody but root. Logs what
-// could not be removed.
+// Also what is sealed: read-only folders refuse to lose their files to anybody but root. A tree may
+// be of any depth. Logs what could not be removed.
 void removeTree(const std::string& directory);
 
 }  // namespace cf::functions

@@ -87,6 +87,9 @@ class ArchiveFramesTest : public CppUnit::TestFixture {
         std::string deep = "f";
         for (int i = 0; i < 64; ++i) deep = "a/" + deep;
         CPPUNIT_ASSERT_EQUAL("invalid_archive"s, reasonOf(frame('F', deep) + end_));
+        const std::string part(204, 'p'), five = part + "/" + part + "/" + part + "/" + part + "/" + part;
+        CPPUNIT_ASSERT_EQUAL("fine"s, reasonOf(frame('F', five) + end_));
+        CPPUNIT_ASSERT_EQUAL("invalid_archive"s, reasonOf(frame('F', five + "p") + end_));
     }
 
     void names() {

@@ -1,9 +1,11 @@
 // The content-addressed cache of artifacts on disk.
 #include <cppunit/extensions/HelperMacros.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
 
+#include "base/unique_fd.hpp"
 #include "fakes.hpp"
 
 namespace cf::functions::test {
@@ -134,6 +136,14 @@ class ArtifactsTest : public CppUnit::TestFixture {
         std::filesystem::create_directories(folder_.path / "build/01X/source/deep");
         std::filesystem::permissions(folder_.path / "build/01X/source",
                                      std::filesystem::perms::owner_read);
+        // Deeper than descriptors are allowed, longer than a path may be.
+        base::UniqueFd here(::open((folder_.path / "build").c_str(), O_RDONLY | O_DIRECTORY));
+        const std::string name(100, 'd');
+        for (int i = 0; i < 3000; ++i) {
+            CPPUNIT_ASSERT_EQUAL(0, ::mkdirat(here.get(), name.c_str(), 0755));
+            CPPUNIT_ASSERT_EQUAL(0, ::mkdirat(here.get(), "beside", 0555));
+            here.reset(::openat(here.get(), name.c_str(), O_RDONLY | O_DIRECTORY));
+        }
         open();
         CPPUNIT_ASSERT(std::filesystem::is_empty(folder_.path / "build"));
     }

@@ -210,6 +210,14 @@ class ValidationTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(!whyUnsafeFileName(deep + "x", 4096).empty());
         for (const char* name : {"a", "a/b/c.d", "...", "..a", "\xC3\xA4"})
             CPPUNIT_ASSERT_EQUAL_MESSAGE(name, std::string(), whyUnsafeFileName(name, 4096));
+        const auto longest = [](size_t bytes) {
+            std::string name;
+            while (name.size() < bytes) name += std::string(200, 'f') + "/";
+            name.resize(bytes - 1);
+            return "{'name':'n','runtime':'toy','files':{'" + name + "x':'1'}}";
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(draft(longest(1024))));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, pointers(draft(longest(1025))).size());
         const auto twice = draft("{'name':'n','runtime':'toy','files':{'a.toy':'x','A.toy':'y'}}");
         CPPUNIT_ASSERT(!twice && pointers(twice).front() == "/files/A.toy");
         const auto both = draft("{'name':'n','runtime':'toy','files':{'a':'x','a/b':'y'}}");
