@@ -30,6 +30,12 @@ Failure mismatch() {
 // The first save of one is shown before it is stored.
 bool isStored(const FunctionEntry& entry) { return entry.function.revision != 0; }
 
+uint64_t bytesOf(const std::vector<SourceFile>& sources) {
+    uint64_t bytes = 0;
+    for (const auto& file : sources) bytes += file.name.size() + file.content.size();
+    return bytes;
+}
+
 }  // namespace
 
 int64_t nowMs() { return base::unixMs(base::WallClock::now()); }
@@ -92,8 +98,26 @@ Result<void> FunctionService::State::enoughDisk() const {
                    .observed = percent(free) + " free"};
 }
 
-Result<void> FunctionService::State::roomToBuild() const {
-    if (builders.waiting() < options.waitingBuilds) return {};
+Result<void> FunctionService::State::memoryFor(Save& save, uint64_t bytes) {
+    if (!save.memory) save.memory = sourcesInWork.take(bytes);
+    if (save.memory) return {};
+    return Failure{.reason = "control_busy",
+                   .detail = "the sources of saves that wait or are built take all of the memory "
+                             "that they may have; nothing was saved",
+                   .hint = "try again in a few seconds",
+                   .limit = std::to_string(sourcesInWork.most() >> 20) + " MB of sources"};
+}
+
+Result<void> FunctionService::State::memoryForPatch(Save& save) {
+    const Patch& patch = save.request.patch;
+    if (patch.code.value) return memoryFor(save, patch.code.value->size());
+    if (patch.files.value) return memoryFor(save, bytesOf(*patch.files.value));
+    return {};
+}
+
+Result<void> FunctionService::State::roomToBuild(Save& save,
+                                                 const std::vector<SourceFile>& sources) {
+    if (builders.waiting() < options.waitingBuilds) return memoryFor(save, bytesOf(sources));
     return Failure{.reason = "control_busy",
                    .detail = "too many builds are waiting; nothing was saved",
                    .hint = "try again in a few seconds",
@@ -213,8 +237,10 @@ FunctionService::State::Begun FunctionService::State::beginCreate(
             builds->checkHandler({function.name, function.settings, job.runtime}, job.version);
         !checked)
         return std::move(checked).failure();
-    if (auto room = roomToBuild(); !room) return std::move(room).failure();
+    if (auto room = roomToBuild(*save, *job.version.sources); !room)
+        return std::move(room).failure();
 
+    job.memory = std::move(save->memory);
     job.locks.push_back(std::move(*locks.tryTake(function.id)));
     if (request.async) {
         // The name is taken from now on, whatever the build says.
@@ -297,7 +323,7 @@ FunctionService::State::Begun FunctionService::State::beginUpdate(const SavePtr&
     if (auto checked = builds->checkHandler({next.name, next.settings, draft->runtime}, version);
         !checked)
         return std::move(checked).failure();
-    if (auto room = roomToBuild(); !room) return std::move(room).failure();
+    if (auto room = roomToBuild(*save, *version.sources); !room) return std::move(room).failure();
 
     BuildJob job{.present = present,
                  .version = std::move(version),
@@ -320,6 +346,7 @@ FunctionService::State::Begun FunctionService::State::beginUpdate(const SavePtr&
         job.save = save;
     }
     job.next = std::move(next);
+    job.memory = std::move(save->memory);
     job.locks.push_back(std::move(lock));
     if (nameLock) job.locks.push_back(std::move(*nameLock));
     job.shown.emplace(builds->announce(job.version));

@@ -63,15 +63,20 @@ void FunctionService::create(SaveRequest request, Then<Saved> then) {
     const std::string name = request.patch.name.value.value_or("");
     auto lock = state_->locks.tryTake(State::nameLock(name));
     if (!lock && !name.empty()) return then(state_->nameTaken(name));
-    state_->createUnder(
-        std::make_shared<Save>(Save{.request = std::move(request), .then = std::move(then)}),
-        std::move(lock));
+    const auto save =
+        std::make_shared<Save>(Save{.request = std::move(request), .then = std::move(then)});
+    if (auto memory = state_->memoryForPatch(*save); !memory)
+        return save->then(std::move(memory).failure());
+    state_->createUnder(save, std::move(lock));
 }
 
 void FunctionService::update(std::string_view idOrName, SaveRequest request, bool createIfMissing,
                              Then<Saved> then) {
-    state_->update(std::make_shared<Save>(
-        Save{std::string(idOrName), std::move(request), createIfMissing, std::move(then)}));
+    const auto save = std::make_shared<Save>(
+        Save{std::string(idOrName), std::move(request), createIfMissing, std::move(then)});
+    if (auto memory = state_->memoryForPatch(*save); !memory)
+        return save->then(std::move(memory).failure());
+    state_->update(save);
 }
 
 Result<void> FunctionService::checkPresence(std::string_view idOrName,

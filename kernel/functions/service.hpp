@@ -37,6 +37,8 @@ struct ServiceOptions {
     std::chrono::seconds lockAge{86'400};  // of locks that a function takes over from others
     size_t parallelBuilds = 4;
     size_t waitingBuilds = 256;  // of saves
+    // Bytes of the sources of saves that wait or are built; a single save may have more.
+    uint64_t sourcesInWork = 256ull << 20;
 };
 
 // What a save did.
@@ -91,7 +93,7 @@ public:
     base::Result<void> start();
 
     // Failures: invalid_function, name_taken, build_failed, runtime_unavailable, disk_full, busy,
-    // control_busy (too many builds wait), store_failed. A version that does not build, or does not
+    // control_busy (too much waits or is built), store_failed. A version that does not build, or does not
     // load, leaves nothing behind when it is the first of its function.
     void create(SaveRequest request, Then<Saved> then);
     // `idOrName`; an unknown name with createIfMissing and a complete patch creates. More failures:

@@ -17,6 +17,7 @@
 #include "functions/builds.hpp"
 #include "functions/key_locks.hpp"
 #include "functions/service.hpp"
+#include "functions/sources_in_work.hpp"
 
 namespace cf::functions {
 
@@ -31,6 +32,7 @@ struct Save {
     SaveRequest request{};
     bool createIfMissing = false;
     FunctionService::Then<Saved> then{};
+    SourcesInWork::Share memory{};
 };
 using SavePtr = std::shared_ptr<Save>;
 
@@ -47,6 +49,7 @@ struct BuildJob {
     bool forgetLocks = false;
     std::optional<Builds::Shown> shown{};
     std::vector<KeyLocks::Guard> locks{};  // let go before the answer
+    SourcesInWork::Share memory{};         // so is this
     std::shared_ptr<void> leftovers{};     // and these behind it
 };
 using BuildJobPtr = std::shared_ptr<BuildJob>;
@@ -60,6 +63,7 @@ struct FunctionService::State {
     Activator& activator;
     std::unique_ptr<Artifacts> artifacts{};
     std::unique_ptr<Builds> builds{};
+    SourcesInWork sourcesInWork{options.sourcesInWork};
     // Calls whom a lock was waited for; never builds.
     Background turns{2};
     KeyLocks locks{turns, options.waitingSaves};
@@ -84,7 +88,10 @@ struct FunctionService::State {
     // `present` may be empty. One that is being saved for the first time may still come to nothing.
     static base::Result<void> checkPresence(const FunctionPtr& present, const SaveRequest& request);
     base::Result<void> enoughDisk() const;
-    base::Result<void> roomToBuild() const;
+    // What brings sources has memory for them from its arrival on, all else when it is to build.
+    base::Result<void> memoryFor(Save& save, uint64_t bytes);
+    base::Result<void> memoryForPatch(Save& save);
+    base::Result<void> roomToBuild(Save& save, const std::vector<SourceFile>& sources);
     base::Failure saveInProgress(const std::string& name, const KeyLocks::Turn& turn) const;
     LiveFunction liveFunction(const FunctionPtr& entry) const;
     base::Result<Saved> saved(FunctionPtr entry, Sources sources, bool created) const;

@@ -74,6 +74,7 @@ void FunctionService::State::finish(BuildJob& job) {
     auto result = job.create ? createVersion(job) : changeVersion(job);
     // Whoever hears the answer may save again at once.
     job.locks.clear();
+    job.memory.reset();
     if (job.save) return job.save->then(std::move(result));
     if (!result)
         base::logInfo("functions", job.present->function.name + ": " + result.failure().detail);

@@ -13,6 +13,7 @@ class WaitingTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(WaitingTest);
     CPPUNIT_TEST(nobodyElseWaitsForBuilds);
     CPPUNIT_TEST(theQueueOfBuildsIsBounded);
+    CPPUNIT_TEST(theMemoryOfSourcesIsBounded);
     CPPUNIT_TEST(aWaitingBuildSaysSo);
     CPPUNIT_TEST(savesOfOneFunctionComeInTheirOrder);
     CPPUNIT_TEST(whatWantsAnAnswerAtOnceDoesNotWaitForASave);
@@ -90,6 +91,47 @@ class WaitingTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
         CPPUNIT_ASSERT_EQUAL(std::string(), why(waiting.get()));
         CPPUNIT_ASSERT_EQUAL(uint64_t{1}, domain_.registry->find("there")->shown().number);
+    }
+
+    void theMemoryOfSourcesIsBounded() {
+        domain_.base.sourcesInWork = 3u << 20;
+        with(1, 8);
+        const auto large = [](const std::string& name, const std::string& word) {
+            return "{'name':'" + name + "','runtime':'toy','code':'" + word +
+                   std::string(2u << 20, 'x') + "'}";
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(large("there", ""))));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.create(large("other", ""))));
+        auto running = domain_.begin(Domain::request(large("running", "WAIT")));
+        domain_.builder.untilWaiting();
+        for (const bool async : {false, true}) {
+            auto creation = Domain::request(large("late", ""));
+            creation.async = async;
+            const auto refused = domain_.create(std::move(creation));
+            CPPUNIT_ASSERT_EQUAL(std::string("control_busy"), reason(refused));
+            CPPUNIT_ASSERT_EQUAL(std::string("3 MB of sources"), refused.failure().limit);
+            CPPUNIT_ASSERT(!domain_.service->find("late"));
+            // What is stored is read again to be built.
+            auto change = Domain::request("{'environment':{'A':'1'}}");
+            change.async = async;
+            CPPUNIT_ASSERT_EQUAL(std::string("control_busy"),
+                                 reason(domain_.update("there", std::move(change), false)));
+        }
+        // Also what would wait for the earlier save.
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("control_busy"),
+            reason(domain_.patch("running", "{'code':'" + std::string(2u << 20, 'y') + "'}")));
+        // Small ones are bounded by their number, settings have none.
+        auto small = domain_.begin(Domain::request(quick("small")));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.patch("there", "{'timeout':5}")));
+        domain_.builder.release();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(running.get()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(small.get()));
+        // Alone it may be larger than all of it, and then there is room again.
+        domain_.base.sourcesInWork = 1u << 20;
+        domain_.restart();
+        for (const char* word : {"one", "two"})
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.put("there", large("there", word))));
     }
 
     void aWaitingBuildSaysSo() {
