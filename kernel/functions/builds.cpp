@@ -225,9 +225,11 @@ LogSubscription Builds::follow(const std::string& functionId, uint64_t number,
 
 void Builds::keepRefused(const Outcome& outcome) {
     constexpr size_t most = 16;
+    auto version = std::make_shared<Version>(outcome.version);
+    version->sources.reset();
     const std::lock_guard lock(mutex_);
     if (refused_.size() == most) refused_.pop_front();
-    refused_.push_back({std::make_shared<const Version>(outcome.version), outcome.shown.text()});
+    refused_.push_back({std::move(version), outcome.shown.text()});
 }
 
 std::optional<Builds::Refused> Builds::refused(const std::string& functionId,

@@ -76,7 +76,7 @@ public:
     // Of a function that was not made because its first version failed: those who follow that build
     // still learn how it ended. The last few only.
     struct Refused {
-        std::shared_ptr<const Version> version{};
+        std::shared_ptr<const Version> version{};  // without its sources
         std::string log{};
     };
     void keepRefused(const Outcome& outcome);

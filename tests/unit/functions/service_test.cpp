@@ -369,6 +369,7 @@ class ServiceTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(log->text.find("BROKEN is no word") != log->text.npos);
         const auto version = domain_.service->version(*entry, 1);
         CPPUNIT_ASSERT(version && (*version)->failure->reason == "build_failed");
+        CPPUNIT_ASSERT(!(*version)->sources);  // many may be kept, whatever was sent
         must(domain_.create(simple));
     }
 
