@@ -178,14 +178,14 @@ void FunctionService::State::update(const SavePtr& save) {
 
 void FunctionService::State::updateLocked(const SavePtr& save, const std::string& id,
                                           KeyLocks::Turn turn) {
-    const auto present = registry.find(id);
-    if (present && !turn.lock) return save->then(saveInProgress(present->function.name, turn));
-    if (!present) {
+    const auto present = registry.find(save->target);
+    if (!present || present->function.id != id) {
         turn.lock.reset();
-        // It was being made by somebody else, and failed.
-        if (save->createIfMissing) return update(save);
-        return save->then(notFound(save->target));
+        // Whoever was waited for renamed or deleted it, or was making it and failed: what has the
+        // name now is meant, if anything has.
+        return update(save);
     }
+    if (!turn.lock) return save->then(saveInProgress(present->function.name, turn));
     auto begun = [&]() -> Begun {
         if (auto checked = checkPresence(present, save->request); !checked)
             return std::move(checked).failure();
@@ -381,8 +381,9 @@ Result<void> FunctionService::State::remove(const std::string& id, const std::st
                                             const Caller& caller,
                                             std::optional<uint64_t> ifRevision,
                                             const KeyLocks::Turn& turn) {
-    const auto current = registry.find(id);
-    if (!current) return notFound(named);
+    const auto current = registry.find(named);
+    // Another one has the name now: it is not what was to be deleted.
+    if (!current || current->function.id != id) return notFound(named);
     if (!turn.lock) return saveInProgress(current->function.name, turn);
     if (ifRevision && *ifRevision != current->function.revision)
         return Failure{.reason = "precondition_failed",

@@ -22,6 +22,7 @@ class WaitingTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aNewNameIsWaitedFor);
     CPPUNIT_TEST(oneOfSeveralCreatesOnly);
     CPPUNIT_TEST(whatIsToBeThereIsLookedForAgain);
+    CPPUNIT_TEST(aNameIsWhatItLeadsToWhenItsTurnComes);
     CPPUNIT_TEST(whatWaitsAtTheEndIsDropped);
     CPPUNIT_TEST_SUITE_END();
 
@@ -271,6 +272,46 @@ class WaitingTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("build_failed"), reason(first.get()));
         CPPUNIT_ASSERT_EQUAL(std::string("precondition_failed"), reason(second.get()));
         CPPUNIT_ASSERT(!domain_.service->find("new"));
+    }
+
+    void aNameIsWhatItLeadsToWhenItsTurnComes() {
+        // Each waits for a build that gives the function another name.
+        const auto renamed = [&](const std::string& from, const std::string& to, auto behind) {
+            domain_.builder.hold();
+            auto rename = domain_.begin(
+                Domain::request("{'name':'" + to + "','code':'WAIT " + to + "'}"), from);
+            domain_.builder.untilWaiting();
+            behind();
+            domain_.builder.release();
+            CPPUNIT_ASSERT_EQUAL(std::string(), why(rename.get()));
+        };
+        const auto answer = [](auto& given) {
+            return [&given](auto result) { given.set_value(std::move(result)); };
+        };
+        const auto first = domain_.create(quick("a"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(first));
+        const std::string id = first->entry->function.id;
+
+        std::promise<base::Result<Saved>> patched, byId, put;
+        renamed("a", "b", [&] {
+            auto& service = *domain_.service;
+            service.update("a", Domain::request("{'timeout':5}"), false, answer(patched));
+            service.update(id, Domain::request("{'timeout':6}"), false, answer(byId));
+            service.update("a", Domain::request(quick("a")), true, answer(put));
+        });
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(patched.get_future().get()));
+        const auto changed = byId.get_future().get();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(changed));
+        CPPUNIT_ASSERT_EQUAL(std::string("b"), changed->entry->function.name);
+        const auto made = put.get_future().get();
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(made));
+        CPPUNIT_ASSERT(made->created && made->entry->function.id != id);
+
+        std::promise<base::Result<void>> deleted;
+        renamed("b", "c",
+                [&] { domain_.service->remove("b", {}, std::nullopt, answer(deleted)); });
+        CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(deleted.get_future().get()));
+        CPPUNIT_ASSERT_EQUAL(id, domain_.registry->find("c")->function.id);
     }
 
     void whatWaitsAtTheEndIsDropped() {
