@@ -324,7 +324,7 @@ base::Result<void> Artifacts::install(const std::string& key, const std::string&
 std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std::string>& used,
                                                    std::chrono::milliseconds grace) {
     std::vector<Removed> removed;
-    std::unordered_set<std::string> named;
+    std::unordered_set<std::string> named, present;
     std::error_code error;
     const auto now = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
@@ -338,6 +338,7 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
                 fs::remove(at->path(), error);
             continue;
         }
+        present.insert(key);
         const auto keep = [&] {
             for (const auto& layer : layersOf(key)) named.insert(layer.key);
         };
@@ -359,6 +360,10 @@ std::vector<Artifacts::Removed> Artifacts::collect(const std::unordered_set<std:
         unusedSince_.erase(key);
         removed.push_back({record ? record->runtime : "", key});
     }
+    // Builds that failed, and those that came to other locks than they began with, leave no folder.
+    std::erase_if(unusedSince_, [&](const auto& one) {
+        return !present.contains(one.first) && !making_.contains(one.first);
+    });
     lock.unlock();
     layers_->collect(named);
     return removed;

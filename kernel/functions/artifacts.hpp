@@ -78,6 +78,11 @@ public:
 
     // Of all artifacts on the disk without their layers, without looking there.
     uint64_t bytes() const { return bytes_; }
+    // Keys whose last use is remembered: after collect(), of what is on the disk or being made.
+    size_t remembered() const {
+        const std::lock_guard lock(mutex_);
+        return unusedSince_.size();
+    }
 
 private:
     // One build that others may wait for; under the mutex.

@@ -158,6 +158,10 @@ class ArtifactsTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(removed.size() == 1 && removed[0].key == b && removed[0].runtime == "toy");
         CPPUNIT_ASSERT(artifacts->contains(a) && !artifacts->contains(b));
         CPPUNIT_ASSERT(!std::filesystem::exists(artifacts->directory(b) + ".json"));
+        for (const char* text : {"BROKEN 1", "BROKEN 2"})
+            CPPUNIT_ASSERT(!make(*artifacts, sources(text)));
+        artifacts->collect({}, std::chrono::minutes(20));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, artifacts->remembered());
     }
 };
 
