@@ -27,6 +27,7 @@ struct Limits {
     uint32_t pathBytes = 1024;
     uint32_t dependencies = 100;
     uint32_t dependencyBytes = 214;         // of one, as long as the longest package name there is
+    uint32_t locks = 100;                   // what an executor keeps is a few
     uint32_t environmentBytes = 64u << 10;  // names and values together
     uint32_t descriptionBytes = 4096;
     uint32_t handlerBytes = 256;

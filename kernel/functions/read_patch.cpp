@@ -142,10 +142,13 @@ private:
         if (!wants(patch_.files, "/files", value, value.is_object(),
                    "an object of file names and contents"))
             return;
+        const auto object = simdjson::dom::object(value);
+        if (object.size() > limits_.files)
+            return tooMany("/files", object.size(), limits_.files, "files");
         std::vector<SourceFile> files;
         uint64_t bytes = 0;
         const uint64_t refusedBefore = refused();
-        for (const auto [key, content] : simdjson::dom::object(value)) {
+        for (const auto [key, content] : object) {
             const std::string pointer =
                 "/files/" + pointerToken(base::toValidUtf8(key.substr(0, 300)));
             if (const auto why = whyUnsafeFileName(key, limits_.pathBytes); !why.empty()) {
@@ -171,6 +174,7 @@ private:
         patch_.files.value = std::move(files);
     }
 
+    // Said before anything is made of the entries: a body may have millions.
     void tooMany(const char* pointer, uint64_t count, uint64_t most, const std::string& what) {
         refuse(pointer,
                "there are " + std::to_string(count) + " " + what + ", the limit is " +
@@ -238,9 +242,12 @@ private:
         if (!wants(patch_.locks, "/locks", value, value.is_object(),
                    "null, or an object of lock files"))
             return;
+        const auto object = simdjson::dom::object(value);
+        if (object.size() > limits_.locks)
+            return tooMany("/locks", object.size(), limits_.locks, "locks");
         std::vector<std::pair<std::string, std::string>> locks;
         const uint64_t refusedBefore = refused();
-        for (const auto [name, content] : simdjson::dom::object(value)) {
+        for (const auto [name, content] : object) {
             std::string_view text;
             if (content.get(text))
                 refuse("/locks/" + pointerToken(base::toValidUtf8(name.substr(0, 80))),
@@ -255,9 +262,13 @@ private:
         if (!wants(patch_.environment, "/environment", value, value.is_object(),
                    "an object of names and values"))
             return;
+        const auto object = simdjson::dom::object(value);
+        // Each has a byte or more.
+        if (object.size() > limits_.environmentBytes)
+            return tooMany("/environment", object.size(), limits_.environmentBytes, "variables");
         Environment variables;
         uint64_t bytes = 0;
-        for (const auto [key, content] : simdjson::dom::object(value)) {
+        for (const auto [key, content] : object) {
             const std::string pointer =
                 "/environment/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
             if (!isVariableName(key))
@@ -407,8 +418,11 @@ private:
     void labels(element value) {
         if (!wants(patch_.labels, "/labels", value, value.is_object(), "an object of texts"))
             return;
+        const auto object = simdjson::dom::object(value);
+        if (object.size() > limits_.labels)
+            return tooMany("/labels", object.size(), limits_.labels, "labels");
         std::map<std::string, std::string> labels;
-        for (const auto [key, content] : simdjson::dom::object(value)) {
+        for (const auto [key, content] : object) {
             const std::string pointer =
                 "/labels/" + pointerToken(base::toValidUtf8(key.substr(0, 80)));
             std::string_view text;
@@ -422,12 +436,6 @@ private:
                                     std::to_string(limits_.labelValueBytes) + " bytes");
             labels.emplace(key, text);
         }
-        if (labels.size() > limits_.labels)
-            refuse("/labels",
-                   "there are " + std::to_string(labels.size()) + " labels, the limit is " +
-                       std::to_string(limits_.labels),
-                   std::to_string(limits_.labels) + " labels",
-                   std::to_string(labels.size()) + " labels");
         patch_.labels.value = std::move(labels);
     }
 

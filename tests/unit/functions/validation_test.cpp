@@ -19,6 +19,7 @@ class ValidationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(tellsLimitAndObserved);
     CPPUNIT_TEST(refusesUnsafeFileNames);
     CPPUNIT_TEST(boundsFilesWithTheirFolders);
+    CPPUNIT_TEST(countsBeforeItReads);
     CPPUNIT_TEST(readsBinaryFiles);
     CPPUNIT_TEST(boundsCodeAndEnvironment);
     CPPUNIT_TEST(saysWhichRuntimesThereAre);
@@ -249,6 +250,22 @@ class ValidationTest : public CppUnit::TestFixture {
         const auto result =
             draft("{'name':'n','runtime':'toy','files':{'" + deep(1000) + "':'x'}}");
         CPPUNIT_ASSERT(!result && pointers(result).front().starts_with("/files/a~1a"));
+    }
+
+    // One error, not one an entry: what is too many is not looked at.
+    void countsBeforeItReads() {
+        for (const auto& [field, most, entry] :
+             {std::tuple("files", 20'000u, "/"), {"labels", 64u, ""}, {"locks", 100u, "l"},
+              {"environment", 65'536u, "="}}) {
+            std::string members;
+            for (unsigned i = 0; i <= most; ++i)
+                members += (i == 0 ? "'" : ",'") + (entry + std::to_string(i)) + "':0";
+            const auto patch =
+                Domain::request("{'" + std::string(field) + "':{" + members + "}}").patch;
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(field, size_t{1}, patch.errors.size());
+            CPPUNIT_ASSERT_EQUAL("/" + std::string(field), patch.errors.front().pointer);
+            CPPUNIT_ASSERT(patch.limit.starts_with(std::to_string(most) + " "));
+        }
     }
 
     void readsBinaryFiles() {
