@@ -23,6 +23,12 @@ Failure asBuildFailure(Failure failure) {
     return failure;
 }
 
+// What keeps a version from being loaded is the platform's state: the same code may load in a moment.
+bool isForNow(const Failure& failure) {
+    return failure.reason == "platform_full" || failure.reason == "busy" ||
+           failure.reason == "draining";
+}
+
 // What was built and does not load has failed.
 void failLoaded(Builds::Outcome& outcome, Failure why) {
     std::string line;
@@ -98,7 +104,7 @@ Result<Saved> FunctionService::State::createVersion(BuildJob& job) {
     const auto refuse = [&]() -> Failure {
         const Failure failure = *outcome.version.failure;
         const auto& gone = job.save->request.callerGone;
-        if (!gone || !gone()) {
+        if (!gone || !gone() || isForNow(failure)) {
             builds->keepRefused(outcome);
             return failure;
         }
@@ -146,6 +152,7 @@ Result<Saved> FunctionService::State::changeVersion(BuildJob& job) {
     entry->versions = {withoutSources(outcome.version)};
     const LiveFunction live = liveFunction(entry);
     if (auto loaded = activator.activate(live); !loaded) {
+        if (!job.stored && isForNow(loaded.failure())) return std::move(loaded).failure();
         failLoaded(outcome, std::move(loaded).failure());
         return fail();
     }

@@ -23,6 +23,7 @@ class WaitingTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(oneOfSeveralCreatesOnly);
     CPPUNIT_TEST(whatIsToBeThereIsLookedForAgain);
     CPPUNIT_TEST(aNameIsWhatItLeadsToWhenItsTurnComes);
+    CPPUNIT_TEST(aFullPlatformChangesNothing);
     CPPUNIT_TEST(whatWaitsAtTheEndIsDropped);
     CPPUNIT_TEST_SUITE_END();
 
@@ -312,6 +313,32 @@ class WaitingTest : public CppUnit::TestFixture {
                 [&] { domain_.service->remove("b", {}, std::nullopt, answer(deleted)); });
         CPPUNIT_ASSERT_EQUAL(std::string("not_found"), reason(deleted.get_future().get()));
         CPPUNIT_ASSERT_EQUAL(id, domain_.registry->find("c")->function.id);
+    }
+
+    void aFullPlatformChangesNothing() {
+        const auto made = domain_.create(quick("hello"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(made));
+        const auto versions = [&] {
+            return domain_.service->versions(*domain_.registry->find("hello"))->size();
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"),
+                             reason(domain_.patch("hello", "{'code':'NOPLACE'}")));
+        CPPUNIT_ASSERT_EQUAL(size_t{1}, versions());
+        CPPUNIT_ASSERT_EQUAL(made->entry->function.revision,
+                             domain_.registry->find("hello")->function.revision);
+        CPPUNIT_ASSERT_EQUAL(uint64_t{2},
+                             domain_.patch("hello", "{'code':'2'}")->entry->shown().number);
+        auto unheard = Domain::request("{'name':'new','runtime':'toy','code':'NOPLACE'}");
+        unheard.callerGone = [] { return true; };
+        CPPUNIT_ASSERT_EQUAL(std::string("platform_full"),
+                             reason(domain_.create(std::move(unheard))));
+        CPPUNIT_ASSERT(!domain_.service->find("new"));
+        // What was stored before it was built says what became of it.
+        CPPUNIT_ASSERT_EQUAL(
+            std::string(),
+            why(domain_.update("hello", Domain::async("{'code':'NOPLACE'}"), false)));
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain_.patch("hello", "{'timeout':5}")));
+        CPPUNIT_ASSERT_EQUAL(size_t{3}, versions());
     }
 
     void whatWaitsAtTheEndIsDropped() {
