@@ -390,6 +390,11 @@ Result<void> FunctionService::State::remove(const std::string& id, const std::st
                        .detail = "the function was changed since it was read; it was not deleted",
                        .hint = "read it again and send the new ETag"};
     auto removed = store.remove(id, {caller.principal, "delete", nowMs()});
+    if (!removed && removed.failure().reason == "disk_full")
+        return Failure{.reason = "disk_full",
+                       .detail = "the disk of the platform's data is full; the function was not "
+                                 "deleted",
+                       .hint = "free some room on that disk and delete it again"};
     if (!removed) return std::move(removed).failure();
     registry.remove(id);
     activator.remove(id);

@@ -3,12 +3,25 @@
 #include <algorithm>
 
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "functions/service_state.hpp"
 
 namespace cf::functions {
 
 using base::Failure;
 using base::Result;
+
+namespace {
+
+void failInterrupted(Version& version) {
+    version.state = VersionState::failed;
+    version.failure =
+        Failure{.reason = "build_failed",
+                .detail = "the platform was stopped while this version was being built",
+                .hint = "save it again"};
+}
+
+}  // namespace
 
 FunctionService::FunctionService(ServiceOptions options, Store& store, Registry& registry,
                                  RuntimeCatalog& runtimes, Builder& builder, Activator& activator)
@@ -29,22 +42,25 @@ Result<void> FunctionService::start() {
     if (!interrupted) return std::move(interrupted).failure();
     auto entries = state_->store.load();
     if (!entries) return std::move(entries).failure();
-    const Failure cause{.reason = "build_failed",
-                        .detail = "the platform was stopped while this version was being built",
-                        .hint = "save it again"};
     for (const auto& [id, number] : *interrupted) {
         const auto entry = std::ranges::find_if(
             *entries, [&wanted = id](const auto& e) { return e.function.id == wanted; });
         auto version = state_->store.version(id, number);
         if (entry == entries->end() || !version) continue;
-        version->state = VersionState::failed;
-        version->failure = cause;
+        failInterrupted(*version);
         const auto failed = std::make_shared<const Version>(std::move(*version));
         auto kept = state_->store.apply({.function = entry->function,
                                          .keepRevision = true,
                                          .version = failed,
                                          .audit = {"platform", "interrupted", nowMs()}});
-        if (!kept) return std::move(kept).failure();
+        if (!kept) {
+            // A disk that is full now, perhaps: the next start tries it again.
+            state_->interrupted.emplace(id, number);
+            base::logWarning("functions", entry->function.name + ": version " +
+                                              std::to_string(number) +
+                                              " cannot be stored as failed: " +
+                                              kept.failure().detail);
+        }
         if (!entry->callable() && entry->shown().number == number) entry->versions = {failed};
     }
     for (auto& entry : *entries) {
@@ -167,16 +183,13 @@ Result<FunctionPage> FunctionService::list(const ListRequest& request) const {
     }
 }
 
-namespace {
-
-// One that is live without its artifact is not what the store says (State::withhold).
-void showAs(Version& stored, const FunctionEntry& entry) {
+void FunctionService::State::showAs(Version& stored, const FunctionEntry& entry) const {
+    if (interrupted.contains({entry.function.id, stored.number})) failInterrupted(stored);
+    // One that is live without its artifact is not what the store says (withhold).
     if (!entry.callable() || stored.number != entry.shown().number) return;
     stored.state = entry.shown().state;
     stored.failure = entry.shown().failure;
 }
-
-}  // namespace
 
 Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     const FunctionEntry& entry) const {
@@ -196,7 +209,7 @@ Result<std::vector<std::shared_ptr<const Version>>> FunctionService::versions(
     if (!stored) return std::move(stored).failure();
     addBuilding();
     for (Version& version : *stored) {
-        showAs(version, entry);
+        state_->showAs(version, entry);
         add(std::make_shared<const Version>(std::move(version)));
     }
     std::ranges::sort(found, std::greater{}, &Version::number);
@@ -225,7 +238,7 @@ Result<std::shared_ptr<const Version>> FunctionService::version(const FunctionEn
     if (!locks) return std::move(locks).failure();
     stored->sources = std::move(*sources);
     stored->locks = std::move(*locks);
-    showAs(*stored, entry);
+    state_->showAs(*stored, entry);
     return std::make_shared<const Version>(std::move(*stored));
 }
 
@@ -249,7 +262,8 @@ Result<LogTail> FunctionService::readBuildLog(const FunctionEntry& entry, uint64
             auto log = state_->store.buildLog(id, number);
             if (!log) return std::move(log).failure();
             text = std::move(*log);
-            tail.state = version->state;
+            tail.state = state_->interrupted.contains({id, number}) ? VersionState::failed
+                                                                    : version->state;
         } else if (auto refused = state_->builds->refused(id, number)) {
             text = std::move(refused->log);
             tail.state = VersionState::failed;

@@ -8,8 +8,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "functions/artifacts.hpp"
@@ -70,6 +72,9 @@ struct FunctionService::State {
     mutable std::mutex mutex{};
     // Functions whose artifact is missing: why they cannot be called for now.
     std::unordered_map<std::string, base::Failure> withheld{};
+    // Versions that an earlier process was building and the store did not take as failed, by
+    // function and number. Written by start() alone.
+    std::set<std::pair<std::string, uint64_t>> interrupted{};
     Background builders{options.parallelBuilds};
 
     // What runs uses everything above.
@@ -109,6 +114,10 @@ struct FunctionService::State {
     void finish(BuildJob& job);
     base::Result<Saved> createVersion(BuildJob& job);
     base::Result<Saved> changeVersion(BuildJob& job);
+
+    // What is stored, as it is: without the artifact of what is live, after a build that ended
+    // with its process.
+    void showAs(Version& stored, const FunctionEntry& entry) const;
 
     base::Result<void> remove(const std::string& id, const std::string& named,
                               const Caller& caller, std::optional<uint64_t> ifRevision,

@@ -232,9 +232,16 @@ class SmallDisk(OwnPlatformTest):
         self.assertTrue(answer.json['hint'])
         for _ in range(20):
             self.assertEqual(6, self.result(name))
+        # The database may have room of its own for that.
+        answer = self.call('DELETE', f'/api/v1/functions/{name}')
+        if answer.status != 204:
+            self.assertEqual((507, 'disk_full'), (answer.status, answer.json['reason']), answer)
+            self.assertIn('not deleted', answer.json['detail'])
+            self.assertNotIn('save', answer.json['detail'] + answer.json['hint'])
         filler.unlink()
         self.assertEqual(201, self.create('python', CODE % 7).status)
-        self.assertEqual(6, self.result(name))
+        if answer.status != 204:
+            self.assertEqual(6, self.result(name))
 
     def test_a_disk_that_is_full_in_the_middle_of_a_build_says_so(self):
         home = self.small('24m')

@@ -1,7 +1,7 @@
 // Stand-ins for executors and workers, with which the functions domain is tested on its own. The
 // made-up runtime "toy" builds by copying; words in the source decide what goes wrong: BROKEN does
-// not build, WARN builds with a warning, NOLOAD cannot be loaded, NOPLACE finds no
-// place to be loaded in, WAIT builds until Builder::release().
+// not build, WARN builds with a warning, NOLOAD cannot be loaded, NOPLACE finds no place to be
+// loaded in, WAIT builds until Builder::release().
 #pragma once
 
 #include <atomic>

@@ -94,6 +94,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(namesAreUnique);
     CPPUNIT_TEST(aRefusedChangeLeavesNothing);
     CPPUNIT_TEST(interruptedBuildsAreFailed);
+    CPPUNIT_TEST(interruptedBuildsAreFailedWithoutTheStore);
     CPPUNIT_TEST(missingArtifactsAreBuiltAgain);
     CPPUNIT_TEST(missingArtifactsAreNoReadyVersions);
     CPPUNIT_TEST(killedWhileSaving);
@@ -280,6 +281,37 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(versions->at(0)->number == 2 &&
                        versions->at(0)->state == VersionState::failed);
         CPPUNIT_ASSERT(versions->at(0)->failure->detail.find("stopped") != std::string::npos);
+    }
+
+    // As on a full disk: the start goes on, and nobody is told of a build that never ends.
+    void interruptedBuildsAreFailedWithoutTheStore() {
+        Domain domain;
+        CPPUNIT_ASSERT(domain.create("{'name':'hello','runtime':'toy','code':'one'}"));
+        CPPUNIT_ASSERT(domain.create("{'name':'first','runtime':'toy','code':'one'}"));
+        const auto database = domain.folder.path / "functions.db";
+        execute(database, "UPDATE function SET live = '[]' WHERE name = 'first'",
+                {"UPDATE version SET state = 'building' WHERE function_id IN (SELECT id FROM "
+                 "function WHERE name = 'first')",
+                 "INSERT INTO version SELECT function_id, 2, runtime, runtime_alias, handler, "
+                 "from_code, environment, network, sources_hash, 'building', '', remarks, failure, "
+                 "build_log, created_at_ms, created_by, revision, dependencies, dependencies_file "
+                 "FROM version WHERE state = 'ready'",
+                 "INSERT INTO source SELECT function_id, 2, name, hash FROM source WHERE function_id "
+                 "IN (SELECT id FROM function WHERE name = 'hello')",
+                 "CREATE TRIGGER refuse BEFORE UPDATE ON version BEGIN SELECT RAISE(ABORT, 'full'); "
+                 "END"});
+        domain.restart();
+        const auto first = domain.registry->find("first"), hello = domain.registry->find("hello");
+        CPPUNIT_ASSERT(!first->callable() && first->shown().state == VersionState::failed);
+        CPPUNIT_ASSERT(hello->callable());
+        CPPUNIT_ASSERT(domain.service->versions(*hello)->at(0)->state == VersionState::failed);
+        CPPUNIT_ASSERT((*domain.service->version(*hello, 2))->state == VersionState::failed);
+        CPPUNIT_ASSERT(domain.service->readBuildLog(*hello, 2, 0, 1000)->ended);
+        execute(database, "DROP TRIGGER refuse");
+        domain.restart();
+        CPPUNIT_ASSERT_EQUAL(std::string(),
+                             query(database, "SELECT state FROM version WHERE state = 'building'"));
+        CPPUNIT_ASSERT(domain.patch("first", "{'code':'two'}")->entry->callable());
     }
 
     static void damageArtifacts(const Domain& domain) {
