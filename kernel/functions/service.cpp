@@ -63,13 +63,14 @@ Result<void> FunctionService::start() {
         }
         if (!entry->callable() && entry->shown().number == number) entry->versions = {failed};
     }
+    // No worker runs yet, so nothing can still use what no version refers to. Before anything is
+    // built again: the artifacts of that are named in the store when they are there already.
+    state_->collectGarbage(std::chrono::milliseconds(0));
     for (auto& entry : *entries) {
         const auto shared = std::make_shared<const FunctionEntry>(std::move(entry));
         state_->registry.put(shared);
         if (shared->callable()) state_->restore(shared);
     }
-    // No worker runs yet, so nothing can still use what no version refers to.
-    state_->collectGarbage(std::chrono::milliseconds(0));
     return {};
 }
 
