@@ -46,11 +46,12 @@ public:
     StreamEnd(const cf_sink* sink, BuildJob& job) : sink_(sink), job_(job) {}
 
     void receive(std::string_view bytes) {
-        const size_t room = BuildJob::outputLimit - seen_;
-        seen_ += std::min(room, bytes.size());
-        if (room == 0) return;
-        pass(bytes.substr(0, room));
-        if (bytes.size() >= room) pass("\n[cut: a tool may write 4 MB to a stream]\n");
+        if (cut_) return;
+        const auto part = bytes.substr(0, BuildJob::outputLimit - seen_);
+        seen_ += part.size();
+        pass(part);
+        cut_ = part.size() < bytes.size();
+        if (cut_) pass("\n[cut: a tool may write 4 MB to a stream]\n");
     }
 
     void finish() {
@@ -78,6 +79,7 @@ private:
     BuildJob& job_;
     std::string line_;
     size_t seen_ = 0;
+    bool cut_ = false;
 };
 
 }  // namespace

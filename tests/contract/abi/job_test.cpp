@@ -94,6 +94,8 @@ public:
         const std::string output = artifact("output");
         CPPUNIT_ASSERT(output.size() > 4u << 20 && output.size() < (4u << 20) + 100);
         CPPUNIT_ASSERT(output.ends_with("[cut: a tool may write 4 MB to a stream]\n"));
+        CPPUNIT_ASSERT(build("tool_brimful"));
+        CPPUNIT_ASSERT_EQUAL(size_t{4u << 20}, artifact("output").size());
     }
 
     void slowToolIsStopped() {
