@@ -236,6 +236,9 @@ void writeAudit(Session& session, const Audit& a, std::string project, std::stri
                " VALUES (?,?,?,?,?,?,?,?)",
         use(revision), use(at), use(principal), use(project), use(action), use(id), use(name),
         use(version), now;
+    constexpr Int kept = 100'000;
+    Int oldest = revision - kept;
+    session << "DELETE FROM audit WHERE revision <= ?", use(oldest), now;
 }
 
 void dropUnused(Session& session, std::vector<std::string> hashes) {

@@ -89,6 +89,7 @@ class StoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(everythingComesBack);
     CPPUNIT_TEST(bytesOfEveryKindComeBack);
     CPPUNIT_TEST(sourcesAreKeptOnce);
+    CPPUNIT_TEST(theNewestChangesAreKept);
     CPPUNIT_TEST(revisionsOnlyGrow);
     CPPUNIT_TEST(whatIsLiveIsLoaded);
     CPPUNIT_TEST(namesAreUnique);
@@ -206,6 +207,16 @@ class StoreTest : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(std::string("0"), query(file(), "SELECT count(*) || '' FROM content"));
         CPPUNIT_ASSERT_EQUAL(std::string("0"), query(file(), "SELECT count(*) || '' FROM version"));
         CPPUNIT_ASSERT_EQUAL(std::string("4"), query(file(), "SELECT count(*) || '' FROM audit"));
+    }
+
+    void theNewestChangesAreKept() {
+        const auto store = open();
+        CPPUNIT_ASSERT(store->apply(newFunction("one", "1")));
+        CPPUNIT_ASSERT(store->apply(newFunction("two", "2")));
+        execute(file(), "UPDATE sequence SET revision = 100000");
+        CPPUNIT_ASSERT(store->apply(newFunction("three", "3")));
+        CPPUNIT_ASSERT_EQUAL(std::string("2 100001"),
+                             query(file(), "SELECT group_concat(revision, ' ') FROM audit"));
     }
 
     void revisionsOnlyGrow() {
