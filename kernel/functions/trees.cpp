@@ -186,8 +186,9 @@ void removeTree(const std::string& directory) {
     const fs::path path(directory);
     const base::UniqueFd parent(
         ::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if ((!parent && errno == ENOENT) || (parent && removeBelow(parent.get(), path.filename())))
-        return;
+    if (parent && removeBelow(parent.get(), path.filename())) return;
+    // Not there, or gone meanwhile.
+    if (errno == ENOENT) return;
     base::logWarning("functions", "cannot remove " + directory + ": " + lastError().message());
 }
 
