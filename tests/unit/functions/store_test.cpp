@@ -307,22 +307,26 @@ class StoreTest : public CppUnit::TestFixture {
                  "from_code, environment, network, sources_hash, 'building', '', remarks, failure, "
                  "build_log, created_at_ms, created_by, revision, dependencies, dependencies_file "
                  "FROM version WHERE state = 'ready'",
-                 "INSERT INTO source SELECT function_id, 2, name, hash FROM source WHERE function_id "
-                 "IN (SELECT id FROM function WHERE name = 'hello')",
+                 "INSERT INTO source SELECT function_id, 2, name, hash FROM source WHERE "
+                 "function_id IN (SELECT id FROM function WHERE name = 'hello')",
                  "CREATE TRIGGER refuse BEFORE UPDATE ON version BEGIN SELECT RAISE(ABORT, 'full'); "
                  "END"});
         domain.restart();
         const auto first = domain.registry->find("first"), hello = domain.registry->find("hello");
         CPPUNIT_ASSERT(!first->callable() && first->shown().state == VersionState::failed);
         CPPUNIT_ASSERT(hello->callable());
-        CPPUNIT_ASSERT(domain.service->versions(*hello)->at(0)->state == VersionState::failed);
-        CPPUNIT_ASSERT((*domain.service->version(*hello, 2))->state == VersionState::failed);
+        const auto versions = domain.service->versions(*hello);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(versions));
+        CPPUNIT_ASSERT(versions->at(0)->state == VersionState::failed);
+        const auto second = domain.service->version(*hello, 2);
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(second));
+        CPPUNIT_ASSERT((*second)->state == VersionState::failed);
         CPPUNIT_ASSERT(domain.service->readBuildLog(*hello, 2, 0, 1000)->ended);
         execute(database, "DROP TRIGGER refuse");
         domain.restart();
         CPPUNIT_ASSERT_EQUAL(std::string(),
                              query(database, "SELECT state FROM version WHERE state = 'building'"));
-        CPPUNIT_ASSERT(domain.patch("first", "{'code':'two'}")->entry->callable());
+        CPPUNIT_ASSERT_EQUAL(std::string(), why(domain.patch("first", "{'code':'two'}")));
     }
 
     static void damageArtifacts(const Domain& domain) {
