@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 from platform_fixture import wait_until  # noqa: E402
-from test_dependencies_python import NO_SETTINGS, Index, module  # noqa: E402
+from python_index import NO_SETTINGS, Index, module  # noqa: E402
 
 from ledger import FUNCTIONS  # noqa: E402
 from remains import files  # noqa: E402

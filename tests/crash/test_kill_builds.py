@@ -17,7 +17,7 @@ sys.path += [str(TESTS / 'system'), str(TESTS / 'contract/node_executor')]
 from go_proxy import GoProxy  # noqa: E402
 from npm_registry import Registry  # noqa: E402
 from platform_fixture import OwnPlatformTest, cgroups, descendants, request, wait_until  # noqa: E402
-from test_dependencies_python import NO_SETTINGS, Index, wheel  # noqa: E402
+from python_index import NO_SETTINGS, Index, wheel  # noqa: E402
 
 from ledger import FUNCTIONS, Callers, Ledger  # noqa: E402
 from remains import files, instances, launcher, left, supervisor  # noqa: E402

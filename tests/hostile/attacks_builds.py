@@ -22,7 +22,7 @@ sys.path.insert(0, str(SOURCE / 'tests/contract/node_executor'))
 
 from npm_registry import Registry  # noqa: E402
 from test_build_limits import PROJECT  # noqa: E402
-from test_dependencies_python import NO_SETTINGS, Index, module, sdist  # noqa: E402
+from python_index import NO_SETTINGS, Index, module, sdist  # noqa: E402
 
 BEGUN = 'the attack begins'
 # One of these stands in the log of a build, or in the end of it that is shown, when the attack was made: its first line, a

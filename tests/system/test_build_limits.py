@@ -3,7 +3,7 @@ source, and the save says in words what stopped it."""
 import os
 import unittest
 
-import test_dependencies_python as packages
+import python_index as packages
 from platform_fixture import SystemTest, describe, descendants, wait_until
 
 # A build backend of the package's own (PEP 517): its code runs in the build sandbox.

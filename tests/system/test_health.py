@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-import test_dependencies_python as packages
+import python_index as packages
 from platform_fixture import SOURCE, OwnPlatformTest, SystemTest, wait_until
 
 

@@ -5,7 +5,7 @@ import json
 import unittest
 
 from platform_fixture import SystemTest
-from test_dependencies_python import module
+from python_index import module
 
 PYTHON = 'def handler(event):\n    return "ok"\n'
 NODE = 'function handler(event) { return "ok"; }\n'

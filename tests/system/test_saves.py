@@ -5,7 +5,7 @@ import threading
 import unittest
 import zipfile
 
-import test_dependencies_python as packages
+import python_index as packages
 from platform_fixture import SystemTest, wait_until
 
 FUNCTIONS = '/api/v1/functions'

@@ -10,7 +10,7 @@ import tempfile
 
 from go_proxy import GoProxy
 from platform_fixture import BINARY, SOURCE, OwnPlatformTest
-from test_dependencies_python import HANDLER, NO_SETTINGS, Index, module
+from python_index import HANDLER, NO_SETTINGS, Index, module
 
 sys.path.insert(0, str(SOURCE / 'tests' / 'contract' / 'node_executor'))
 from npm_registry import Registry  # noqa: E402
