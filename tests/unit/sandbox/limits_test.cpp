@@ -72,7 +72,7 @@ class LimitsTest : public CppUnit::TestFixture {
     void testOutOfMemoryTakesTheWholeTree() {
         Platform platform;
         auto run = platform.runScript(std::string("sleep 1000 & (sleep 1000 &) ; sh -c '") + hog +
-                                          "'; echo survived; sleep 1000",
+                                          "'; sleep 10; echo survived; sleep 1000",
                                       memory(48));
         CPPUNIT_ASSERT(run->ended.outOfMemory);
         CPPUNIT_ASSERT_EQUAL(std::string(), run->output);
