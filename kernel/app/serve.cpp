@@ -1,5 +1,6 @@
 #include "app/serve.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,9 @@ int serve(const std::string& propertiesFile, const sigset_t& signals) {
     const Places places = findPlaces(settings);
 
     fitDescriptors(settings);
+    // Large blocks go back to Linux when they are freed: by itself glibc stops to do so once it has seen a few (mallopt(3)),
+    // and after some saves of many megabytes the process keeps hundreds.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
 
     auto data = DataDirectory::open(settings.dataDir);
     if (!data) return complain(data.failure());

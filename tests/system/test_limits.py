@@ -46,10 +46,10 @@ MEMORY = {
 }
 
 
-def most_resident(pid):
-    """The most memory that a process has had, in KB."""
+def resident(pid, line='VmRSS'):
+    """The memory that a process has, in KB."""
     with open(f'/proc/{pid}/status', encoding='ascii') as status:
-        return int(re.search(r'VmHWM:\s+(\d+)', status.read()).group(1))
+        return int(re.search(line + r':\s+(\d+)', status.read()).group(1))
 
 
 class Timeouts(SystemTest):
@@ -191,7 +191,7 @@ class LargeEvents(OwnPlatformTest):
         for _ in range(300):
             self.result(name, '')
         body = json.dumps({'event': 'x' * 400_000}).encode()
-        before = most_resident(pid)
+        before = resident(pid, 'VmHWM')
 
         def calls(_):
             connection = http.client.HTTPConnection('127.0.0.1', int(self.url.rpartition(':')[2]), timeout=60)
@@ -202,7 +202,18 @@ class LargeEvents(OwnPlatformTest):
                     self.assertEqual(200, answer.status, answer.read())
                     answer.read()
         self.parallel(32, calls)
-        self.assertLess(most_resident(pid) - before, 150 << 10, 'KB, of 512 000 that were sent')
+        self.assertLess(resident(pid, 'VmHWM') - before, 150 << 10, 'KB, of 512 000 that were sent')
+
+
+@unittest.skipIf(os.environ.get('CLOUDFUNCTION_TEST_SANITIZE'), 'sanitizers have memory of their own')
+class LargeSaves(OwnPlatformTest):
+    def test_their_memory_is_given_back(self):
+        pid = self.start({'workers.prewarmed': 0}).process.pid
+        before = resident(pid)
+        for number in range(6):
+            answer = self.create('python', '#' + 'x' * 9_900_000 + f'\ndef handler(event):\n    return {number} +\n')
+            self.assertProblem(answer, 422, 'build_failed')
+        wait_until(lambda: resident(pid) - before < 20 << 10, 'the process to be as small as before')
 
 
 class Frames(SystemTest):
