@@ -1,5 +1,6 @@
 // Step 5a: limits of one process (getrlimit(2)). Memory, processes and CPU are the control group's
 // business.
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,11 @@ void limitResources(const Launch& launch, const Setup& setup) {
         const int own = ::getpriority(PRIO_PROCESS, 0);
         if (errno == 0) ::setpriority(PRIO_PROCESS, 0, own + tenTimesLess);
     }
+    // Waking up, it takes the core from nobody (sched(7)): the loop that woke it goes on to the
+    // next call. docs/decisions/workers-do-not-preempt.md. Where it is refused, that is slower, not
+    // less safe.
+    const sched_param noPriority{};
+    ::sched_setscheduler(0, SCHED_BATCH, &noPriority);
     set(RLIMIT_NOFILE, limits.openFiles);
     set(RLIMIT_FSIZE, limits.fileBytes);
     set(RLIMIT_MEMLOCK, lockedBytes);

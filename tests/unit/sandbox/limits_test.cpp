@@ -1,6 +1,7 @@
 // Limits hold, and the end of a task is the end of everything it started.
 #include <cppunit/extensions/HelperMacros.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ class LimitsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(testSharesAWeight);
     CPPUNIT_TEST(testProcessorTimeIsReadable);
     CPPUNIT_TEST(testGivesWayWhereNoGroupWeighsIt);
+    CPPUNIT_TEST(testTakesNoCoreFromWhoWakesIt);
     CPPUNIT_TEST(testNoHandlerOfCoreDumpsIsStarted);
     CPPUNIT_TEST(testKillTakesTheWholeTree);
     CPPUNIT_TEST(testEndTakesWhatWasLeftBehind);
@@ -231,6 +233,12 @@ class LimitsTest : public CppUnit::TestFixture {
         auto run = platform.runScript("cut -d' ' -f19 /proc/self/stat");
         const int own = ::getpriority(PRIO_PROCESS, 0);
         CPPUNIT_ASSERT_EQUAL(std::min(19, own + 10), std::stoi(run->output));
+    }
+
+    void testTakesNoCoreFromWhoWakesIt() {
+        Platform platform;
+        auto run = platform.runScript("cut -d' ' -f41 /proc/self/stat");  // its policy (proc(5))
+        CPPUNIT_ASSERT_EQUAL(SCHED_BATCH, std::stoi(run->output));
     }
 
     void testNoHandlerOfCoreDumpsIsStarted() {
