@@ -109,7 +109,7 @@ class InContainer(OwnPlatformTest):
                                environment={'TOKEN': 'secret'})
         pid, folder, code = self.result(victim)
         self.assertTrue(os.path.exists(folder + '/secret'))
-        files = [path for path in platform.data.rglob('*') if path.is_file()]
+        files = platform.files(platform.data)
         attacker = self.function('python', TRY)
         self.assertTrue(any('sqlite' in path.name or path.suffix == '.db' for path in files), files)
         refused = {f'read {path}': ['read', str(path)] for path in files}

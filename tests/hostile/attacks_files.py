@@ -87,7 +87,7 @@ def of_the_platform(arena):
     platform = arena.platform
     # Without mounts whoever knows a layer's key may read it (docs/sandbox.md).
     layers = platform.data / 'sandboxes/layers'
-    files = [str(path) for path in platform.home.rglob('*') if path.is_file() and layers not in path.parents][:300]
+    files = [str(path) for path in platform.files() if layers not in path.parents][:300]
     exe = os.readlink(f'/proc/{platform.process.pid}/exe')
     pids = [platform.process.pid, os.getpid()]
     beyond = [['list', str(platform.home)], ['list', str(platform.data)], ['list', str(platform.data / '.cloudfunction')],
@@ -116,7 +116,7 @@ def _(arena, runtime):
                            '    return [os.getpid(), path, __file__]\n', environment={'CANARY': CANARY})
     pid, path, code = arena.result(arena.invoke(other))
     name = arena.function(runtime, LOOK)
-    artifacts = [['read', str(p)] for p in (arena.platform.data / '.cloudfunction').rglob('*.py')][:100]
+    artifacts = [['read', str(p)] for p in arena.platform.files(arena.platform.data / '.cloudfunction') if p.suffix == '.py'][:100]
     answers = arena.result(arena.invoke(name, [
         ['read', path], ['read', f'/proc/{pid}/environ'], ['read', f'/proc/{pid}/root{path}'], ['read', code], *artifacts,
         *[['read', f'/proc/{n}/environ'] for n in range(1, 100)], ['list', os.path.dirname(path)], ['list', '/tmp'],

@@ -206,6 +206,11 @@ class Platform:
         except OSError:
             return False
 
+    def files(self, below=''):
+        """The files below its home that are there now. What a build removes meanwhile is no error, as for rglob."""
+        return [path for folder, _, names in os.walk(self.home / below) for path in map(pathlib.Path(folder).joinpath, names)
+                if path.is_file()]
+
     def log(self):
         return (self.home / 'platform.log').read_text(errors='replace')
 

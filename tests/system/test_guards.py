@@ -108,9 +108,8 @@ class Tokens(OwnPlatformTest):
         token = {'Authorization': 'Bearer ' + tokens[0]}
         self.assertEqual(200, self.get(FUNCTIONS, token).status)
 
-        for path in platform.data.rglob('*'):
-            if path.is_file():
-                self.assertNotIn(tokens[0].encode(), path.read_bytes(), f'{path} holds the token itself')
+        for path in platform.files(platform.data):
+            self.assertNotIn(tokens[0].encode(), path.read_bytes(), f'{path} holds the token itself')
         platform.stop()
         before = len(platform.log())
         platform.start()
