@@ -153,10 +153,12 @@ class Bench:
 
     # -- load
 
-    def wrk(self, url, connections, seconds=None, size=0):
-        """One closed loop, keep-alive. Returns (errors, numbers); no answer at all is an error."""
+    def wrk(self, url, connections, seconds=None, size=0, cores=None):
+        """One closed loop, keep-alive, on these cores ("0,1"; None: all). Returns (errors, numbers); no answer at all is
+        an error."""
         seconds = seconds or self.options.seconds
-        done = subprocess.run(['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--timeout', '30s', '--latency', '-s',
+        confined = ['taskset', '-c', cores] if cores else []
+        done = subprocess.run([*confined, 'wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--timeout', '30s', '--latency', '-s',
                                str(HERE / 'invoke.lua'), url], stdout=subprocess.PIPE, check=True,
                               env={**os.environ, 'INVOKE_BYTES': str(size)})
         result = json.loads(done.stdout.decode().splitlines()[-1])
