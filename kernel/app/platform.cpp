@@ -121,7 +121,9 @@ workers::Options Platform::workerOptions(size_t loop) {
     options.maxWorkers = static_cast<uint32_t>(part(settings_.maxWorkers));
     // What is left is for the kernel, builds and the rest of the machine.
     options.memoryBytes = part(settings_.workerMemoryMb ? *settings_.workerMemoryMb << 20 : usableMemory() / 4 * 3);
-    options.prewarmed = settings_.prewarmed == 0 ? 0 : std::max<uint32_t>(1, static_cast<uint32_t>(part(settings_.prewarmed)));
+    const auto prewarmedPart = [&](uint32_t all) { return all == 0 ? 0 : std::max<uint32_t>(1, static_cast<uint32_t>(part(all))); };
+    options.prewarmed = prewarmedPart(settings_.prewarmed);
+    for (const auto& [runtime, all] : settings_.prewarmedOf) options.prewarmedOf[runtime] = prewarmedPart(all);
     options.queueSize = settings_.queueSize;
     options.queueTimeout = settings_.queueTimeout;
     options.maxResponseBytes = settings_.maxResponseBytes;
@@ -244,6 +246,11 @@ base::Result<void> Platform::loadExecutors() {
         if (property.maybe) base::logWarning("app", sentence);
         else wrong.fields.push_back({property.key, sentence});
     }
+    std::string ids;
+    for (const auto& executor : *catalog_.executors()) (ids += ids.empty() ? "" : ", ") += executor->facts().id;
+    for (const auto& [runtime, count] : settings_.prewarmedOf)
+        if (!catalog_.byId(runtime))
+            wrong.fields.push_back({"workers.prewarmed", "workers.prewarmed is not accepted; there is no runtime \"" + runtime + "\", only " + ids});
     if (!wrong.fields.empty()) return wrong;
     for (const auto& executor : *catalog_.executors()) {
         if (!executor->available()) continue;

@@ -118,6 +118,21 @@ Key destinations(std::string name, std::vector<std::string> Settings::*member) {
             }};
 }
 
+// "2, go:50": a number for every runtime, then those that have another one.
+bool readPrewarmed(Settings& settings, const std::string& text) {
+    constexpr uint32_t most = 1000;
+    const auto items = splitList(text);
+    settings.prewarmedOf.clear();
+    for (size_t i = 0; i < items.size(); ++i) {
+        const size_t colon = items[i].find(':');
+        const auto count = parse<uint32_t>(i == 0 ? items[i] : items[i].substr(colon + 1));
+        if (!count || *count > most) return false;
+        if (i == 0) settings.prewarmed = *count;
+        else if (colon == 0 || colon == std::string::npos || !settings.prewarmedOf.emplace(items[i].substr(0, colon), *count).second) return false;
+    }
+    return !items.empty();
+}
+
 }  // namespace
 
 const std::vector<Key>& keys() {
@@ -166,7 +181,7 @@ const std::vector<Key>& keys() {
                          settings.workerMemoryMb = parse<uint64_t>(text);
                          return text == "auto" || (settings.workerMemoryMb && *settings.workerMemoryMb <= 16'777'216);
                      }});
-        k.push_back(number("workers.prewarmed", &Settings::prewarmed, 2, 0, 1000));
+        k.push_back({"workers.prewarmed", "2", "0-1000, and runtimes with another number: 2, go:50", readPrewarmed});
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
         k.push_back(number("build.parallel", &Settings::buildParallel, 4, 1, 64));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct Options {
     uint32_t maxWorkers = 256;  // prewarmed ones included
     uint64_t memoryBytes = 0;   // of all workers together; see Places. 0: no limit
     uint32_t prewarmed = 2;     // per runtime
+    std::map<std::string, uint32_t> prewarmedOf{};  // runtimes with another number
     uint32_t queueSize = 1000;  // waiting invocations of one function
     std::chrono::milliseconds queueTimeout{30'000};
     // How long a version that is to be live waits for a place for its first worker.

@@ -20,6 +20,8 @@ constexpr auto startPatience = std::chrono::milliseconds(30s);
 PrewarmedPool::PrewarmedPool(Context& context, std::string runtime, LaunchPlan plan,
                              uint32_t memoryMb)
     : context_(context), runtime_(std::move(runtime)), plan_(std::move(plan)), memoryMb_(memoryMb) {
+    const auto own = context_.options.prewarmedOf.find(runtime_);
+    wanted_ = own == context_.options.prewarmedOf.end() ? context_.options.prewarmed : own->second;
     refill();
 }
 
@@ -102,13 +104,13 @@ void PrewarmedPool::refillLater(std::chrono::milliseconds delay) {
 
 // Takes no place that a call waits for; when it starts is up to Starts.
 void PrewarmedPool::refill() {
-    if (workers_.size() >= context_.options.prewarmed) return;
+    if (workers_.size() >= wanted_) return;
     const uint64_t bytes = context_.places.expected(uint64_t{memoryMb_} << 20, 0);
     if (context_.starving > 0 || !context_.places.fits(1, bytes)) return refillLater(fullDelay);
     const Worker::Birth birth{
         .memoryMb = memoryMb_, .startTimeout = startPatience, .urgency = Urgency::background};
     workers_.push_back(std::make_unique<Worker>(context_, *this, plan_, birth));
-    if (workers_.size() < context_.options.prewarmed) refillLater(refillDelay);
+    if (workers_.size() < wanted_) refillLater(refillDelay);
 }
 
 }  // namespace cf::workers

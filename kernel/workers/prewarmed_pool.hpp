@@ -41,6 +41,7 @@ private:
     std::string runtime_;
     LaunchPlan plan_;
     uint32_t memoryMb_;
+    size_t wanted_;
     std::vector<std::unique_ptr<Worker>> workers_;
     base::TimerId refill_ = 0;
     uint32_t failures_ = 0;  // in a row

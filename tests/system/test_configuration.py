@@ -1,10 +1,12 @@
 """The properties: the file of the project names every key, and what is wrong is refused by name."""
+import contextlib
 import os
+import pathlib
 import re
 import subprocess
 import tempfile
 
-from platform_fixture import BINARY, SOURCE, OwnPlatformTest, Platform, free_port, request
+from platform_fixture import BINARY, SOURCE, OwnPlatformTest, Platform, descendants, free_port, request, wait_until
 
 
 def keys_of_the_file():
@@ -120,6 +122,25 @@ class Configuration(OwnPlatformTest):
                       'CLOUDFUNCTION_EXECUTOR_PYTHON_PTAH: unknown property "executor.python.ptah"'):
             self.assertIn(words, said)
         self.assertNotIn('executor.go.cache', said)
+
+    def test_prewarmed_workers_of_one_runtime(self):
+        platform = Platform({'workers.prewarmed': '0, go:3'})
+        self.addCleanup(platform.remove)
+        platform.start()
+        self.addCleanup(platform.stop)
+
+        def programs():
+            found = []
+            for pid in descendants(platform.process.pid):
+                with contextlib.suppress(OSError):
+                    found.append(pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')[0].decode())
+            return found
+        wait_until(lambda: programs().count('cloudfunction-stub') == 3, 'three workers of Go')
+        self.assertFalse([program for program in programs() if 'python' in program or 'node' in program])
+
+    def test_prewarmed_workers_of_no_runtime(self):
+        self.assertIn('workers.prewarmed is not accepted; there is no runtime "ruby", only go, node, python',
+                      self.refused({'workers.prewarmed': '2, ruby:3'}))
 
     def test_a_folder_of_executors_that_is_not_there(self):
         self.assertIn('executors.dir = "/nonexistent" is not accepted; there is no such folder', self.refused({'executors.dir': '/nonexistent'}))

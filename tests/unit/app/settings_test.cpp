@@ -26,6 +26,7 @@ class SettingsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(aBadValueIsNamedWithItsRange);
     CPPUNIT_TEST(whereItListensAreAddresses);
     CPPUNIT_TEST(loopsAreAutoOrANumber);
+    CPPUNIT_TEST(runtimesMayHaveTheirOwnNumberOfPrewarmedWorkers);
     CPPUNIT_TEST(aSandboxHasItsShareOfConnections);
     CPPUNIT_TEST(workersHaveTheirDescriptorsBeforeConnections);
     CPPUNIT_TEST(aLineWithoutAKeyIsRefused);
@@ -146,6 +147,17 @@ public:
         CPPUNIT_ASSERT_EQUAL(64u, readSettings(file("server.loops = 64\n")).settings.loops);
         for (const char* value : {"0", "65", "-1", "many", ""})
             CPPUNIT_ASSERT_MESSAGE(value, holds(readSettings(file(std::string("server.loops = ") + value + "\n")), "it takes auto, or 1-64"));
+    }
+
+    void runtimesMayHaveTheirOwnNumberOfPrewarmedWorkers() {
+        const auto two = readSettings(file("workers.prewarmed = 3, go:50 , node:0\n"));
+        CPPUNIT_ASSERT(two.errors.empty());
+        CPPUNIT_ASSERT_EQUAL(uint32_t{3}, two.settings.prewarmed);
+        CPPUNIT_ASSERT((two.settings.prewarmedOf == std::map<std::string, uint32_t>{{"go", 50}, {"node", 0}}));
+        CPPUNIT_ASSERT(readSettings(file("workers.prewarmed = 7\n")).settings.prewarmedOf.empty());
+        for (const char* wrong : {"", "x", "1001", "go:5", "2, go", "2, :5", "2, go:", "2, go:1001", "2, go:-1", "2, go:5, go:6", "2, 3"})
+            CPPUNIT_ASSERT_MESSAGE(wrong, holds(readSettings(file(std::string("workers.prewarmed = ") + wrong + "\n")),
+                                                "line 1: workers.prewarmed = \"" + std::string(wrong) + "\" is not accepted; it takes 0-1000, and runtimes"));
     }
 
     void aSandboxHasItsShareOfConnections() {

@@ -15,6 +15,7 @@ class SchedulingTest : public DispatcherFixture {
     CPPUNIT_TEST(concurrencyDividesTheWorkersOfABurst);
     CPPUNIT_TEST(manyColdFunctionsStartAFewAtOnce);
     CPPUNIT_TEST(refillsComeAfterWhatCallsWaitFor);
+    CPPUNIT_TEST(aRuntimeHasItsOwnNumberOfPrewarmedWorkers);
     CPPUNIT_TEST(aWorkerThatWaitsForItsTurnLosesNoneOfItsInitTimeout);
     CPPUNIT_TEST(aColdFunctionRemovedBeforeItsTurnStartsNothing);
     CPPUNIT_TEST(startsThatNobodyWaitsForAreWithdrawn);
@@ -186,6 +187,16 @@ public:
                                    launcher->workers[i]->bound);
         until([&] { return launcher->workers.size() == 14; }, "the refill");
         CPPUNIT_ASSERT(!launcher->workers[12]->bound && !launcher->workers[13]->bound);
+    }
+
+    void aRuntimeHasItsOwnNumberOfPrewarmedWorkers() {
+        options.prewarmed = 1;
+        options.prewarmedOf = {{"lua", 3}, {"other", 5}};
+        start();
+        until([&] { return dispatcher->counts().prewarmed == 3; }, "three");
+        wait(callOf("fn_1"));
+        until([&] { return launcher->workers.size() == 4; }, "the refill");
+        CPPUNIT_ASSERT_EQUAL(uint32_t{3}, dispatcher->counts().prewarmed);
     }
 
     void aWorkerThatWaitsForItsTurnLosesNoneOfItsInitTimeout() {
