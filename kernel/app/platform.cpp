@@ -241,16 +241,16 @@ base::Result<void> Platform::loadExecutors() {
     options.probeTimeout = settings_.probeTimeout;
     catalog_.replace(executors::Loader(std::move(options), *children_).loadAll());
     base::Failure wrong{.reason = "invalid_properties"};
-    for (const auto& property : executors::findWrongProperties(settings_.executorProperties, *catalog_.executors())) {
-        const std::string sentence = settings_.executorSources.at(property.key) + ": " + property.sentence;
+    const auto tell = [&wrong](const executors::WrongProperty& property, const std::string& source) {
+        const std::string sentence = source + ": " + property.sentence;
         if (property.maybe) base::logWarning("app", sentence);
         else wrong.fields.push_back({property.key, sentence});
-    }
-    std::string ids;
-    for (const auto& executor : *catalog_.executors()) (ids += ids.empty() ? "" : ", ") += executor->facts().id;
-    for (const auto& [runtime, count] : settings_.prewarmedOf)
-        if (!catalog_.byId(runtime))
-            wrong.fields.push_back({"workers.prewarmed", "workers.prewarmed is not accepted; there is no runtime \"" + runtime + "\", only " + ids});
+    };
+    for (const auto& property : executors::findWrongProperties(settings_.executorProperties, *catalog_.executors()))
+        tell(property, settings_.executorSources.at(property.key));
+    std::vector<std::string> named;
+    for (const auto& [runtime, count] : settings_.prewarmedOf) named.push_back(runtime);
+    for (const auto& property : executors::findMissingExecutors("workers.prewarmed", named, *catalog_.executors())) tell(property, settings_.prewarmedSource);
     if (!wrong.fields.empty()) return wrong;
     for (const auto& executor : *catalog_.executors()) {
         if (!executor->available()) continue;

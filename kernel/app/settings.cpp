@@ -165,6 +165,7 @@ SettingsResult readSettings(const std::string& file) {
             refuse(sources[key.name], fault);
         result.effective.emplace_back(key.name, key.name == "auth.token" && !values[key.name].empty() ? "(set)" : values[key.name]);
     }
+    result.settings.prewarmedSource = sources["workers.prewarmed"].words;
     for (const auto& [key, value] : values) {
         if (key.rfind(companionPrefix, 0) == 0) {
             const std::string name = key.substr(companionPrefix.size());

@@ -40,8 +40,9 @@ struct Settings {
     std::chrono::milliseconds queueTimeout{0};
     uint32_t maxWorkers = 0;
     std::optional<uint64_t> workerMemoryMb{};  // of all workers; empty: a part of the machine's
-    uint32_t prewarmed = 0;                           // of each runtime
-    std::map<std::string, uint32_t> prewarmedOf{};    // of runtimes that have another number
+    uint32_t prewarmed = 0;                         // of each runtime
+    std::map<std::string, uint32_t> prewarmedOf{};  // of runtimes that have another number
+    std::string prewarmedSource{};                  // where workers.prewarmed stands, for people; empty: nowhere
     std::chrono::seconds keepAlive{0};
     uint32_t buildParallel = 0;
     std::chrono::milliseconds buildTimeout{0};

@@ -181,7 +181,7 @@ const std::vector<Key>& keys() {
                          settings.workerMemoryMb = parse<uint64_t>(text);
                          return text == "auto" || (settings.workerMemoryMb && *settings.workerMemoryMb <= 16'777'216);
                      }});
-        k.push_back({"workers.prewarmed", "2", "0-1000, and runtimes with another number: 2, go:50", readPrewarmed});
+        k.push_back({"workers.prewarmed", "2", "0-1000, then runtimes with another number, as in 2, go:50", readPrewarmed});
         k.push_back(seconds("workers.keep_alive", &Settings::keepAlive, "600", 1, 86'400, "1-86400"));
         k.push_back(number("build.parallel", &Settings::buildParallel, 4, 1, 64));
         k.push_back(seconds("build.timeout", &Settings::buildTimeout, "120", 1, 3600, "1-3600"));

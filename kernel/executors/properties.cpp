@@ -40,36 +40,56 @@ std::string sentenceOn(const Executor::Facts& facts, const std::string& key,
            (names.empty() ? " has none" : " has " + names);
 }
 
+using Executors = std::vector<std::shared_ptr<const Executor>>;
+
+// Of two with one id the first has it, and its manifest.
+Executors::const_iterator find(const Executors& executors, const std::string& id) {
+    return std::ranges::find_if(executors, [&](const auto& one) { return one->facts().id == id; });
+}
+
+WrongProperty missing(const std::string& key, const std::string& property, const std::string& id,
+                      const Executors& executors) {
+    WrongProperty wrong{key, property + "; there is no executor \"" + id + "\""};
+    std::string ids;
+    for (const auto& executor : executors) {
+        const std::string& known = executor->facts().id;
+        if (known.empty())
+            wrong.maybe = true;
+        else
+            ids += (ids.empty() ? ", only " : ", ") + known;
+    }
+    wrong.sentence += ids;
+    return wrong;
+}
+
 }  // namespace
 
 std::vector<WrongProperty> findWrongProperties(
     const std::map<std::string, std::string>& properties,
     const std::vector<std::shared_ptr<const Executor>>& executors) {
     std::vector<WrongProperty> wrong;
-    std::string ids;
-    bool isUnknown = false;
-    for (const auto& executor : executors) {
-        if (executor->facts().id.empty())
-            isUnknown = true;
-        else
-            (ids += ids.empty() ? "" : ", ") += executor->facts().id;
-    }
     for (const auto& [key, value] : properties) {
         const size_t dot = key.find('.');
         const std::string id = key.substr(0, dot);
-        // Of two with one id the first has it, and its manifest.
-        const auto executor =
-            std::ranges::find_if(executors, [&](const auto& one) { return one->facts().id == id; });
+        const auto executor = find(executors, id);
         if (executor == executors.end())
-            wrong.push_back({key,
-                             "unknown property \"executor." + key + "\"; there is no executor \"" +
-                                 id + "\"" + (ids.empty() ? "" : ", only " + ids),
-                             isUnknown});
+            wrong.push_back(
+                missing(key, "unknown property \"executor." + key + "\"", id, executors));
         else if ((*executor)->facts().manifest.properties)
             if (auto sentence = sentenceOn((*executor)->facts(), key.substr(dot + 1), value);
                 !sentence.empty())
                 wrong.push_back({key, std::move(sentence)});
     }
+    return wrong;
+}
+
+std::vector<WrongProperty> findMissingExecutors(
+    const std::string& key, const std::vector<std::string>& ids,
+    const std::vector<std::shared_ptr<const Executor>>& executors) {
+    std::vector<WrongProperty> wrong;
+    for (const std::string& id : ids)
+        if (find(executors, id) == executors.end())
+            wrong.push_back(missing(key, key + " is not accepted", id, executors));
     return wrong;
 }
 

@@ -207,7 +207,7 @@ class Platform:
             return False
 
     def files(self, below=''):
-        """The files below its home that are there now. What a build removes meanwhile is no error, as for rglob."""
+        """The files below its home that are there now. What is removed meanwhile, by a build, is left out (rglob raises)."""
         return [path for folder, _, names in os.walk(self.home / below) for path in map(pathlib.Path(folder).joinpath, names)
                 if path.is_file()]
 

@@ -139,8 +139,8 @@ class Configuration(OwnPlatformTest):
         self.assertFalse([program for program in programs() if 'python' in program or 'node' in program])
 
     def test_prewarmed_workers_of_no_runtime(self):
-        self.assertIn('workers.prewarmed is not accepted; there is no runtime "ruby", only go, node, python',
-                      self.refused({'workers.prewarmed': '2, ruby:3'}))
+        said = self.refused({'workers.prewarmed': '2, ruby:3'})
+        self.assertRegex(said, r'line \d+: workers.prewarmed is not accepted; there is no executor "ruby", only go, node, python')
 
     def test_a_folder_of_executors_that_is_not_there(self):
         self.assertIn('executors.dir = "/nonexistent" is not accepted; there is no such folder', self.refused({'executors.dir': '/nonexistent'}))

@@ -157,7 +157,7 @@ public:
         CPPUNIT_ASSERT(readSettings(file("workers.prewarmed = 7\n")).settings.prewarmedOf.empty());
         for (const char* wrong : {"", "x", "1001", "go:5", "2, go", "2, :5", "2, go:", "2, go:1001", "2, go:-1", "2, go:5, go:6", "2, 3"})
             CPPUNIT_ASSERT_MESSAGE(wrong, holds(readSettings(file(std::string("workers.prewarmed = ") + wrong + "\n")),
-                                                "line 1: workers.prewarmed = \"" + std::string(wrong) + "\" is not accepted; it takes 0-1000, and runtimes"));
+                                                "line 1: workers.prewarmed = \"" + std::string(wrong) + "\" is not accepted; it takes 0-1000, then runtimes"));
     }
 
     void aSandboxHasItsShareOfConnections() {

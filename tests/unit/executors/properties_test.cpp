@@ -14,6 +14,7 @@ class PropertiesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(wrongValuesAreNamedWithTheRange);
     CPPUNIT_TEST(anExecutorThatDoesNotSayHasAny);
     CPPUNIT_TEST(anExecutorThatCouldNotBeAskedMayBeMeant);
+    CPPUNIT_TEST(executorsThatAreNotThereAreNamed);
     CPPUNIT_TEST_SUITE_END();
 
     std::vector<std::shared_ptr<const Executor>> executors_;
@@ -86,6 +87,19 @@ public:
         add("", std::nullopt);
         CPPUNIT_ASSERT(wrong("ruby.path", "/x").ends_with("only lua, none (maybe)"));
         CPPUNIT_ASSERT(!wrong("lua.paht", "/x").ends_with("(maybe)"));
+    }
+
+    void executorsThatAreNotThereAreNamed() {
+        CPPUNIT_ASSERT(findMissingExecutors("workers.x", {"lua", "none"}, executors_).empty());
+        const auto missing = findMissingExecutors("workers.x", {"go", "lua", "ruby"}, executors_);
+        CPPUNIT_ASSERT_EQUAL(size_t{2}, missing.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("workers.x is not accepted; there is no executor "
+                                         "\"ruby\", only lua, none"),
+                             missing[1].sentence);
+        CPPUNIT_ASSERT(!missing[1].maybe);
+        // One that is broken may be it: the others work on.
+        add("", std::nullopt);
+        CPPUNIT_ASSERT(findMissingExecutors("workers.x", {"ruby"}, executors_).at(0).maybe);
     }
 };
 
